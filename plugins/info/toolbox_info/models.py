@@ -1,0 +1,38 @@
+"""What the info operations answer."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Version(msgspec.Struct, frozen=True):
+    """The version of the service."""
+
+    version: str
+
+
+class Directory(msgspec.Struct, frozen=True):
+    """An absolute path."""
+
+    dir: str
+
+
+class SystemMetrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the sandbox may use and uses. A figure that can't be read is 0."""
+
+    timestamp: str
+    """RFC 3339, UTC, whole seconds: older Python SDKs parse nothing finer."""
+    timestamp_unix: int
+    cpu_count: int
+    """Cores the sandbox may use, rounded up."""
+    cpu_used_pct: float
+    """Percent of that limit, since the sample before."""
+    mem_total: int
+    """Bytes the sandbox may use: its cgroup's limit, else the machine's memory."""
+    mem_used: int
+    mem_cache: int
+    """Bytes of ``mem_used`` that are file cache."""
+    disk_total: int
+    disk_used: int
+    disk_free: int
+    """Bytes of the root file system that an ordinary user can still write."""

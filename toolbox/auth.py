@@ -1,0 +1,168 @@
+"""Who may call: one bearer token, compared in constant time.
+
+The token lives in memory shared with the worker processes, so that one rotated by ``POST /init``
+holds when a worker is replaced. It is never logged, never an argument of a process and, once read,
+no longer in the environment that children inherit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import mmap
+import os
+import secrets
+import struct
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from toolbox.errors import BadRequest
+from toolbox.errors import Unauthorized
+from toolbox.handoff import TOKEN_SUBPROTOCOL
+from toolbox.handoff import offered_subprotocols
+from toolbox.settings import AuthSettings
+from toolbox.settings import SettingsError
+
+TOKEN_VARIABLE = "TOOLBOX_TOKEN"
+TOKEN_QUERY = "DAYTONA_SANDBOX_AUTH_KEY"
+"""Query parameter with the token for WebSocket clients that can't set headers (browser SDK)."""
+
+_MAX = mmap.PAGESIZE - 2
+
+
+class Auth:
+    """Checks tokens. ``token`` is the one in force at the start, None for none yet."""
+
+    def __init__(self, mode: str, token: str | None = None) -> None:
+        self.mode = mode
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        if token:
+            self._set(token)
+
+    def _set(self, token: str) -> None:
+        data = token.encode()
+        # The length goes last: a reader sees the old token or none, never half of one.
+        self._memory[:2] = b"\0\0"
+        self._memory[2 : 2 + len(data)] = data
+        self._memory[:2] = struct.pack("H", len(data))
+
+    @property
+    def _token(self) -> bytes:
+        (length,) = struct.unpack("H", self._memory[:2])
+        return self._memory[2 : 2 + length]
+
+    def check(self, environ: dict[str, Any]) -> None:
+        """Raises Unauthorized unless the request may be served."""
+        if self.mode == "none":
+            return
+        presented = _presented(environ)
+        if presented is None:
+            raise Unauthorized("a bearer token is needed")
+        self._compare(presented)
+
+    def _compare(self, presented: bytes) -> None:
+        token = self._token
+        # Digests are of equal length, so not even the token's length can be timed.
+        same = hmac.compare_digest(
+            hashlib.sha256(presented).digest(), hashlib.sha256(token).digest()
+        )
+        if not token or not same:
+            raise Unauthorized("the bearer token is not right")
+
+    def initialize(self, authorization: str, token: str) -> None:
+        """Set the token for the first time (mode ``init``), or replace it: ``POST /init``.
+
+        Replacing needs the one in force in ``authorization``. An empty ``token`` changes nothing.
+        Raises Unauthorized, or BadRequest for a token that no header could carry.
+        """
+        if self.mode == "none":
+            return
+        if self._token or self.mode == "token":
+            presented = _bearer(authorization)
+            if presented is None:
+                raise Unauthorized("the token in force is needed to replace it")
+            self._compare(presented)
+        if token:
+            _check_token(token)
+            self._set(token)
+
+
+def _presented(environ: dict[str, Any]) -> bytes | None:
+    header = environ.get("HTTP_AUTHORIZATION")
+    if header is not None:
+        return _bearer(header)
+    if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
+        return None
+    for offered in offered_subprotocols(environ):
+        if offered.startswith(TOKEN_SUBPROTOCOL):
+            return offered.removeprefix(TOKEN_SUBPROTOCOL).encode("latin-1")
+    query = parse_qs(environ.get("QUERY_STRING", "")).get(TOKEN_QUERY)
+    return query[-1].encode() if query else None
+
+
+def _bearer(header: str) -> bytes | None:
+    """RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1)."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    return token.strip().encode("latin-1")
+
+
+def _check_token(token: str) -> None:
+    if not token.isascii() or not token.isprintable() or " " in token or len(token) > _MAX:
+        raise BadRequest(f"a token is 1 to {_MAX} printable ASCII characters without blanks")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def make_auth(
+    settings: AuthSettings, host: str, environ: MutableMapping[str, str]
+) -> tuple[Auth, str | None]:
+    """The auth for a service on ``host``, and the token that was made up for it, if one was.
+
+    Takes the token out of ``environ``. Raises SettingsError if a token is needed and there is
+    none, or if it can't be read or used.
+    """
+    token = environ.pop(TOKEN_VARIABLE, "").strip() or _read_token(settings.token_file)
+    if settings.mode == "none":
+        return Auth("none"), None
+    if token:
+        try:
+            _check_token(token)
+        except BadRequest as error:
+            raise SettingsError(error.message) from None
+        return Auth(settings.mode, token), None
+    if not is_loopback(host):
+        raise SettingsError(
+            f"{host} can be reached from other machines, so a token is needed: set {TOKEN_VARIABLE}"
+            ' or auth.token_file, or write auth.mode = "none"'
+        )
+    if settings.mode == "init":
+        return Auth("init"), None
+    made = secrets.token_urlsafe(32)
+    return Auth("token", made), made
+
+
+def _read_token(file: str) -> str:
+    if not file:
+        return ""
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"auth.token_file: {file}: {reason}") from None
+    token = lines[0].strip() if lines else ""
+    if not token:
+        raise SettingsError(f"auth.token_file: {file}: the first line is empty")
+    return token

@@ -1,0 +1,173 @@
+"""The command ``toolbox``.
+
+Exit status: 0 for success, 2 for anything the caller has to mend, said in one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from toolbox import __version__
+
+if TYPE_CHECKING:
+    from toolbox.lifecycle import Toolbox
+    from toolbox.plugins import Registry
+    from toolbox.settings import CoreSettings
+    from toolbox.settings import Values
+
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    options = _parser().parse_args(arguments)
+    # Imported late: ``toolbox --help`` and a usage error need none of it.
+    from toolbox.settings import SettingsError
+
+    try:
+        status: int = options.run(options)
+        return status
+    except SettingsError as error:
+        print(f"toolbox: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except BrokenPipeError:
+        # The reader, ``head`` say, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="toolbox", description="Programmatic access to the sandbox it runs in, over HTTP."
+    )
+    parser.add_argument("--version", action="version", version=f"toolbox {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.add_argument("--config", metavar="FILE", help="settings file (TOML)")
+        added.set_defaults(run=run)
+        return added
+
+    serve = command("serve", _serve, "Serve until a signal ends it.")
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", help="TCP port; 0 takes a free one")
+    serve.add_argument("--port-file", metavar="FILE", help="write the port there once ready")
+    serve.add_argument("--token-file", metavar="FILE", help="the bearer token is its first line")
+
+    plugins = command("plugins", _plugins, "Show the installed plugins and what became of them.")
+    plugins.add_argument("--json", action="store_true", help="as JSON")
+
+    config = command("config", _config, "Show each setting and where its value came from.")
+    config.add_argument("--check", metavar="FILE", help="only say whether FILE can be used")
+    config.add_argument(
+        "--template", action="store_true", help="write a settings file with every option"
+    )
+
+    command("openapi", _openapi, "Write the OpenAPI document of the enabled groups.")
+    return parser
+
+
+def _load(
+    file: str | None, overrides: Mapping[tuple[str, ...], Any]
+) -> tuple[CoreSettings, Values, Registry]:
+    from toolbox import logs
+    from toolbox.plugins import discover
+    from toolbox.settings import core_settings
+    from toolbox.settings import read_values
+
+    values = read_values(file, os.environ, overrides)
+    settings = core_settings(values)
+    logs.configure(settings.log)
+    return settings, values, discover(settings.plugins, values)
+
+
+def _toolbox(file: str | None, overrides: Mapping[tuple[str, ...], Any]) -> Toolbox:
+    from toolbox.auth import make_auth
+    from toolbox.lifecycle import Toolbox
+
+    settings, _, registry = _load(file, overrides)
+    auth, made = make_auth(settings.auth, settings.server.host, os.environ)
+    if made:
+        print(f"No token is configured; this one holds until the service ends: {made}", flush=True)
+    return Toolbox(settings, registry, auth, _work_dir(settings.server.work_dir))
+
+
+def _work_dir(configured: str) -> Path:
+    from toolbox.settings import SettingsError
+
+    path = Path(configured or ".").absolute()
+    if not path.is_dir():
+        raise SettingsError(f"server.work_dir: {path} is not a directory")
+    os.chdir(path)
+    return path
+
+
+def _serve(options: argparse.Namespace) -> int:
+    overrides: dict[tuple[str, ...], Any] = {
+        ("server", "host"): options.host,
+        ("server", "port"): options.port,
+        ("server", "port_file"): options.port_file,
+        ("auth", "token_file"): options.token_file,
+    }
+    # What is relative on the command line is relative to here, wherever work_dir leads.
+    for path in (("server", "port_file"), ("auth", "token_file")):
+        if overrides[path]:
+            overrides[path] = str(Path(overrides[path]).absolute())
+    given = {path: value for path, value in overrides.items() if value is not None}
+    toolbox = _toolbox(options.config, given)
+
+    from toolbox.server import serve
+
+    return serve(toolbox)
+
+
+def _plugins(options: argparse.Namespace) -> int:
+    import msgspec
+
+    _, _, registry = _load(options.config, {})
+    if options.json:
+        print(msgspec.json.format(msgspec.json.encode(registry.reports)).decode())
+        return 0
+    for report in registry.reports:
+        print(f"{report.name:14} {report.version:10} {report.status}", end="")
+        print(f": {report.reason}" if report.reason else "")
+        for backend in report.backends:
+            mark = "*" if backend.name == report.backend else " "
+            needs = f" (missing: {', '.join(backend.missing)})" if backend.missing else ""
+            print(f"    {mark} {backend.name:12} {backend.summary}{needs}")
+    return 0
+
+
+def _config(options: argparse.Namespace) -> int:
+    from toolbox import configfile
+
+    if options.template:
+        _, _, registry = _load(options.config, {})
+        print(configfile.template(registry), end="")
+        return 0
+    settings, values, registry = _load(options.check or options.config, {})
+    if options.check:
+        print(f"{options.check}: ok")
+        return 0
+    for name, value, source in configfile.describe(settings, registry, values):
+        print(f"{name} = {json.dumps(value)}  # {source}")
+    return 0
+
+
+def _openapi(options: argparse.Namespace) -> int:
+    from toolbox import openapi
+    from toolbox import status
+
+    _, _, registry = _load(options.config, {})
+    groups = [status.group, *(served.group for served in registry.served)]
+    print(json.dumps(openapi.document(groups), indent=2))
+    return 0

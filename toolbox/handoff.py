@@ -1,0 +1,158 @@
+"""The opening handshake (RFC 6455, 4.2) and the hand-off of the socket to the I/O loop."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from typing import Any
+from typing import NoReturn
+
+import wsproto.utilities
+from werkzeug.wrappers import Response
+
+from toolbox.errors import BadRequest
+from toolbox.errors import NotImplemented_
+from toolbox.errors import Unavailable
+from toolbox.loop import Loop
+from toolbox.settings import WebSocketSettings
+from toolbox.websocket import GOING_AWAY
+from toolbox.websocket import SocketHandler
+from toolbox.websocket import WebSocket
+
+TOKEN_SUBPROTOCOL = "X-Toolbox-Token~"
+"""A client that can't set headers may offer the bearer token as this subprotocol."""
+
+_PREFERRED = ("X-Daytona-SDK-Version~", "X-Daytona-Pty-Exit-Control", "toolbox")
+_SECRET = (TOKEN_SUBPROTOCOL, "X-Daytona-Pty-Envs~")
+
+
+def offered_subprotocols(environ: dict[str, Any]) -> list[str]:
+    """The subprotocols a client offers, from all its header lines (WSGI joins them)."""
+    header = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")
+    return [token.strip() for token in header.split(",") if token.strip()]
+
+
+def choose_subprotocol(offered: list[str]) -> str | None:
+    """The one to echo: clients abort on one they didn't offer, and on none if they offered some.
+
+    One that carries a value worth hiding is echoed only if there is no other.
+    """
+    for preferred in _PREFERRED:
+        for token in offered:
+            if token.startswith(preferred):
+                return token
+    plain = [token for token in offered if not token.startswith(_SECRET)]
+    return next(iter(plain or offered), None)
+
+
+def check_handshake(environ: dict[str, Any]) -> str:
+    """The client's key. Raises BadRequest unless this is a WebSocket handshake, version 13."""
+    version = {"Sec-WebSocket-Version": "13"}
+    key: str = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
+    if environ.get("HTTP_UPGRADE", "").lower() != "websocket" or not key:
+        raise BadRequest("this is a WebSocket: an upgrade is expected", version)
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
+        raise BadRequest("WebSocket version 13 is expected", version)
+    return key
+
+
+class Sockets:
+    """All open WebSockets, and the bound on them."""
+
+    def __init__(self, settings: WebSocketSettings, loop: Loop) -> None:
+        self._settings = settings
+        self._loop = loop
+        self._open: set[WebSocket] = set()
+        self._reserved = 0
+        self._changed = threading.Condition()
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def reserve(self) -> None:
+        """Take a place for a socket to come. Raises Unavailable if there is none."""
+        with self._changed:
+            if self._stopping:
+                raise Unavailable("the service is stopping")
+            if len(self._open) + self._reserved >= self._settings.max_sockets:
+                raise Unavailable("too many WebSockets are open", {"Retry-After": "1"})
+            self._reserved += 1
+
+    def release(self) -> None:
+        """Give a reserved place back."""
+        with self._changed:
+            self._reserved -= 1
+
+    def accept(
+        self, environ: dict[str, Any], key: str, handler: SocketHandler, on_end: Any
+    ) -> WebSocket:
+        """Answer 101 on a place reserved, take the socket, and hand it to the loop."""
+        if "gunicorn.socket" not in environ:
+            raise NotImplemented_("this server can't hand over its sockets")
+        sock, early = take_socket(environ)
+        accepted = wsproto.utilities.generate_accept_token(key.encode("latin-1")).decode()
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Accept: {accepted}",
+        ]
+        if chosen := choose_subprotocol(offered_subprotocols(environ)):
+            lines.append(f"Sec-WebSocket-Protocol: {chosen}")
+        sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+
+        def ended(ws: WebSocket, code: int, reason: str) -> None:
+            with self._changed:
+                self._open.discard(ws)
+                self._changed.notify_all()
+            on_end(ws, code, reason)
+
+        ws = WebSocket(sock, self._loop, handler, self._settings, ended, early)
+        with self._changed:
+            self._open.add(ws)
+            stopping = self._stopping
+        ws.start()
+        if stopping:
+            ws.close(GOING_AWAY, "the service is stopping")
+        return ws
+
+    def close_all(self, timeout: float) -> None:
+        """Close every socket with 1001 and wait for them, ``timeout`` seconds at most."""
+        with self._changed:
+            self._stopping = True
+            sockets = list(self._open)
+        for ws in sockets:
+            ws.close(GOING_AWAY, "the service is stopping")
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open, max(0.0, deadline - time.monotonic()))
+
+
+def take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
+    """The connection's socket and the bytes read ahead of the request.
+
+    gunicorn keeps an object that is at its end already, so that it closes that at once and its
+    count of connections stays right.
+    """
+    theirs: socket.socket = environ["gunicorn.socket"]
+    early: bytes = environ["wsgi.input"].reader.unreader.take_buffered()
+    ours = socket.socket(fileno=theirs.detach())
+    dead, other = socket.socketpair()
+    other.close()
+    socket.socket.__init__(theirs, fileno=dead.detach())
+    ours.setblocking(True)
+    ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", 0, 0))
+    return ours, early
+
+
+class HandedOff(Response):
+    """The response of a request whose socket is no longer the server's."""
+
+    def __call__(self, environ: Any, start_response: Any) -> NoReturn:
+        # gunicorn's gthread worker takes this as: close the connection, answer nothing.
+        raise StopIteration

@@ -1,0 +1,152 @@
+"""The one I/O thread: an epoll loop for WebSockets, pipes and PTYs.
+
+Callbacks run on the loop's thread and must not block; work that blocks belongs on a pool. The
+methods marked *any thread* may be called from anywhere, the others only on the loop.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+IN = select.EPOLLIN
+OUT = select.EPOLLOUT
+HANGUP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+
+log = logging.getLogger("toolbox")
+
+
+class Timer:
+    """A callback that is due later."""
+
+    __slots__ = ("callback", "cancelled")
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Forget the callback. *Any thread.*"""
+        self.cancelled = True
+
+
+class Loop:
+    """Waits for file descriptors, timers and calls from other threads."""
+
+    def __init__(self, name: str = "toolbox-loop") -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callable[[int], object]] = {}
+        self._calls: deque[Callable[[], object]] = deque()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._epoll.register(self._wake_read, IN)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread once the calls made before this one have run. *Any thread.*"""
+        self.call_soon(self._stop)
+        self._thread.join()
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    @property
+    def here(self) -> bool:
+        """Whether the caller runs on the loop's thread. *Any thread.*"""
+        return threading.get_ident() == self._thread.ident
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run ``callback`` on the loop. *Any thread.*"""
+        self._calls.append(callback)
+        try:
+            os.write(self._wake_write, b"\0")
+        except BlockingIOError:
+            pass  # The pipe is full of wake-ups already.
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Run ``callback`` on the loop after ``seconds``. *Any thread.*"""
+        timer = Timer(callback)
+        due = time.monotonic() + seconds
+        if self.here:
+            self._add_timer(due, timer)
+        else:
+            self.call_soon(lambda: self._add_timer(due, timer))
+        return timer
+
+    def _add_timer(self, due: float, timer: Timer) -> None:
+        heapq.heappush(self._timers, (due, next(self._order), timer))
+
+    def add(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
+        """Call ``callback(events)`` whenever ``fd`` is ready for ``events`` (or hung up)."""
+        self._callbacks[fd] = callback
+        self._epoll.register(fd, events)
+
+    def modify(self, fd: int, events: int) -> None:
+        """Change what is waited for; 0 waits for errors and hang-ups only."""
+        self._epoll.modify(fd, events)
+
+    def remove(self, fd: int) -> None:
+        """Forget ``fd``. To be called before it is closed."""
+        if self._callbacks.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            for fd, events in self._epoll.poll(self._timeout(), 256):
+                if fd == self._wake_read:
+                    self._drain_wake_ups()
+                elif callback := self._callbacks.get(fd):
+                    # An earlier callback of this round may have removed this one.
+                    self._guard(callback, events)
+            self._run_timers()
+            self._run_calls()
+        self._epoll.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _timeout(self) -> float:
+        if self._calls:
+            return 0
+        while self._timers and self._timers[0][2].cancelled:
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return -1
+        return max(0.0, self._timers[0][0] - time.monotonic())
+
+    def _drain_wake_ups(self) -> None:
+        try:
+            os.read(self._wake_read, 65536)
+        except BlockingIOError:
+            pass
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            timer = heapq.heappop(self._timers)[2]
+            if not timer.cancelled:
+                self._guard(timer.callback)
+
+    def _run_calls(self) -> None:
+        # Only those that were there: a call that calls again must not starve the sockets.
+        for _ in range(len(self._calls)):
+            self._guard(self._calls.popleft())
+
+    def _guard(self, callback: Callable[..., object], *arguments: int) -> None:
+        try:
+            callback(*arguments)
+        except Exception:
+            # One connection's bug must not end everybody's I/O.
+            log.exception("a callback of the I/O loop failed")

@@ -1,0 +1,277 @@
+"""Discovery: which plugins are installed, which of them are used, and which backend serves a group.
+
+The entry points of the group ``toolbox.plugins`` are walked here rather than by pluggy, so that a
+disabled plugin is never imported and a broken one is a line in a report instead of the end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import shutil
+from importlib.metadata import EntryPoint
+from importlib.metadata import entry_points
+from typing import Any
+from typing import Literal
+
+import msgspec
+import pluggy
+
+from toolbox import hookspecs
+from toolbox.group import Group
+from toolbox.settings import CORE_SECTIONS
+from toolbox.settings import PluginSettings
+from toolbox.settings import SettingsError
+from toolbox.settings import Values
+from toolbox.settings import nearest
+
+ENTRY_POINTS = "toolbox.plugins"
+
+log = logging.getLogger("toolbox")
+
+
+class NoSettings(msgspec.Struct, frozen=True):
+    """For a group or backend that has no options."""
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """One implementation of a group's Protocol.
+
+    ``target`` is ``"package.module:Class"``. The class is made with ``(settings, context)``: the
+    struct of its table ``[<group>.<name>]`` and a :class:`toolbox.lifecycle.Context`. If it has
+    ``close()``, that is called at the end. ``requires`` names programs it runs; operators are
+    shown which of them are missing.
+    """
+
+    group: str
+    name: str
+    target: str
+    summary: str = ""
+    settings: type[msgspec.Struct] = NoSettings
+    requires: tuple[str, ...] = ()
+
+    def missing(self) -> list[str]:
+        """The required programs that are not on PATH."""
+        return [program for program in self.requires if shutil.which(program) is None]
+
+    def load(self) -> type[Any]:
+        """Import the class."""
+        module, _, name = self.target.partition(":")
+        loaded: type[Any] = getattr(importlib.import_module(module), name)
+        return loaded
+
+
+class PluginReport(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What became of one plugin."""
+
+    name: str
+    status: Literal["enabled", "disabled", "failed"]
+    distribution: str = ""
+    version: str = ""
+    reason: str = ""
+    group: str = ""
+    backend: str = ""
+    backends: list[BackendReport] = []
+
+
+class BackendReport(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One backend that could serve a group."""
+
+    name: str
+    summary: str = ""
+    plugin: str = ""
+    missing: list[str] = []
+
+
+class ServedGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group with the backend chosen for it, and the typed settings of both."""
+
+    plugin: str
+    group: Group
+    backend: Backend
+    backend_class: type[Any]
+    options: msgspec.Struct
+    settings: msgspec.Struct
+
+
+class Registry:
+    """The plugins in use."""
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager("toolbox")
+        self.manager.add_hookspecs(hookspecs)
+        self.reports: list[PluginReport] = []
+        self.served: list[ServedGroup] = []
+
+    @property
+    def hook(self) -> Any:
+        """Calls a hook of every plugin in use."""
+        return self.manager.hook
+
+    def operations(self) -> list[Any]:
+        """Every operation of every group in use."""
+        return [operation for served in self.served for operation in served.group.operations]
+
+
+def discover(settings: PluginSettings, values: Values) -> Registry:
+    """Import and register the plugins that ``settings`` lets in, and choose their backends.
+
+    Raises SettingsError if a plugin named in ``enable`` can't be used, or if the settings name
+    something that is not there.
+    """
+    registry = Registry()
+    found = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+    names = [point.name for point in found]
+    _check_names(settings, names)
+    offers: dict[str, list[tuple[str, Backend]]] = {}
+    groups: dict[str, tuple[PluginReport, Group]] = {}
+    for point in found:
+        report = _report(point)
+        registry.reports.append(report)
+        if not _wanted(point.name, settings):
+            report.status = "disabled"
+            continue
+        try:
+            _register(registry, point, report, groups, offers)
+        except Exception as error:
+            # Whatever a stranger's module raises: it is its failure, not the service's.
+            _failed(registry, report, error)
+    for name, (report, group) in sorted(groups.items()):
+        try:
+            _serve(registry, report, group, offers.get(name, []), values)
+        except SettingsError:
+            raise
+        except Exception as error:
+            _failed(registry, report, error)
+    _check_enabled(settings, registry)
+    _check_sections(registry, values, names)
+    return registry
+
+
+def _check_names(settings: PluginSettings, names: list[str]) -> None:
+    for name in settings.enable:
+        if name not in names:
+            raise SettingsError(
+                f"plugins.enable names {name!r}, which is not installed{nearest(name, names)}"
+            )
+        if name in settings.disable:
+            raise SettingsError(f"plugins.enable and plugins.disable both name {name!r}")
+    for name in settings.disable:
+        if name not in names:
+            # Settings may be shared by images, so it is no error, but it may be a slip.
+            log.warning("plugins.disable names %r, which is not installed", name)
+
+
+def _wanted(name: str, settings: PluginSettings) -> bool:
+    if settings.enable:
+        return name in settings.enable
+    return name not in settings.disable
+
+
+def _report(point: EntryPoint) -> PluginReport:
+    return PluginReport(
+        name=point.name,
+        status="enabled",
+        distribution=point.dist.name if point.dist else "",
+        version=point.dist.version if point.dist else "",
+    )
+
+
+def _register(
+    registry: Registry,
+    point: EntryPoint,
+    report: PluginReport,
+    groups: dict[str, tuple[PluginReport, Group]],
+    offers: dict[str, list[tuple[str, Backend]]],
+) -> None:
+    if registry.manager.has_plugin(point.name):
+        raise ValueError(f"another installed plugin has the name {point.name!r}")
+    module = point.load()
+    registry.manager.register(module, name=point.name)
+    registry.manager.check_pending()
+    others = [each for each in registry.manager.get_plugins() if each is not module]
+    call = registry.manager.subset_hook_caller
+    made: list[Group] = call("toolbox_group", others)()
+    backends = [backend for some in call("toolbox_backends", others)() for backend in some]
+    for group in made:
+        if group.name in groups or group.name in CORE_SECTIONS:
+            raise ValueError(f"the group name {group.name!r} is taken")
+    for backend in backends:
+        if any(other.name == backend.name for _, other in offers.get(backend.group, [])):
+            raise ValueError(f"{backend.group} has a backend {backend.name!r} already")
+    for group in made:
+        groups[group.name] = (report, group)
+        report.group = group.name
+    for backend in backends:
+        offers.setdefault(backend.group, []).append((point.name, backend))
+
+
+def _serve(
+    registry: Registry,
+    report: PluginReport,
+    group: Group,
+    offers: list[tuple[str, Backend]],
+    values: Values,
+) -> None:
+    """Choose the backend of ``group``, import it and type its settings."""
+    report.backends = [
+        BackendReport(
+            name=backend.name, summary=backend.summary, plugin=plugin, missing=backend.missing()
+        )
+        for plugin, backend in offers
+    ]
+    by_name = {backend.name: backend for _, backend in offers}
+    section = values.tree.get(group.name, {})
+    if not isinstance(section, dict):
+        raise SettingsError(f"{values.source((group.name,))}: {group.name} must be a table")
+    chosen = section.get("backend", group.default_backend)
+    if chosen not in by_name:
+        raise SettingsError(
+            f"{values.source((group.name, 'backend'))}: {group.name}.backend: no backend {chosen!r}"
+            f" is installed{nearest(str(chosen), list(by_name))}"
+        )
+    report.backend = chosen
+    options = values.section((group.name,), group.settings, skip=frozenset({"backend", *by_name}))
+    tables = {
+        name: values.section((group.name, name), backend.settings)
+        for name, backend in by_name.items()
+    }
+    registry.served.append(
+        ServedGroup(
+            plugin=report.name,
+            group=group,
+            backend=by_name[chosen],
+            backend_class=by_name[chosen].load(),
+            options=options,
+            settings=tables[chosen],
+        )
+    )
+
+
+def _failed(registry: Registry, report: PluginReport, error: Exception) -> None:
+    report.status = "failed"
+    report.reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    log.error("plugin %s failed: %s", report.name, report.reason, exc_info=error)
+    plugin = registry.manager.get_plugin(report.name)
+    if plugin is not None and not any(
+        other.name == report.name and other is not report and other.status == "enabled"
+        for other in registry.reports
+    ):
+        registry.manager.unregister(plugin)
+
+
+def _check_enabled(settings: PluginSettings, registry: Registry) -> None:
+    for report in registry.reports:
+        if report.name in settings.enable and report.status != "enabled":
+            raise SettingsError(f"plugin {report.name!r} can't be used: {report.reason}")
+
+
+def _check_sections(registry: Registry, values: Values, names: list[str]) -> None:
+    """Refuse a section that belongs to nothing: a misspelt one would be silently without effect."""
+    known = [*CORE_SECTIONS, *(report.group for report in registry.reports), *names]
+    for section in values.tree:
+        if section not in known:
+            raise SettingsError(
+                f"{values.source((section,))}: unknown section [{section}]"
+                f"{nearest(section, [name for name in known if name])}"
+            )

@@ -1,0 +1,236 @@
+"""Reading requests: JSON, query, headers, and bodies as streams and multipart.
+
+Bodies of known length are read straight from the connection's socket into the caller's buffer
+where the server is ours (three times as fast as ``wsgi.input``); otherwise ``wsgi.input`` serves.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+from typing import TypeVar
+
+import msgspec
+from werkzeug.datastructures import Headers
+from werkzeug.datastructures import MultiDict
+from werkzeug.http import parse_options_header
+
+from toolbox.errors import BadRequest
+from toolbox.errors import ContentTooLarge
+from toolbox.errors import InvalidBody
+from toolbox.errors import RequestTimeout
+
+CHUNK = 1024 * 1024
+"""Bytes read at once."""
+
+MAX_FIELD = 64 * 1024
+"""Bytes of one multipart part's headers."""
+
+T = TypeVar("T")
+
+
+class RequestInfo(msgspec.Struct, frozen=True):
+    """The request line and headers, for an operation that has to look at them itself."""
+
+    method: str
+    path: str
+    query_string: str
+    headers: Headers
+    environ: dict[str, Any]
+
+
+class Body:
+    """The request's body as a stream, read at most once."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.content_type: str = environ.get("CONTENT_TYPE", "")
+        length = environ.get("CONTENT_LENGTH") or ""
+        self.length: int | None = int(length) if length.isdigit() else None
+        """Bytes announced, or None for a chunked body."""
+        self._input = environ["wsgi.input"]
+        self._chunked = environ.get("wsgi.input_terminated", False) and self.length is None
+        self._left = self.length or 0
+        self._socket, self._reader = _connection(environ, self.length)
+        self._early = memoryview(self._reader.unreader.take_buffered() if self._reader else b"")
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """Up to ``size`` bytes, at least one unless the body has ended.
+
+        Raises BadRequest if the client goes away before the body is complete, RequestTimeout if
+        it stops sending.
+        """
+        if self._socket is not None:
+            buffer = bytearray(min(size, self._left))
+            count = self.readinto(memoryview(buffer))
+            return bytes(memoryview(buffer)[:count])
+        wanted = size if self._chunked else min(size, self._left)
+        if not wanted:
+            return b""
+        try:
+            data: bytes = self._input.read(wanted)
+        except (BlockingIOError, TimeoutError):
+            raise RequestTimeout("the client stopped sending the body") from None
+        except Exception as error:
+            # The server's own errors for a broken or cut chunked body share no base class.
+            raise BadRequest(f"the body can't be read: {type(error).__name__}") from None
+        self._left -= len(data)
+        if not data and not self._chunked:
+            raise BadRequest("the client went away before the body was complete")
+        return data
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read into ``buffer``; the count of bytes, 0 only at the end. Raises as :meth:`read`."""
+        if self._socket is None:
+            data = self.read(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+        want = min(len(buffer), self._left)
+        if not want:
+            return 0
+        if self._early:
+            count = min(want, len(self._early))
+            buffer[:count] = self._early[:count]
+            self._early = self._early[count:]
+        else:
+            count = self._receive(buffer[:want])
+        self._left -= count
+        # The server drains what its reader says is left, before it reads the next request.
+        self._reader.length = self._left
+        return count
+
+    def _receive(self, buffer: memoryview) -> int:
+        assert self._socket is not None
+        try:
+            count = self._socket.recv_into(buffer)
+        except BlockingIOError:
+            raise RequestTimeout("the client stopped sending the body") from None
+        except OSError:
+            count = 0
+        if not count:
+            raise BadRequest("the client went away before the body was complete")
+        return count
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.read():
+            yield data
+
+    def drain(self) -> None:
+        """Read and drop what is left, so that an early answer doesn't reset the connection."""
+        buffer = memoryview(bytearray(CHUNK))
+        while self.readinto(buffer):
+            pass
+
+    def read_all(self, limit: int) -> bytes:
+        """The whole body. Raises ContentTooLarge if it is over ``limit`` bytes."""
+        if self._left > limit:
+            raise ContentTooLarge(f"the body has {self.length} bytes; the limit is {limit}")
+        parts: list[bytes] = []
+        total = 0
+        for data in self:
+            total += len(data)
+            if total > limit:
+                raise ContentTooLarge(f"the body is over the limit of {limit} bytes")
+            parts.append(data)
+        return b"".join(parts)
+
+    def is_multipart(self) -> bool:
+        """Whether the content type says ``multipart/form-data``."""
+        return parse_options_header(self.content_type)[0] == "multipart/form-data"
+
+    def parts(self) -> Iterator[Part]:
+        """The parts of a ``multipart/form-data`` body (RFC 7578), one at a time as they come.
+
+        Each part must be read before the next is asked for; what is left of it is skipped.
+        Raises BadRequest for a body that is no multipart, is malformed or ends early.
+        """
+        # Imported late: most processes never see a multipart body.
+        from toolbox.multipart import read_parts
+
+        return read_parts(self)
+
+
+class Part:
+    """One part of a multipart body."""
+
+    def __init__(self, name: str, filename: str | None, headers: Headers) -> None:
+        self.name = name
+        self.filename = filename
+        self.headers = headers
+        self.chunks: Iterator[bytes | bytearray] = iter(())
+
+    def __iter__(self) -> Iterator[bytes | bytearray]:
+        return self.chunks
+
+    def text(self, limit: int = MAX_FIELD) -> str:
+        """The part as UTF-8 text. Raises BadRequest if it is longer than ``limit`` bytes."""
+        data = bytearray()
+        for chunk in self.chunks:
+            data += chunk
+            if len(data) > limit:
+                raise BadRequest(f"the field {self.name!r} is over {limit} bytes")
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadRequest(f"the field {self.name!r} is not UTF-8") from None
+
+
+def _connection(environ: dict[str, Any], length: int | None) -> tuple[socket.socket | None, Any]:
+    """The connection's socket and gunicorn's body reader, if the body may be read from them."""
+    sock = environ.get("gunicorn.socket")
+    reader = getattr(environ.get("wsgi.input"), "reader", None)
+    plain = type(sock) is socket.socket and environ.get("wsgi.url_scheme") == "http"
+    if not plain or not length or getattr(reader, "length", None) != length:
+        return None, None
+    if "100-continue" in environ.get("HTTP_EXPECT", "").lower():
+        # Which layer has sent "100 Continue" by now is the server's business; leave it to it.
+        return None, None
+    return sock, reader
+
+
+def decode_json(data: bytes, kind: Any) -> Any:
+    """``data`` as ``kind``. Raises InvalidBody; the message names the place, never the value."""
+    if not data.strip():
+        raise InvalidBody("the body is empty")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidBody(f"invalid body: {error}") from None
+
+
+def decode_query(arguments: MultiDict[str, str], kind: type[T]) -> T:
+    """The query parameters as ``kind``; unknown ones are left alone. Raises BadRequest."""
+    return _decode_text(
+        {name: arguments.getlist(name) for name in arguments}, kind, "query parameter"
+    )
+
+
+def decode_headers(headers: Headers, kind: type[T]) -> T:
+    """The headers as ``kind``, by the fields' encoded names. Raises BadRequest."""
+    fields = msgspec.structs.fields(kind)  # type: ignore[arg-type]
+    found = {field.encode_name: headers.getlist(field.encode_name) for field in fields}
+    return _decode_text({name: values for name, values in found.items() if values}, kind, "header")
+
+
+def decode_path(text: str, kind: Any, name: str) -> Any:
+    """One part of the path as ``kind``. Raises BadRequest."""
+    if kind is str:
+        return text
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{name} in the path: {error}") from None
+
+
+def _decode_text(found: Mapping[str, list[str]], kind: type[T], what: str) -> T:
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]
+        name = field.encode_name
+        if name in found:
+            is_list = "list" in str(field.type)
+            values[name] = found[name] if is_list else found[name][-1]
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{what}: {error}") from None

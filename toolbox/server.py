@@ -1,0 +1,147 @@
+"""Serving: the listening socket, gunicorn's master process and its worker.
+
+The master holds the socket, the settings and the plugins; the worker, forked from it, runs the
+service. Everything the service starts is a descendant of the master, orphans included, so when a
+worker dies, however, the master ends what it left behind before the next one starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from toolbox.app import create_app
+from toolbox.lifecycle import Toolbox
+from toolbox.processes import adopt_orphans
+from toolbox.processes import kill_descendants
+from toolbox.settings import SettingsError
+
+BACKLOG = 2048
+HEADER_SIZE = 256 * 1024
+"""Bytes of one header: 64 KiB of environment for a PTY travel base64-encoded in one."""
+
+log = logging.getLogger("toolbox")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises SettingsError in one line."""
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                # "::" means every address, IPv4 ones too.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+    except OSError as error:
+        raise SettingsError(f"can't listen on {where}: {error.strerror}") from None
+    return sock
+
+
+def gunicorn_options(toolbox: Toolbox) -> dict[str, Any]:
+    """What gunicorn is told; ``conf/gunicorn.conf.py`` tells it the same."""
+    server = toolbox.settings.server
+    level = toolbox.settings.log.level
+    return {
+        "worker_class": "toolbox.worker.Worker",
+        "workers": 1,  # Sessions, PTYs and jobs live in one process's memory.
+        "threads": server.threads,
+        "worker_connections": 10000,
+        "backlog": BACKLOG,
+        "keepalive": server.keep_alive,
+        "graceful_timeout": server.shutdown_timeout,
+        "timeout": 120,
+        "limit_request_line": 0,  # Paths travel in queries, so it is the header limit that counts.
+        "limit_request_field_size": HEADER_SIZE,
+        "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
+        "control_socket_disable": True,
+        "loglevel": level if level == "debug" else "warning",
+        "logger_class": "toolbox.logs.GunicornLogger",
+        "accesslog": "-" if toolbox.settings.log.access else None,
+        # Who calls is checked by token, and nothing here trusts a forwarded address or scheme.
+        "forwarded_allow_ips": "",
+    }
+
+
+class Application(BaseApplication):
+    """One service under gunicorn."""
+
+    def __init__(self, toolbox: Toolbox, sock: socket.socket) -> None:
+        self.toolbox = toolbox
+        self._pid = os.getpid()
+        self._flask: Flask = create_app(toolbox)
+        self._port: int = sock.getsockname()[1]
+        # gunicorn takes the descriptor over, and closes it.
+        self._bind = f"fd://{sock.detach()}"
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = gunicorn_options(self.toolbox)
+        options.update(bind=self._bind, child_exit=_on_worker_exit)
+        assert self.cfg is not None
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._flask
+
+    def on_worker_ready(self, worker: Any) -> None:
+        """Tell the world; only for the first worker, as a replacement changes nothing outside."""
+        if worker.age != 1:
+            return
+        if file := self.toolbox.settings.server.port_file:
+            write_port_file(Path(file), self._port)
+        print(f"Starting toolbox server on port {self._port}", flush=True)
+
+    def run(self) -> None:
+        adopt_orphans()
+        try:
+            super().run()
+        finally:
+            if os.getpid() == self._pid:  # A worker comes this way, too.
+                kill_descendants(keep=set())
+
+
+def write_port_file(path: Path, port: int) -> None:
+    """Write the port so that a reader sees all of it or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(f"{port}\n")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        log.error("can't write the port file %s: %s", path, error.strerror)
+
+
+def _on_worker_exit(arbiter: Any, worker: Any) -> None:
+    kill_descendants(keep=set(arbiter.WORKERS))
+
+
+def serve(toolbox: Toolbox) -> int:
+    """Serve until a signal ends it; the exit status."""
+    server = toolbox.settings.server
+    sock = listen(server.host, server.port)
+    try:
+        Application(toolbox, sock).run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stdout.flush()
+    return 0

@@ -1,0 +1,293 @@
+"""Typed settings: where each value comes from, and what it may be.
+
+Sources, later ones win: the defaults below, one TOML file (``--config``, else ``TOOLBOX_CONFIG``,
+else ``/etc/toolbox/toolbox.toml`` where it exists), the environment
+(``TOOLBOX__GIT__BACKEND=cli`` is ``[git] backend = "cli"``), the command line.
+
+``[server]``, ``[auth]``, ``[websocket]``, ``[log]`` and ``[plugins]`` belong to the core and are
+described by the structs here. Every other section belongs to the API group of that name: its own
+options, ``backend``, and a table for each backend, each checked against the struct its plugin
+registered. A key nobody knows is refused, with the nearest name that is known.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+from typing import Any
+from typing import Literal
+from typing import TypeVar
+
+import msgspec
+from msgspec import Meta
+
+DEFAULT_FILE = Path("/etc/toolbox/toolbox.toml")
+ENVIRONMENT_PREFIX = "TOOLBOX__"
+
+Path_ = tuple[str, ...]
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class SettingsError(Exception):
+    """The settings can't be used; the message is one line for the operator."""
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the service listens, and how much it takes on."""
+
+    host: Annotated[
+        str, Meta(description="Address to listen on; anything but loopback needs a token.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="TCP port; 0 takes a free one (see port_file).")
+    ] = 2280
+    port_file: Annotated[
+        str, Meta(description="File to write the port to once the service is ready.")
+    ] = ""
+    path_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[^/?#]+)*$",
+            description="Also answer below this path, as in /my-sandbox/version.",
+        ),
+    ] = ""
+    work_dir: Annotated[
+        str, Meta(description="Where relative paths start; the directory of the start if empty.")
+    ] = ""
+    threads: Annotated[
+        int, Meta(ge=4, le=4096, description="Requests worked on at once; threads come on demand.")
+    ] = 256
+    keep_alive: Annotated[
+        int, Meta(ge=0, le=3600, description="Seconds an idle connection is kept.")
+    ] = 75
+    header_timeout: Annotated[
+        int, Meta(ge=1, le=3600, description="Seconds a client may take to send its headers.")
+    ] = 10
+    stall_timeout: Annotated[
+        int,
+        Meta(ge=1, le=86400, description="Seconds without a byte moved that end a transfer."),
+    ] = 120
+    shutdown_timeout: Annotated[
+        int, Meta(ge=1, le=600, description="Seconds between SIGTERM and the end, at most.")
+    ] = 10
+    max_body: Annotated[
+        int, Meta(ge=1024, description="Bytes of a JSON body; operations may set their own.")
+    ] = 8 * 1024 * 1024
+    pin_core: Annotated[
+        bool,
+        Meta(description="Keep the service's threads on one core, which doubles its throughput."),
+    ] = True
+
+
+class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may call.
+
+    The token itself is never a setting: it comes from the environment variable ``TOOLBOX_TOKEN``
+    or from a file.
+    """
+
+    mode: Annotated[
+        Literal["token", "init", "none"],
+        Meta(
+            description='"token": TOOLBOX_TOKEN or token_file, else one is made up and printed, '
+            'on loopback only. "init": the first POST /init sets it, on loopback only. '
+            '"none": whoever reaches the port may do anything.'
+        ),
+    ] = "token"
+    token_file: Annotated[
+        str, Meta(description="File whose first line is the token; TOOLBOX_TOKEN wins over it.")
+    ] = ""
+
+
+class WebSocketSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of every WebSocket."""
+
+    max_sockets: Annotated[
+        int, Meta(ge=1, description="Open sockets; one more is answered 503.")
+    ] = 4096
+    max_message: Annotated[
+        int, Meta(ge=1024, description="Bytes of a message from a client; over it is close 1009.")
+    ] = 1024 * 1024
+    send_buffer: Annotated[
+        int, Meta(ge=4096, description="Bytes waiting for a slow client before its source stops.")
+    ] = 1024 * 1024
+    ping_interval: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds between the server's pings.")
+    ] = 20.0
+    dead_after: Annotated[
+        float, Meta(gt=0, description="Seconds without a sign of life that end a socket.")
+    ] = 120.0
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written to standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least severity that is written."),
+    ] = "info"
+    access: Annotated[
+        bool, Meta(description="One line for each request and each finished WebSocket.")
+    ] = False
+
+
+class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the installed plugins are used."""
+
+    enable: Annotated[
+        list[str],
+        Meta(description="If not empty: exactly these, and it is an error if one can't be used."),
+    ] = []
+    disable: Annotated[list[str], Meta(description="These are not even imported.")] = []
+
+
+class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The core's own sections."""
+
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    websocket: WebSocketSettings = WebSocketSettings()
+    log: LogSettings = LogSettings()
+    plugins: PluginSettings = PluginSettings()
+
+
+CORE_SECTIONS = CoreSettings.__struct_fields__
+
+
+class Values:
+    """The merged tree of what was set, before it is typed, with the source of each value."""
+
+    def __init__(self) -> None:
+        self.tree: dict[str, Any] = {}
+        self.sources: dict[Path_, str] = {}
+
+    def merge(self, tree: Mapping[str, Any], source: str) -> None:
+        """Lay ``tree`` over what is there; tables are merged, anything else is replaced."""
+        for path, value in _leaves(tree):
+            self.set(path, value, source)
+
+    def set(self, path: Path_, value: Any, source: str) -> None:
+        """Set one value."""
+        table = self.tree
+        for depth, key in enumerate(path[:-1]):
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                name = ".".join(path[: depth + 1])
+                raise SettingsError(f"{source}: {name} is a value, not a table")
+        table[path[-1]] = value
+        self.sources[path] = source
+
+    def source(self, path: Path_) -> str:
+        """Where the value at ``path`` (or the nearest table above or below it) was set."""
+        for length in range(len(path), 0, -1):
+            for known, source in self.sources.items():
+                if known[:length] == path[:length]:
+                    return source
+        return "default"
+
+    def section(self, path: Path_, kind: type[T], skip: frozenset[str] = frozenset()) -> T:
+        """The table at ``path`` as ``kind``, without the keys in ``skip``.
+
+        Raises SettingsError for a key that ``kind`` doesn't have and a value of the wrong type.
+        """
+        table: Any = self.tree
+        for key in path:
+            table = table.get(key, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{self.source(path)}: {'.'.join(path)} must be a table")
+        table = {key: value for key, value in table.items() if key not in skip}
+        self._refuse_unknown(path, kind, table, skip)
+        try:
+            # Not strict: the environment and the command line have only text for a number.
+            return msgspec.convert(table, kind, strict=False)
+        except msgspec.ValidationError as error:
+            reason, _, where = str(error).partition(" - at `$")
+            full = ".".join(path) + where.rstrip("`").replace("[...]", "")
+            raise SettingsError(
+                f"{self.source(tuple(full.split('.')))}: {full}: {reason}"
+            ) from None
+
+    def _refuse_unknown(
+        self, path: Path_, kind: type[msgspec.Struct], table: dict[str, Any], also: frozenset[str]
+    ) -> None:
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        for key, value in table.items():
+            if key not in fields:
+                name = ".".join((*path, key))
+                raise SettingsError(
+                    f"{self.source((*path, key))}: unknown option {name}"
+                    + nearest(key, [*fields, *also])
+                )
+            nested = fields[key]
+            is_struct = isinstance(nested, type) and issubclass(nested, msgspec.Struct)
+            if is_struct and isinstance(value, dict):
+                self._refuse_unknown((*path, key), nested, value, frozenset())
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """``; did you mean 'x'?`` for the known name closest to ``name``, or an empty string."""
+    matches = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def _leaves(tree: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def read_values(
+    file: str | Path | None, environ: Mapping[str, str], overrides: Mapping[Path_, Any]
+) -> Values:
+    """Read every source. ``overrides`` come from the command line.
+
+    Raises SettingsError if the file can't be read or isn't TOML.
+    """
+    values = Values()
+    chosen = Path(file or environ.get("TOOLBOX_CONFIG") or DEFAULT_FILE)
+    if file or environ.get("TOOLBOX_CONFIG") or chosen.exists():
+        values.merge(_read_file(chosen), str(chosen))
+    for name, text in environ.items():
+        if name.startswith(ENVIRONMENT_PREFIX):
+            path = tuple(name[len(ENVIRONMENT_PREFIX) :].lower().split("__"))
+            if all(path):
+                values.set(path, _from_text(text, name), f"environment {name}")
+    for path, value in overrides.items():
+        values.set(path, value, "command line")
+    return values
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+
+
+def _from_text(text: str, name: str) -> Any:
+    """A list or a table is written as in TOML; anything else is text until it meets its type."""
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"environment {name}: not TOML: {error}") from None
+
+
+def core_settings(values: Values) -> CoreSettings:
+    """The core's sections, typed."""
+    return CoreSettings(
+        server=values.section(("server",), ServerSettings),
+        auth=values.section(("auth",), AuthSettings),
+        websocket=values.section(("websocket",), WebSocketSettings),
+        log=values.section(("log",), LogSettings),
+        plugins=values.section(("plugins",), PluginSettings),
+    )

@@ -1,0 +1,59 @@
+"""The core's own operations: is it alive, is it ready, what can it do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from toolbox import openapi
+from toolbox.errors import Unavailable
+from toolbox.group import Group
+from toolbox.lifecycle import Toolbox
+from toolbox.plugins import PluginReport
+
+
+class Health(msgspec.Struct, frozen=True):
+    """One word about the service."""
+
+    status: str
+
+
+class Plugins(msgspec.Struct, frozen=True):
+    """What is installed and what became of it."""
+
+    plugins: list[PluginReport]
+
+
+group = Group("core", backend=Toolbox, default_backend="", summary="The service itself")
+
+
+@group.get("/healthz", public=True, constant=True)
+def get_health(toolbox: Toolbox) -> Health:
+    """Tell that the service is alive.
+
+    Needs no token. Answers as long as requests are served at all.
+    """
+    return Health("ok")
+
+
+@group.get("/readyz", public=True, errors=(Unavailable,))
+def get_readiness(toolbox: Toolbox) -> Health:
+    """Tell whether the service is ready for requests.
+
+    Needs no token. 503 while it starts and while it stops.
+    """
+    toolbox.check_ready()
+    return Health("ready")
+
+
+@group.get("/openapi.json")
+def get_openapi(toolbox: Toolbox) -> dict[str, Any]:
+    """Describe every operation of this service as an OpenAPI 3.1 document."""
+    return openapi.document([group, *(served.group for served in toolbox.registry.served)])
+
+
+@group.get("/plugins")
+def list_plugins(toolbox: Toolbox) -> Plugins:
+    """List the installed plugins: enabled, disabled or failed and why, and each group's backend."""
+    return Plugins(toolbox.registry.reports)

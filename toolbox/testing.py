@@ -1,0 +1,166 @@
+"""Fixtures for tests of the service and its plugins: a real one, in a process of its own.
+
+Use it from a ``conftest.py``::
+
+    pytest_plugins = ["toolbox.testing"]
+
+Then ``service`` is a running service with every installed plugin, shared by a module's tests, and
+``make_service`` starts one with settings of its own. Both are stopped at the end, and it is an
+error if anything they started is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websocket
+
+from toolbox.processes import descendants
+
+TOKEN = "a-token-for-tests"
+DEADLINE = 60.0
+"""Seconds anything may take that should take none: machines that test are busy."""
+
+
+class Service:
+    """A running ``toolbox serve``.
+
+    ``settings`` is the text of a TOML file, ``env`` is added to the environment, ``arguments`` go
+    to the command line. The token is ``TOKEN`` unless ``token`` says otherwise (None: none is
+    configured).
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        settings: str = "",
+        env: Mapping[str, str] | None = None,
+        token: str | None = TOKEN,
+    ) -> None:
+        self.directory = directory
+        self.token = token
+        self.log_file = directory / "service.log"
+        port_file = directory / "port"
+        port_file.unlink(missing_ok=True)
+        work_dir = directory / "work"
+        work_dir.mkdir(parents=True, exist_ok=True)
+        settings_file = directory / "toolbox.toml"
+        settings_file.write_text(settings)
+        environ = {**os.environ, **(env or {}), "TOOLBOX_CONFIG": str(settings_file)}
+        if token is not None:
+            environ["TOOLBOX_TOKEN"] = token
+        command = [sys.executable, "-m", "toolbox", "serve", "--port", "0"]
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port-file", str(port_file), *arguments],
+                cwd=work_dir,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.work_dir = work_dir
+        self.wait_for(lambda: port_file.exists() or self.process.poll() is not None, "the port")
+        if self.process.poll() is not None:
+            raise AssertionError(f"the service has ended:\n{self.log()}")
+        self.port = int(port_file.read_text())
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = self.client(token)
+
+    def client(self, token: str | None, **options: Any) -> httpx.Client:
+        """An HTTP client with ``token`` as its bearer token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=DEADLINE, **options)
+
+    def websocket(self, path: str, **options: Any) -> websocket.WebSocket:
+        """A WebSocket to ``path``, open. ``options`` as of websocket.create_connection."""
+        headers = [f"Authorization: Bearer {self.token}"] if self.token else []
+        headers += options.pop("header", [])
+        return websocket.create_connection(
+            f"ws://127.0.0.1:{self.port}{path}", header=headers, timeout=DEADLINE, **options
+        )
+
+    def log(self) -> str:
+        """What the service has written so far, to standard output and error."""
+        return self.log_file.read_text("utf-8", "replace")
+
+    def workers(self) -> list[int]:
+        """The pids of the worker processes: the master's children that run its program."""
+        own = Path(f"/proc/{self.process.pid}/exe").resolve()
+        found = []
+        for pid in descendants(self.process.pid):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/exe").resolve() == own and _parent(pid) == self.process.pid:
+                    found.append(pid)
+        return found
+
+    def wait_for(self, condition: Callable[[], object], what: str = "it") -> None:
+        """Wait until ``condition()`` is true."""
+        deadline = time.monotonic() + DEADLINE
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what} did not happen in time:\n{self.log()}")
+            time.sleep(0.01)
+
+    def stop(self, sig: int = signal.SIGTERM) -> int:
+        """End it with ``sig``; its exit status. Fails if a process it started is left."""
+        self.http.close()
+        below = descendants(self.process.pid)
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        status = self.process.wait(DEADLINE)
+        left = [pid for pid in below if Path(f"/proc/{pid}").exists()]
+        deadline = time.monotonic() + DEADLINE
+        while left and time.monotonic() < deadline:
+            time.sleep(0.01)
+            left = [pid for pid in left if Path(f"/proc/{pid}").exists()]
+        assert not left, f"processes left behind: {left}\n{self.log()}"
+        return status
+
+
+def _parent(pid: int) -> int:
+    status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(status[1])
+
+
+@pytest.fixture
+def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start services: ``make_service(*arguments, settings=..., env=..., token=...)``."""
+    started: list[Service] = []
+
+    def make(*arguments: str, **options: Any) -> Service:
+        directory = tmp_path / f"service-{len(started)}"
+        started.append(Service(directory, *arguments, **options))
+        return started[-1]
+
+    yield make
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    """One service with every installed plugin, for all tests of a module."""
+    directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
+    running = Service(directory)
+    try:
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(directory, ignore_errors=True)
