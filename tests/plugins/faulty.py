@@ -1,0 +1,158 @@
+"""Operations that go wrong in each way an operation can, and the answers of every kind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from werkzeug.datastructures import Headers
+
+from toolbox import hookimpl
+from toolbox.errors import Conflict
+from toolbox.group import Group
+from toolbox.lifecycle import Context
+from toolbox.plugins import Backend
+from toolbox.plugins import NoSettings
+from toolbox.request import Body
+from toolbox.response import Answer
+from toolbox.response import FileAnswer
+from toolbox.response import MultipartAnswer
+from toolbox.response import StreamAnswer
+from toolbox.response import TextAnswer
+
+
+class Faulty:
+    """Holds what the operations share."""
+
+    def __init__(self, settings: NoSettings, context: Context) -> None:
+        self.work_dir = context.work_dir
+        self.waiting = threading.Semaphore(0)
+        self.release = threading.Event()
+        self.drained = threading.Event()
+
+
+class Received(msgspec.Struct):
+    """What came of a multipart body."""
+
+    parts: list[tuple[str, str | None, int]]
+
+
+class Path_(msgspec.Struct):
+    """A file."""
+
+    path: str
+
+
+group = Group("faulty", backend=Faulty, default_backend="local")
+
+
+@group.get("/faulty/bug")
+def bug(backend: Faulty) -> None:
+    """Divide by a secret."""
+    raise ZeroDivisionError("the secret is 42")
+
+
+@group.get("/faulty/errno/{number}")
+def fail(backend: Faulty, number: int) -> None:
+    """Fail as the kernel would."""
+    raise OSError(number, os.strerror(number), "/some/file")
+
+
+@group.get("/faulty/full")
+def full(backend: Faulty) -> None:
+    """Fail for want of space."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@group.post("/faulty/refuse", errors=(Conflict,))
+def refuse(backend: Faulty, body: Body) -> None:
+    """Refuse an upload without having read it."""
+    raise Conflict("no")
+
+
+@group.post("/faulty/count")
+def count(backend: Faulty, body: Body) -> dict[str, int]:
+    """Count the bytes of the body."""
+    return {"bytes": sum(len(chunk) for chunk in body)}
+
+
+@group.post("/faulty/parts")
+def parts(backend: Faulty, body: Body) -> Received:
+    """Count the bytes of each part."""
+    return Received(
+        [(part.name, part.filename, sum(len(chunk) for chunk in part)) for part in body.parts()]
+    )
+
+
+@group.get("/faulty/file")
+def file(backend: Faulty, query: Path_) -> FileAnswer:
+    """Send a file."""
+    return FileAnswer(Path(backend.work_dir, query.path).open("rb", buffering=0))
+
+
+@group.get("/faulty/text")
+def text(backend: Faulty) -> TextAnswer:
+    """Send text."""
+    return TextAnswer("text", status=203, headers={"X-Extra": "1"})
+
+
+@group.get("/faulty/answer")
+def answer(backend: Faulty) -> Answer:
+    """Send JSON with a status of its own."""
+    return Answer({"a": 1}, status=202, headers={"X-Extra": "2"})
+
+
+@group.get("/faulty/stream")
+def stream(backend: Faulty) -> StreamAnswer:
+    """Send a stream that breaks off."""
+
+    def chunks() -> Iterator[bytes]:
+        yield b"some"
+        raise RuntimeError("the stream broke")
+
+    return StreamAnswer(chunks())
+
+
+@group.get("/faulty/multipart")
+def multipart(backend: Faulty) -> MultipartAnswer:
+    """Send two parts."""
+    disposition = 'form-data; name="file"; filename="%s"'
+    return MultipartAnswer(
+        (Headers({"Content-Disposition": disposition % name}), [name.encode()]) for name in "ab"
+    )
+
+
+@group.get("/faulty/wait")
+def wait(backend: Faulty) -> None:
+    """Occupy a thread until told otherwise."""
+    backend.waiting.release()
+    backend.release.wait(60)
+
+
+@group.get("/faulty/waiting/{number}")
+def wait_for_waiting(backend: Faulty, number: int) -> None:
+    """Return when that many threads are occupied."""
+    for _ in range(number):
+        assert backend.waiting.acquire(timeout=60)
+
+
+@group.post("/faulty/release")
+def release(backend: Faulty) -> None:
+    """Tell the occupied threads to go on."""
+    backend.release.set()
+
+
+@hookimpl
+def toolbox_group() -> Group:
+    """Add the group."""
+    return group
+
+
+@hookimpl
+def toolbox_backends() -> list[Backend]:
+    """Offer its backend."""
+    return [Backend(group="faulty", name="local", target="faulty:Faulty")]

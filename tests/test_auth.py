@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import hmac
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import websocket
+
+from toolbox import auth
+from toolbox.auth import Auth
+from toolbox.auth import is_loopback
+from toolbox.auth import make_auth
+from toolbox.errors import BadRequest
+from toolbox.errors import Unauthorized
+from toolbox.settings import AuthSettings
+from toolbox.settings import SettingsError
+from toolbox.testing import TOKEN
+from toolbox.testing import Service
+
+ToyService = Callable[..., Service]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "Bearer",
+        "Bearer wrong",
+        f"Basic {TOKEN}",
+        TOKEN,
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Bearer {TOKEN.upper()}",
+        "Bearer é",
+    ],
+)
+def test_without_the_right_token_everything_is_401(toys: Service, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    with toys.client(None) as client:
+        for path in ("/greet/x", "/plugins", "/openapi.json", "/nowhere", "/sockets/echo"):
+            response = client.get(path, headers=headers)
+            assert response.status_code == 401, path
+            assert response.headers["www-authenticate"] == "Bearer"
+            assert response.json()["code"] == "UNAUTHORIZED"
+            assert response.json()["source"] == "DAYTONA_DAEMON"
+
+
+def test_with_the_right_token_it_is_served_whatever_the_case_of_the_scheme(toys: Service) -> None:
+    with toys.client(None) as client:
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            response = client.get("/greet/x", headers={"Authorization": f"{scheme} {TOKEN}"})
+            assert response.status_code == 200
+
+
+def test_health_needs_no_token(toys: Service) -> None:
+    with toys.client(None) as client:
+        assert client.get("/healthz").json() == {"status": "ok"}
+        assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_every_operation_but_the_public_ones_needs_the_token(toys: Service) -> None:
+    paths = toys.http.get("/openapi.json").json()["paths"]
+    public = set()
+    with toys.client(None) as client:
+        for path, item in paths.items():
+            for method, operation in item.items():
+                status = client.request(method, path).status_code
+                assert (status != 401) == (operation.get("security") == []), path
+                if status != 401:
+                    public.add(path)
+    assert {"/healthz", "/readyz"} <= public <= {"/healthz", "/readyz", "/version", "/init"}
+
+
+def test_a_websocket_takes_the_token_by_header_subprotocol_or_query(toys: Service) -> None:
+    url = f"ws://127.0.0.1:{toys.port}/sockets/echo"
+    offer = ["toolbox", f"X-Toolbox-Token~{TOKEN}"]
+    by_subprotocol = websocket.create_connection(url, subprotocols=offer, timeout=30)
+    assert by_subprotocol.getsubprotocol() == "toolbox"
+    by_subprotocol.close()
+    by_query = websocket.create_connection(f"{url}?DAYTONA_SANDBOX_AUTH_KEY={TOKEN}", timeout=30)
+    assert by_query.recv() == "hello"
+    by_query.close()
+    toys.websocket("/sockets/echo").close()
+
+
+def test_a_plain_request_does_not_take_the_token_from_its_url(toys: Service) -> None:
+    with toys.client(None) as client:
+        response = client.get("/greet/x", params={"DAYTONA_SANDBOX_AUTH_KEY": TOKEN})
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("where", ["subprotocol", "query", "none"])
+def test_a_websocket_with_a_wrong_token_is_401_before_the_upgrade(
+    toys: Service, where: str
+) -> None:
+    url = f"ws://127.0.0.1:{toys.port}/sockets/echo"
+    options = {}
+    if where == "subprotocol":
+        options = {"subprotocols": ["X-Toolbox-Token~wrong"]}
+    elif where == "query":
+        url += "?DAYTONA_SANDBOX_AUTH_KEY=wrong"
+    with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+        websocket.create_connection(url, timeout=30, **options)
+    assert caught.value.status_code == 401
+    assert b"UNAUTHORIZED" in caught.value.resp_body
+
+
+def test_mode_none_asks_for_nothing(toy_service: ToyService) -> None:
+    open_service = toy_service("greeter", settings='[auth]\nmode = "none"\n', token=None)
+    assert open_service.http.get("/greet/x").status_code == 200
+
+
+def test_a_token_is_made_up_and_printed_if_none_is_configured(toy_service: ToyService) -> None:
+    generated = toy_service("greeter", token=None)
+    line = generated.log().splitlines()[0]
+    token = line.rpartition(" ")[2]
+    assert len(token) >= 32
+    assert generated.http.get("/greet/x").status_code == 401
+    with generated.client(token) as client:
+        assert client.get("/greet/x").status_code == 200
+
+
+def test_the_token_file_is_used_and_the_environment_wins(
+    toy_service: ToyService, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("from-the-file\nsecond line\n")
+    by_file = toy_service("greeter", arguments=("--token-file", str(file)), token=None)
+    with by_file.client("from-the-file") as client:
+        assert client.get("/greet/x").status_code == 200
+    auth_, made = make_auth(
+        AuthSettings(token_file=str(file)), "127.0.0.1", {"TOOLBOX_TOKEN": "from-the-environment"}
+    )
+    assert made is None
+    auth_.check({"HTTP_AUTHORIZATION": "Bearer from-the-environment"})
+
+
+def test_the_token_is_nowhere_to_be_seen(toy_service: ToyService) -> None:
+    service = toy_service("greeter", "faulty", settings='[log]\nlevel="debug"\naccess=true\n')
+    shown = [
+        service.http.get(path).text
+        for path in ("/plugins", "/openapi.json", "/faulty/bug", "/nowhere", f"/greet/x?t={TOKEN}")
+    ]
+    with pytest.raises(websocket.WebSocketBadStatusException):
+        url = f"ws://127.0.0.1:{service.port}/nowhere?DAYTONA_SANDBOX_AUTH_KEY={TOKEN}"
+        websocket.create_connection(url, timeout=30)
+    for pid in (service.process.pid, *service.workers()):
+        shown.append(Path(f"/proc/{pid}/cmdline").read_text())
+    command = [sys.executable, "-m", "toolbox", "config"]
+    environ = {**os.environ, "TOOLBOX_TOKEN": TOKEN}
+    shown.append(subprocess.run(command, env=environ, capture_output=True, text=True).stdout)
+    service.stop()
+    shown.append(service.log())
+    assert "/faulty/bug" in service.log()
+    for text in shown:
+        assert TOKEN not in text
+
+
+def test_the_token_leaves_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"TOOLBOX_TOKEN": "x"}
+    make_auth(AuthSettings(), "127.0.0.1", environ)
+    assert environ == {}
+
+
+@pytest.mark.parametrize("mode", ["token", "init"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
+def test_no_token_on_an_open_address_is_refused(mode: str, host: str) -> None:
+    with pytest.raises(SettingsError, match="a token is needed"):
+        make_auth(AuthSettings(mode=mode), host, {"TOOLBOX_TOKEN": " "})  # type: ignore[arg-type]
+    make_auth(AuthSettings(mode="none"), host, {})
+    make_auth(AuthSettings(), host, {"TOOLBOX_TOKEN": "x"})
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\nsecond\n", b"\xff\n", b"with blanks in it\n"])
+def test_a_bad_token_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError):
+        make_auth(AuthSettings(token_file=str(file)), "127.0.0.1", {})
+
+
+def test_the_first_init_sets_and_later_ones_need_the_token_in_force() -> None:
+    subject = Auth("init")
+    with pytest.raises(Unauthorized):
+        subject.check({"HTTP_AUTHORIZATION": "Bearer "})
+    subject.initialize("", "")
+    with pytest.raises(Unauthorized):
+        subject.check({"HTTP_AUTHORIZATION": "Bearer x"})
+    subject.initialize("", "first")
+    subject.check({"HTTP_AUTHORIZATION": "Bearer first"})
+    for header in ("", "Bearer wrong", "Basic first"):
+        with pytest.raises(Unauthorized):
+            subject.initialize(header, "second")
+    subject.initialize("Bearer first", "second")
+    subject.check({"HTTP_AUTHORIZATION": "Bearer second"})
+    with pytest.raises(Unauthorized):
+        subject.check({"HTTP_AUTHORIZATION": "Bearer first"})
+
+
+def test_a_configured_token_is_needed_for_the_first_init_too() -> None:
+    subject = Auth("token", "configured")
+    with pytest.raises(Unauthorized):
+        subject.initialize("", "mine")
+    subject.initialize("Bearer configured", "mine")
+    subject.check({"HTTP_AUTHORIZATION": "Bearer mine"})
+
+
+@pytest.mark.parametrize("token", ["a b", "é", "a\nb", "x" * 5000])
+def test_a_token_no_header_can_carry_is_refused(token: str) -> None:
+    with pytest.raises(BadRequest):
+        Auth("init").initialize("", token)
+
+
+def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    original = hmac.compare_digest
+
+    def spy(a: bytes, b: bytes) -> bool:
+        compared.append((a, b))
+        return original(a, b)
+
+    monkeypatch.setattr(auth.hmac, "compare_digest", spy)
+    with pytest.raises(Unauthorized):
+        Auth("token", "short").check({"HTTP_AUTHORIZATION": f"Bearer {'long' * 100}"})
+    assert [(len(a), len(b)) for a, b in compared] == [(32, 32)]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True)]
+    + [(host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "", "localhost.example.org")],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
