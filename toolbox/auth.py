@@ -14,6 +14,7 @@ import mmap
 import os
 import secrets
 import struct
+import threading
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -39,20 +40,20 @@ class Auth:
     def __init__(self, mode: str, token: str | None = None) -> None:
         self.mode = mode
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self._replacing = threading.Lock()
         if token:
             self._set(token)
 
     def _set(self, token: str) -> None:
         data = token.encode()
-        # The length goes last: a reader sees the old token or none, never half of one.
-        self._memory[:2] = b"\0\0"
-        self._memory[2 : 2 + len(data)] = data
-        self._memory[:2] = struct.pack("H", len(data))
+        # One copy for length and token: nobody reads, and no death of the worker leaves, a half.
+        self._memory[: 2 + len(data)] = struct.pack("H", len(data)) + data
 
     @property
     def _token(self) -> bytes:
-        (length,) = struct.unpack("H", self._memory[:2])
-        return self._memory[2 : 2 + length]
+        memory = self._memory[:]
+        (length,) = struct.unpack_from("H", memory)
+        return memory[2 : 2 + length]
 
     def check(self, environ: dict[str, Any]) -> None:
         """Raises Unauthorized unless the request may be served."""
@@ -80,14 +81,15 @@ class Auth:
         """
         if self.mode == "none":
             return
-        if self._token or self.mode == "token":
-            presented = _bearer(authorization)
-            if presented is None:
-                raise Unauthorized("the token in force is needed to replace it")
-            self._compare(presented)
-        if token:
-            _check_token(token)
-            self._set(token)
+        with self._replacing:  # Of two that come first at once, only one is the first.
+            if self._token or self.mode == "token":
+                presented = _bearer(authorization)
+                if presented is None:
+                    raise Unauthorized("the token in force is needed to replace it")
+                self._compare(presented)
+            if token:
+                _check_token(token)
+                self._set(token)
 
 
 def _presented(environ: dict[str, Any]) -> bytes | None:

@@ -11,14 +11,17 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 _PR_SET_CHILD_SUBREAPER = 36
 _cores: set[int] = set()
 _pinned: set[int] = set()
+_environment = threading.Lock()
 
 
 def pin_to_one_core() -> None:
@@ -47,6 +50,19 @@ def all_cores() -> Iterator[None]:
         os.sched_setaffinity(0, _pinned)
 
 
+def environment() -> dict[str, str]:
+    """A copy of what children inherit. One made of ``os.environ`` may catch a change half made."""
+    with _environment:
+        return dict(os.environ)
+
+
+@contextlib.contextmanager
+def changing_environment() -> Iterator[MutableMapping[str, str]]:
+    """``os.environ``, for a change of which no :func:`environment` holds only a part."""
+    with _environment:
+        yield os.environ
+
+
 def popen(arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
     """``subprocess.Popen`` in a session of its own, on every core.
 
@@ -55,6 +71,7 @@ def popen(arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
     """
     if "preexec_fn" in options:
         raise TypeError("preexec_fn forks the whole process; use a wrapper program")
+    options.setdefault("env", environment())
     with all_cores():
         return subprocess.Popen(arguments, start_new_session=True, **options)
 
