@@ -24,7 +24,7 @@ def describe(
     """``(name, value, source)`` of every setting in force, the core's first."""
     yield from _describe(settings, (), values)
     for served in registry.served:
-        section = (served.group.name,)
+        section = (served.group.section,)
         name = (*section, "backend")
         yield ".".join(name), served.backend.name, _source(values, name)
         yield from _describe(served.options, section, values)
@@ -69,12 +69,12 @@ def template(registry: Registry) -> str:
     for served in registry.served:
         group = served.group
         names = ", ".join(f'"{backend.name}"' for backend in offers[group.name])
-        lines += ["", *_comment(group.summary), f"[{group.name}]"]
+        lines += ["", *_comment(group.summary), f"[{group.section}]"]
         lines += _comment(f"What serves the group: {names}.")
         lines += [f'# backend = "{group.default_backend}"', *_options(group.settings)]
         for backend in offers[group.name]:
             if options := _options(backend.settings):
-                lines += ["", *_comment(backend.summary), f"[{group.name}.{backend.name}]"]
+                lines += ["", *_comment(backend.summary), f"[{group.section}.{backend.name}]"]
                 lines += options
     return "\n".join(lines) + "\n"
 

@@ -84,7 +84,7 @@ class Group:
 
     ``backend`` is the Protocol its backends fulfil, ``default_backend`` the name of the one used
     when the settings name none, ``settings`` the struct of the group's own options, which every
-    backend finds in its context.
+    backend finds in its context. They are set in the table ``[section]``, by default ``[name]``.
     """
 
     def __init__(
@@ -94,9 +94,11 @@ class Group:
         backend: type[Any],
         default_backend: str,
         settings: type[msgspec.Struct] = NoOptions,
+        section: str = "",
         summary: str = "",
     ) -> None:
         self.name = name
+        self.section = section or name
         self.backend = backend
         self.default_backend = default_backend
         self.settings = settings

@@ -144,7 +144,8 @@ def discover(settings: PluginSettings, values: Values) -> Registry:
         except Exception as error:
             _failed(registry, report, error)
     _check_enabled(settings, registry)
-    _check_sections(registry, values, names)
+    sections = [group.section for _, group in groups.values()]
+    _check_sections(values, [*CORE_SECTIONS, *sections, *names])
     return registry
 
 
@@ -194,8 +195,11 @@ def _register(
     made: list[Group] = call("toolbox_group", others)()
     backends = [backend for some in call("toolbox_backends", others)() for backend in some]
     for group in made:
-        if group.name in groups or group.name in CORE_SECTIONS:
+        if group.name in groups:
             raise ValueError(f"the group name {group.name!r} is taken")
+        sections = [other.section for _, other in groups.values()]
+        if group.section in (*CORE_SECTIONS, *sections):
+            raise ValueError(f"the settings section [{group.section}] is taken")
     for backend in backends:
         if any(other.name == backend.name for _, other in offers.get(backend.group, [])):
             raise ValueError(f"{backend.group} has a backend {backend.name!r} already")
@@ -221,20 +225,20 @@ def _serve(
         for plugin, backend in offers
     ]
     by_name = {backend.name: backend for _, backend in offers}
-    section = values.tree.get(group.name, {})
-    if not isinstance(section, dict):
-        raise SettingsError(f"{values.source((group.name,))}: {group.name} must be a table")
-    chosen = section.get("backend", group.default_backend)
+    section = group.section
+    table = values.tree.get(section, {})
+    if not isinstance(table, dict):
+        raise SettingsError(f"{values.source((section,))}: {section} must be a table")
+    chosen = table.get("backend", group.default_backend)
     if chosen not in by_name:
         raise SettingsError(
-            f"{values.source((group.name, 'backend'))}: {group.name}.backend: no backend {chosen!r}"
+            f"{values.source((section, 'backend'))}: {section}.backend: no backend {chosen!r}"
             f" is installed{nearest(str(chosen), list(by_name))}"
         )
     report.backend = chosen
-    options = values.section((group.name,), group.settings, skip=frozenset({"backend", *by_name}))
+    options = values.section((section,), group.settings, skip=frozenset({"backend", *by_name}))
     tables = {
-        name: values.section((group.name, name), backend.settings)
-        for name, backend in by_name.items()
+        name: values.section((section, name), backend.settings) for name, backend in by_name.items()
     }
     registry.served.append(
         ServedGroup(
@@ -266,12 +270,10 @@ def _check_enabled(settings: PluginSettings, registry: Registry) -> None:
             raise SettingsError(f"plugin {report.name!r} can't be used: {report.reason}")
 
 
-def _check_sections(registry: Registry, values: Values, names: list[str]) -> None:
+def _check_sections(values: Values, known: list[str]) -> None:
     """Refuse a section that belongs to nothing: a misspelt one would be silently without effect."""
-    known = [*CORE_SECTIONS, *(report.group for report in registry.reports), *names]
     for section in values.tree:
         if section not in known:
             raise SettingsError(
-                f"{values.source((section,))}: unknown section [{section}]"
-                f"{nearest(section, [name for name in known if name])}"
+                f"{values.source((section,))}: unknown section [{section}]{nearest(section, known)}"
             )
