@@ -158,9 +158,10 @@ class Part:
         self.name = name
         self.filename = filename
         self.headers = headers
-        self.chunks: Iterator[bytes | bytearray] = iter(())
+        self.chunks: Iterator[memoryview] = iter(())
+        """The content; each view is good until the next is asked for."""
 
-    def __iter__(self) -> Iterator[bytes | bytearray]:
+    def __iter__(self) -> Iterator[memoryview]:
         return self.chunks
 
     def text(self, limit: int = MAX_FIELD) -> str:

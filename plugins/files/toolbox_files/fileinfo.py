@@ -1,0 +1,88 @@
+"""The description of a file, in the API's words.
+
+``mode`` and ``modTime`` are texts of Go's standard library (``fs.FileMode.String`` and
+``time.Time.String``), which clients of the API have learnt to read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from functools import lru_cache
+from pathlib import Path
+
+from toolbox_files.models import FileInfo
+from toolbox_files.names import absolute
+
+_FIRST_SECOND = -62_135_596_800
+_LAST_SECOND = 253_402_300_799
+"""The years 1 to 9999, which is what date formats can say; file systems can hold more."""
+
+_TYPES = {
+    stat.S_IFDIR: "d",
+    stat.S_IFLNK: "L",
+    stat.S_IFBLK: "D",
+    stat.S_IFCHR: "D",
+    stat.S_IFIFO: "p",
+    stat.S_IFSOCK: "S",
+}
+
+
+def describe(path: Path, given: str) -> FileInfo:
+    """The file at ``path``, which the client called ``given``. Raises OSError."""
+    info = path.stat()
+    name = given.rstrip("/").rpartition("/")[2] or "/"
+    return make_info(name, absolute(path), info)
+
+
+def make_info(name: str, path: str, info: os.stat_result) -> FileInfo:
+    """The description of what ``info`` was found at ``path``."""
+    date, clock, offset, zone = _local(info.st_mtime_ns // 1_000_000_000)
+    fraction = _fraction(info.st_mtime_ns % 1_000_000_000)
+    mode = info.st_mode
+    return FileInfo(
+        name=name,
+        size=info.st_size,
+        mode=mode_text(mode),
+        mod_time=f"{date} {clock}{fraction} {offset} {zone}",
+        modified_at=f"{date}T{clock}{fraction}{_rfc3339_offset(offset)}",
+        is_dir=stat.S_ISDIR(mode),
+        owner=str(info.st_uid),
+        group=str(info.st_gid),
+        permissions=f"{mode & 0o777:04o}",
+        path=path,
+    )
+
+
+@lru_cache(1024)
+def mode_text(mode: int) -> str:
+    """``mode`` as Go writes it: the letters that apply, in Go's order, then the nine bits."""
+    letters = _TYPES.get(stat.S_IFMT(mode), "")
+    letters += "u" if mode & stat.S_ISUID else ""
+    letters += "g" if mode & stat.S_ISGID else ""
+    letters += "c" if stat.S_ISCHR(mode) else ""
+    letters += "t" if mode & stat.S_ISVTX else ""
+    bits = "".join(
+        letter if mode & (0o400 >> place) else "-" for place, letter in enumerate("rwxrwxrwx")
+    )
+    return (letters or "-") + bits
+
+
+@lru_cache(4096)
+def _local(second: int) -> tuple[str, str, str, str]:
+    """Date, clock, offset (``+hhmm``) and zone of a second since the epoch, in local time."""
+    local = time.localtime(min(max(second, _FIRST_SECOND), _LAST_SECOND))
+    date = f"{local.tm_year:04d}-{local.tm_mon:02d}-{local.tm_mday:02d}"
+    clock = f"{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d}"
+    minutes = abs(local.tm_gmtoff) // 60
+    sign = "-" if local.tm_gmtoff < 0 else "+"
+    return date, clock, f"{sign}{minutes // 60:02d}{minutes % 60:02d}", local.tm_zone
+
+
+def _fraction(nanoseconds: int) -> str:
+    return f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
+
+
+def _rfc3339_offset(offset: str) -> str:
+    return "Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:]}"

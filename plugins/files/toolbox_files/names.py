@@ -1,0 +1,75 @@
+"""File names as text: any bytes, there and back.
+
+A file name is bytes; JSON and query strings carry Unicode. A name that is UTF-8 is sent as it is.
+In any other, each byte that belongs to no character, ``0x80`` to ``0xFF``, is written as the one
+private-use character ``U+10F700`` plus that byte: ``b"caf\\xe9"`` is ``"caf\\U0010F7E9"``. What
+a client reads in a listing it can send back, and means that very file.
+
+The rule has no exceptions: where a name really holds one of those 128 characters, its four bytes
+are written so, one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from toolbox_files.errors import InvalidFilePath
+
+ESCAPE = 0x10F700
+
+_SURROGATES = re.compile("[\udc80-\udcff]")
+_ESCAPES = re.compile(f"[{chr(ESCAPE + 0x80)}-{chr(ESCAPE + 0xFF)}]")
+
+
+def to_text(name: str) -> str:
+    """A file name or path from the operating system, as it is sent to clients."""
+    if name.isascii():
+        return name
+    return bytes_to_text(os.fsencode(name))
+
+
+def bytes_to_text(name: bytes) -> str:
+    """The same from bytes."""
+    text = name.decode("utf-8", "surrogateescape")
+    text = _ESCAPES.sub(lambda match: _surrogates(match[0]), text)
+    return _SURROGATES.sub(lambda match: chr(ord(match[0]) - 0xDC00 + ESCAPE), text)
+
+
+def _surrogates(character: str) -> str:
+    return character.encode("utf-8").decode("ascii", "surrogateescape")
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes of a name or path that a client sent. Raises InvalidFilePath."""
+    if "\0" in text:
+        raise InvalidFilePath("a path can't hold a NUL byte")
+    escaped = _ESCAPES.sub(lambda match: chr(ord(match[0]) - ESCAPE + 0xDC00), text)
+    try:
+        return escaped.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidFilePath("a path can't hold a lone surrogate") from None
+
+
+def to_path(text: str, base: Path) -> Path:
+    """The path a client sent, relative to ``base``; ``..`` is left to the kernel.
+
+    Raises InvalidFilePath if it is empty or can't be a path.
+    """
+    if not text:
+        raise InvalidFilePath("the path is empty")
+    return base / os.fsdecode(to_bytes(text))
+
+
+def absolute(path: Path) -> str:
+    """The full path of ``path`` without ``..``, as it is sent to clients.
+
+    Only what stands before the last ``..`` has its symbolic links resolved, since ``link/..`` is
+    not where ``link`` is.
+    """
+    parts = path.parts
+    if ".." in parts:
+        last = len(parts) - parts[::-1].index("..")
+        path = Path(*parts[:last]).resolve().joinpath(*parts[last:])
+    return to_text(str(path))
