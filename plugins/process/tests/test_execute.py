@@ -1,0 +1,309 @@
+"""``POST /process/execute`` against a real service."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from toolbox_process.testing import alive
+from toolbox_process.testing import eventually
+from toolbox_process.testing import open_files
+from toolbox_process.testing import read_pid
+
+from toolbox.testing import Service
+
+
+def run(service: Service, command: str, **more: Any) -> httpx.Response:
+    return service.http.post("/process/execute", json={"command": command, **more})
+
+
+def result(service: Service, command: str, **more: Any) -> tuple[int, str]:
+    answer = run(service, command, **more)
+    assert answer.status_code == 200, answer.text
+    assert set(answer.json()) == {"exitCode", "result"}
+    return answer.json()["exitCode"], answer.json()["result"]
+
+
+def test_interleaves_both_streams(service: Service) -> None:
+    assert result(service, "echo a; echo b >&2; echo c") == (0, "a\nb\nc\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("true", 0),
+        ("exit 3", 3),
+        ("exit 255", 255),
+        ("no-such-program-anywhere", 127),
+        ("/etc/passwd", 126),
+        ("kill -9 $$", 137),
+        ("sh -c 'kill -TERM $$'; exit $?", 143),
+        ("sh -c 'kill -SEGV $$'", 139),
+    ],
+)
+def test_exit_codes_are_the_shells(service: Service, command: str, code: int) -> None:
+    assert result(service, command)[0] == code
+
+
+def test_tells_how_it_ended(service: Service) -> None:
+    """AC-09: in a header, as the JSON has no room."""
+    assert run(service, "exit 3").headers["X-Toolbox-End-Reason"] == "exited"
+    assert run(service, "kill -9 $$").headers["X-Toolbox-End-Reason"] == "signal"
+    gone = run(service, "true", cwd="/no/such/directory")
+    assert gone.headers["X-Toolbox-End-Reason"] == "spawn-failed"
+
+
+def test_cwd_and_environment(service: Service) -> None:
+    assert result(service, "pwd", cwd="/usr") == (0, "/usr\n")
+    assert result(service, "pwd") == (0, f"{service.work_dir}\n")
+    (service.work_dir / "below").mkdir()
+    assert result(service, "pwd", cwd="below") == (0, f"{service.work_dir}/below\n")
+    assert result(service, "pwd", cwd="") == (0, f"{service.work_dir}\n")
+    envs = {"GREETING": "h\u00e9llo 'w\"orld'\n", "NOTHING": None}
+    command = 'printf "%s" "$GREETING${NOTHING-unset}"'
+    assert result(service, command, envs=envs) == (0, envs["GREETING"])
+
+
+def test_what_can_not_start_is_exit_code_minus_one(service: Service) -> None:
+    """AC-07: at once, in the documented answer."""
+    code, text = result(service, "true", cwd="/no/such/directory")
+    assert code == -1
+    assert "/no/such/directory" in text
+    assert "No such file or directory" in text
+    assert result(service, "true", cwd="/etc/passwd")[0] == -1
+
+
+def error(answer: httpx.Response) -> tuple[int, str]:
+    body = answer.json()
+    wanted = {"statusCode", "message", "timestamp", "path", "code", "source", "method"}
+    assert set(body) == wanted, body
+    assert body["source"] == "DAYTONA_DAEMON"
+    assert body["statusCode"] == answer.status_code
+    return answer.status_code, body["code"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"command": " \n\t"}, "BAD_REQUEST"),
+        ({"command": ""}, "BAD_REQUEST"),
+        ({"command": "echo \0"}, "BAD_REQUEST"),
+        ({"command": "true", "cwd": "a\0b"}, "BAD_REQUEST"),
+        ({"command": "true", "envs": {"1X": "y"}}, "BAD_REQUEST"),
+        ({"command": "true", "envs": {"X=Y": "y"}}, "BAD_REQUEST"),
+        ({"command": "true", "envs": {"": "y"}}, "BAD_REQUEST"),
+        ({"command": "true", "envs": {"\u00c4": "y"}}, "BAD_REQUEST"),
+        ({"command": "true", "envs": {"X\n": "y"}}, "BAD_REQUEST"),
+        ({"command": "true", "envs": {"X": "y\0"}}, "BAD_REQUEST"),
+        ({"cmd": "true"}, "INVALID_REQUEST_BODY"),
+        ({"command": 7}, "INVALID_REQUEST_BODY"),
+        ({"command": "true", "timeout": -1}, "INVALID_REQUEST_BODY"),
+        ({"command": "true", "timeout": 1.5}, "INVALID_REQUEST_BODY"),
+        ({"command": "true", "timeout": 2**32}, "INVALID_REQUEST_BODY"),
+        ({"command": "true", "envs": {"X": 1}}, "INVALID_REQUEST_BODY"),
+        ([], "INVALID_REQUEST_BODY"),
+    ],
+)
+def test_bad_requests(service: Service, body: Any, code: str) -> None:
+    assert error(service.http.post("/process/execute", json=body)) == (400, code)
+
+
+def test_null_fields_are_absent_ones(service: Service) -> None:
+    assert result(service, "echo x", cwd=None, envs=None, timeout=None) == (0, "x\n")
+    assert result(service, "echo x", timeout=0) == (0, "x\n")
+
+
+HARD_TO_KILL = {
+    "plain": "sleep 1000 & echo $! > {file}; wait",
+    "ignores TERM": "trap '' TERM; sh -c \"trap '' TERM; echo \\$\\$ > {file}; sleep 1000\"",
+    "own session": "setsid sh -c 'echo $$ > {file}; exec sleep 1000' & sleep 1000",
+    "daemon": "(setsid sh -c '(echo $$ > {file}; exec sleep 1000)' &) ; sleep 1000",
+    "stopped": "sh -c 'echo $$ > {file}; kill -STOP $$' & sleep 1000",
+    "without our mark": "env -i sh -c 'echo $$ > {file}; sleep 1000' & sleep 1000",
+}
+
+
+@pytest.mark.parametrize("name", HARD_TO_KILL)
+def test_a_timeout_leaves_nothing(service: Service, pid_file: Path, name: str) -> None:
+    """AC-01: within a second of it, whatever the children did to get away."""
+    begun = time.monotonic()
+    answer = run(service, HARD_TO_KILL[name].format(file=pid_file), timeout=2)
+    assert time.monotonic() - begun < 3.5
+    assert error(answer) == (408, "PROCESS_EXECUTION_TIMEOUT")
+    assert not alive(read_pid(pid_file))
+
+
+def test_a_trap_runs_at_a_timeout(service: Service, tmp_path: Path) -> None:
+    """AC-02."""
+    file = tmp_path / "trapped"
+    answer = run(service, f"trap 'echo ended > {file}; exit 1' TERM; sleep 1000", timeout=1)
+    assert answer.status_code == 408
+    assert file.read_text() == "ended\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 1000 & echo $! > {file}; echo hi",
+        "nohup sleep 1000 & echo $! > {file}; echo hi",
+        "(setsid sh -c 'echo $$ > {file}; exec sleep 1000' &); echo hi",
+    ],
+)
+def test_a_background_process_delays_nothing_and_lives(
+    service: Service, pid_file: Path, command: str
+) -> None:
+    """AC-04."""
+    begun = time.monotonic()
+    assert result(service, command.format(file=pid_file))[0] == 0
+    assert time.monotonic() - begun < 10
+    pid = read_pid(pid_file)
+    assert alive(pid)
+    run(service, f"kill {pid}")
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), "reaping the orphan", 2)
+
+
+def test_a_background_process_may_go_on_writing(service: Service, tmp_path: Path) -> None:
+    """AC-04: its pipe stays open, so it doesn't die of SIGPIPE."""
+    go, done = tmp_path / "go", tmp_path / "done"
+    command = f"(while [ ! -e {go} ]; do sleep 0.01; done; echo late; echo ok > {done}) &"
+    assert result(service, command)[0] == 0
+    go.touch()
+    eventually(done.exists, "the write")
+
+
+@pytest.mark.parametrize("size", [99_000, 110_000, 1 << 20])
+def test_long_commands(service: Service, size: int) -> None:
+    """AC-05: no limit of one argument, and the text unchanged."""
+    text = "x\u00e9'\"$\\`\\" * (size // 8)
+    command = f"wc -c <<'END'\n{text}\nEND\n"
+    assert result(service, command) == (0, f"{len(text.encode()) + 1}\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        ("cat <<'E'\n$x `y` \"z\"\nE", '$x `y` "z"\n'),
+        ("echo 'a'\"'\"'b'", "a'b\n"),
+        ("printf '%s' '\u65e5\u672c\u8a9e \U0001f600'", "\u65e5\u672c\u8a9e \U0001f600"),
+        ("printf '%s|' a\\\n b", "a|b|"),
+        ("-no-such-option || printf dash", None),
+        ("printf 'a\\r\\nb'", "a\r\nb"),
+        ("printf '\\377ok\\376'", "\ufffdok\ufffd"),
+        ("printf 'a\\0b'", "a\0b"),
+        ("printf '\\n\\n'", "\n\n"),
+    ],
+)
+def test_commands_and_output_are_left_as_they_are(
+    service: Service, command: str, output: str | None
+) -> None:
+    """AC-05, AC-20."""
+    code, text = result(service, command)
+    assert code == 0
+    assert text == output if output is not None else text.endswith("dash")
+
+
+def test_a_character_in_pieces(service: Service) -> None:
+    """AC-20: decoded at the edge, not by the piece."""
+    command = "printf '\\342'; sleep 0.2; printf '\\202'; sleep 0.2; printf '\\254'"
+    assert result(service, command) == (0, "\u20ac")
+
+
+@pytest.mark.parametrize("command", ["cat", "read x || echo eof", "sh", "wc -c; echo more"])
+def test_standard_input_is_at_its_end(service: Service, command: str) -> None:
+    """AC-06."""
+    assert run(service, command, timeout=20).status_code == 200
+
+
+def test_an_interactive_shell_does_not_stop(service: Service) -> None:
+    """AC-13."""
+    code, text = result(service, "bash -ic 'echo ok'", timeout=20)
+    assert code == 0
+    assert text.endswith("ok\n")
+
+
+def test_four_megabytes_at_once(service: Service) -> None:
+    """AC-21."""
+    code, text = result(service, "head -c 4194304 /dev/zero | tr '\\0' x")
+    assert code == 0
+    assert text == "x" * 4194304
+
+
+def test_an_answer_keeps_head_and_tail(service: Service) -> None:
+    """AC-22: and says what it left out."""
+    answer = run(service, "echo begin; head -c 40000000 /dev/zero | tr '\\0' x; echo end")
+    text = answer.json()["result"]
+    assert text.startswith("begin\n")
+    assert text.endswith("end\n")
+    assert len(text) < 17 * 1024 * 1024
+    assert int(answer.headers["X-Toolbox-Truncated"]) == 40000010 - 16 * 1024 * 1024
+
+
+def test_output_before_the_exit_code(service: Service) -> None:
+    """AC-10: a program that ends right after a large write loses none of it."""
+    for _ in range(20):
+        code, text = result(service, "head -c 300000 /dev/zero | tr '\\0' y; exit 7")
+        assert (code, len(text)) == (7, 300000)
+
+
+def test_process_substitution_is_waited_for(service: Service) -> None:
+    """What writes on after the shell has ended still belongs to it, for a moment."""
+    code, text = result(service, "bash -c 'echo one > >(sleep 0.02; cat)'")
+    assert (code, text) == (0, "one\n")
+
+
+def test_a_thousand_at_once(make_service: Any) -> None:
+    """AC-40: every exit code right, no zombie, no descriptor left."""
+    service = make_service()
+    run(service, "true")
+    worker = service.workers()[0]
+    files = open_files(worker)
+    limits = httpx.Limits(max_connections=64)
+    headers = {"Authorization": f"Bearer {service.token}"}
+    with (
+        httpx.Client(base_url=service.url, headers=headers, limits=limits, timeout=120) as client,
+        ThreadPoolExecutor(64) as pool,
+    ):
+
+        def one(number: int) -> bool:
+            command = f"echo {number}; exit {number % 256}"
+            answer = client.post("/process/execute", json={"command": command})
+            expected = {"exitCode": number % 256, "result": f"{number}\n"}
+            return answer.status_code == 200 and answer.json() == expected
+
+        assert all(pool.map(one, range(1000)))
+    eventually(lambda: open_files(worker) <= files + 4, "closing the descriptors")
+    zombies = [
+        pid
+        for pid in os.listdir("/proc")
+        if pid.isdigit() and is_zombie_of(int(pid), {worker, service.process.pid})
+    ]
+    assert zombies == []
+
+
+def is_zombie_of(pid: int, parents: set[int]) -> bool:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[0] == "Z" and int(fields[1]) in parents
+
+
+def test_the_end_of_the_service_ends_commands(make_service: Any, pid_file: Path) -> None:
+    """AC-47: whoever waits is answered with what happened."""
+    service = make_service()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(run, service, f"echo $$ > {pid_file}; sleep 1000")
+        pid = read_pid(pid_file)
+        service.process.terminate()
+        service.process.wait(30)
+        assert not alive(pid)
+        try:
+            answer = waiting.result(30)
+        except httpx.TransportError:
+            return
+        assert answer.status_code != 200 or answer.json()["exitCode"] != 0

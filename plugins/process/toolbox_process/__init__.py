@@ -1,0 +1,30 @@
+"""API group ``process``: commands, code, sessions, terminals and interpreters."""
+
+from __future__ import annotations
+
+from toolbox import hookimpl
+from toolbox.group import Group
+from toolbox.plugins import Backend
+from toolbox_process.settings import LocalSettings
+
+__version__ = "0.1.0"
+
+
+@hookimpl
+def toolbox_group() -> Group:
+    from toolbox_process.routes import group
+
+    return group
+
+
+@hookimpl
+def toolbox_backends() -> list[Backend]:
+    return [
+        Backend(
+            group="process",
+            name="local",
+            target="toolbox_process.local:LocalProcess",
+            settings=LocalSettings,
+            summary="processes of this machine, as the user the service runs as",
+        )
+    ]

@@ -1,0 +1,133 @@
+"""Reading a job's pipes into its spool, on the I/O loop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+
+from toolbox.loop import IN
+from toolbox.loop import Loop
+from toolbox_process.spool import Spool
+
+READ = 64 * 1024
+"""What a pipe holds, so the most one read gives."""
+
+FAIR = 16
+"""Reads of one pipe in a row while its end is looked for."""
+
+
+class Capture:
+    """The pipes a job writes to, and who wants to know of what comes.
+
+    Everything here runs on the loop. A pipe is read to its end, whoever holds it and however long,
+    so that a background process never dies of a closed one.
+    """
+
+    def __init__(self, loop: Loop, spool: Spool, idle: float, limit: float) -> None:
+        self._loop = loop
+        self._spool = spool
+        self._idle = idle
+        self._limit = limit
+        self._streams: dict[int, int] = {}
+        self._listeners: list[Callable[[], object]] = []
+        self._after: Callable[[], object] | None = None
+        self._last = 0.0
+        self._paused = False
+
+    def add(self, fd: int, stream: int) -> None:
+        """Read ``fd``, which is closed at its end."""
+        os.set_blocking(fd, False)
+        self._streams[fd] = stream
+        self._watch(fd)
+
+    def _watch(self, fd: int) -> None:
+        self._loop.add(fd, IN, lambda events: self._ready(fd))
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Call ``listener()`` after something was read."""
+        self._listeners.append(listener)
+
+    def unlisten(self, listener: Callable[[], object]) -> None:
+        """Undo :meth:`listen`."""
+        with contextlib.suppress(ValueError):
+            self._listeners.remove(listener)
+
+    def notify(self) -> None:
+        """Call the listeners."""
+        for listener in list(self._listeners):
+            listener()
+
+    def pause(self, paused: bool) -> None:
+        """Stop reading, or go on: who writes is made to wait."""
+        if paused != self._paused:
+            self._paused = paused
+            for fd in self._streams:
+                if paused:  # Waiting for nothing would still wake us at a hang-up, for ever.
+                    self._loop.remove(fd)
+                else:
+                    self._watch(fd)
+
+    def drain(self, after: Callable[[], object]) -> None:
+        """Call ``after()`` once everything written so far has been read: at the end of all pipes,
+        or when whoever still holds one has been silent for a while, or has not for too long.
+        """
+        self.pause(False)
+        self._after = after
+        for fd in list(self._streams):
+            for _ in range(FAIR):
+                if not self._read(fd):
+                    break
+        self.notify()
+        if not self._done_draining():
+            now = time.monotonic()
+            self._last = now
+            self._look_again(now + self._limit)
+
+    def _done_draining(self) -> bool:
+        if self._streams or self._after is None:
+            return False
+        after, self._after = self._after, None
+        after()
+        return True
+
+    def _look_again(self, give_up: float) -> None:
+        if self._after is None:
+            return
+        silent = time.monotonic() - self._last
+        if silent >= self._idle or time.monotonic() >= give_up:
+            after, self._after = self._after, None
+            after()
+        else:
+            self._loop.call_later(self._idle - silent, lambda: self._look_again(give_up))
+
+    def _ready(self, fd: int) -> None:
+        self._read(fd)
+        self.notify()
+        self._done_draining()
+
+    def _read(self, fd: int) -> bool:
+        """Read once; whether there may be more."""
+        try:
+            data = os.read(fd, READ)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""  # EIO: a terminal whose last process has gone.
+        if not data:
+            self._close(fd)
+            return False
+        self._last = time.monotonic()
+        self._spool.append(data, self._streams[fd])
+        return True
+
+    def _close(self, fd: int) -> None:
+        if self._streams.pop(fd, None) is not None:
+            self._loop.remove(fd)
+            os.close(fd)
+
+    def close(self) -> None:
+        """Read no more."""
+        for fd in list(self._streams):
+            self._close(fd)

@@ -1,0 +1,73 @@
+"""What can go wrong in the group ``process``; codes are the Daytona Toolbox API's."""
+
+from __future__ import annotations
+
+from toolbox.errors import BadRequest
+from toolbox.errors import Conflict
+from toolbox.errors import Gone
+from toolbox.errors import InvalidBody
+from toolbox.errors import NotFound
+from toolbox.errors import RequestTimeout
+from toolbox.errors import ToolboxError
+from toolbox.errors import Unavailable
+
+__all__ = [
+    "AlreadyExists",
+    "BadRequest",
+    "CommandCompleted",
+    "ExecutionTimeout",
+    "InputUnavailable",
+    "InvalidBody",
+    "ProcessNotFound",
+    "SessionEnded",
+    "ShellMissing",
+    "SpawnFailed",
+    "TooManyWaiting",
+]
+
+
+class ExecutionTimeout(RequestTimeout):
+    """The command was still running when its time was over; it was ended."""
+
+    code = "PROCESS_EXECUTION_TIMEOUT"
+
+
+class ProcessNotFound(NotFound):
+    """No such session, command, terminal, context or job."""
+
+    code = "PROCESS_NOT_FOUND"
+
+
+class SessionEnded(Gone):
+    """The shell of the session or terminal has ended."""
+
+    code = "SESSION_ENDED"
+
+
+class CommandCompleted(Gone):
+    """The command has ended, so it takes no input."""
+
+    code = "COMMAND_ALREADY_COMPLETED"
+
+
+class AlreadyExists(Conflict):
+    """The id is taken."""
+
+
+class InputUnavailable(Conflict):
+    """The command reads no input, or has not read what it was sent before."""
+
+
+class TooManyWaiting(Unavailable):
+    """As many requests wait for commands as may."""
+
+
+class SpawnFailed(ToolboxError):
+    """The program can't be started: missing, not executable, no such working directory.
+
+    ``execute`` and ``code-run`` answer it as exit code -1.
+    """
+
+
+class ShellMissing(SpawnFailed):
+    """There is no shell at all."""

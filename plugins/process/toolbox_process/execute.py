@@ -1,0 +1,76 @@
+"""Commands that are waited for: ``execute``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from toolbox.errors import BadRequest
+from toolbox_process.engine import Engine
+from toolbox_process.engine import Spec
+from toolbox_process.errors import ExecutionTimeout
+from toolbox_process.job import Job
+from toolbox_process.job import Kind
+from toolbox_process.job import ProcessJob
+from toolbox_process.job import Reason
+from toolbox_process.models import ExecuteRequest
+from toolbox_process.shells import command_line
+from toolbox_process.shells import find_shell
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def check_text(name: str, text: str) -> str:
+    """``text``, if a program can be given it. Raises BadRequest."""
+    if "\0" in text:
+        raise BadRequest(f"{name} has a NUL character")
+    return text
+
+
+def check_environment(envs: Mapping[str, str | None] | None) -> dict[str, str]:
+    """Variables as they are set. Raises BadRequest for a name no shell could use."""
+    checked: dict[str, str] = {}
+    for name, value in (envs or {}).items():
+        if not _NAME.fullmatch(name):
+            raise BadRequest(f"{name!r} is no name of an environment variable")
+        checked[name] = check_text(f"the variable {name}", value or "")
+    return checked
+
+
+def wait_or_end(engine: Engine, job: ProcessJob, timeout: int | None) -> None:
+    """Wait for the end, and make one when the time is over. Raises ExecutionTimeout."""
+    if engine.wait(job, timeout):
+        return
+    engine.end(job, Reason.TIMEOUT, engine.settings.timeout_grace)
+    if job.reason is Reason.TIMEOUT or not job.done.is_set():
+        raise ExecutionTimeout(
+            f"still running after {timeout} s, so it was ended", {"X-Toolbox-Job": job.id}
+        )
+
+
+def execute(engine: Engine, request: ExecuteRequest) -> Job:
+    """Run a command and wait for its end. Raises BadRequest, SpawnFailed, ExecutionTimeout."""
+    if not request.command.strip():
+        raise BadRequest("the command is empty")
+    check_text("the command", request.command)
+    envs = check_environment(request.envs)
+    shell = find_shell(engine.settings.shell, {**os.environ, **envs})
+    with engine.waiting():
+        arguments, script = command_line(shell, request.command)
+        try:
+            job = engine.start(
+                Spec(
+                    Kind.EXECUTE,
+                    request.command,
+                    arguments,
+                    check_text("cwd", request.cwd or ""),
+                    envs,
+                    pass_fds=() if script is None else (script,),
+                )
+            )
+        finally:
+            if script is not None:
+                os.close(script)
+        wait_or_end(engine, job, request.timeout)
+    return job

@@ -1,0 +1,37 @@
+"""The backend ``local``: processes of this machine."""
+
+from __future__ import annotations
+
+from toolbox.lifecycle import Context
+from toolbox.response import Answer
+from toolbox_process.engine import Engine
+from toolbox_process.errors import SpawnFailed
+from toolbox_process.execute import execute
+from toolbox_process.job import Reason
+from toolbox_process.models import ExecuteRequest
+from toolbox_process.models import ExecuteResponse
+from toolbox_process.output import collect
+from toolbox_process.output import describe_end
+from toolbox_process.settings import LocalSettings
+
+
+class LocalProcess:
+    """See :class:`toolbox_process.backend.ProcessBackend`."""
+
+    def __init__(self, settings: LocalSettings, context: Context) -> None:
+        self._max_result: int = context.options.max_result
+        self._engine = Engine(settings, context)
+
+    def execute(self, request: ExecuteRequest) -> Answer:
+        try:
+            job = execute(self._engine, request)
+        except SpawnFailed as error:
+            headers = {"X-Toolbox-End-Reason": Reason.SPAWN_FAILED.value}
+            return Answer(ExecuteResponse(exit_code=-1, result=error.message), headers=headers)
+        text, dropped = collect(job.spool, None, self._max_result)
+        answer = ExecuteResponse(exit_code=job.status, result=text)
+        return Answer(answer, headers=describe_end(job, dropped))
+
+    def close(self) -> None:
+        """End everything that runs."""
+        self._engine.close()

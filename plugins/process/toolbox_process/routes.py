@@ -1,0 +1,26 @@
+"""The operations for commands and code."""
+
+from __future__ import annotations
+
+from toolbox.errors import BadRequest
+from toolbox.errors import InvalidBody
+from toolbox.group import Group
+from toolbox.response import Answer
+from toolbox_process.backend import ProcessBackend
+from toolbox_process.errors import ExecutionTimeout
+from toolbox_process.models import ExecuteRequest
+from toolbox_process.settings import ProcessSettings
+
+group = Group(
+    "process",
+    backend=ProcessBackend,
+    default_backend="local",
+    settings=ProcessSettings,
+    summary="Commands, code, sessions, terminals and interpreters",
+)
+
+
+@group.post("/process/execute", errors=(BadRequest, InvalidBody, ExecutionTimeout))
+def execute_command(backend: ProcessBackend, body: ExecuteRequest) -> Answer:
+    """Run a command in the shell and wait for its end."""
+    return backend.execute(body)

@@ -1,0 +1,88 @@
+"""What an operator may set: ``[process]`` for every backend, ``[process.local]`` for ours."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of the group, whichever backend serves it."""
+
+    max_result: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Bytes of output in one JSON answer, for each stream; of more, the first "
+            "and the last half are sent.",
+        ),
+    ] = 16 * 1024 * 1024
+    max_waiting: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Requests that may wait for a command at once; must be well below "
+            "server.threads, or nothing else is answered meanwhile.",
+        ),
+    ] = 224
+
+
+class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of the backend ``local``."""
+
+    shell: Annotated[
+        str,
+        Meta(description="Shell for commands and terminals; found as the documentation says."),
+    ] = ""
+    state_dir: Annotated[
+        str, Meta(description="Directory for output and pipes; below the temporary one if empty.")
+    ] = ""
+    entrypoint: Annotated[
+        list[str],
+        Meta(description="Program and arguments to run as the session ``entrypoint``."),
+    ] = []
+    timeout_grace: Annotated[
+        float,
+        Meta(ge=0, le=60, description="Seconds between TERM and KILL after a timeout."),
+    ] = 0.5
+    grace: Annotated[
+        float,
+        Meta(ge=0, le=60, description="Seconds between TERM and KILL for what is deleted."),
+    ] = 2.0
+    drain_idle: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="Seconds of silence after which output a background process could "
+            "still write is no longer waited for.",
+        ),
+    ] = 0.1
+    drain_limit: Annotated[
+        float, Meta(ge=0, le=60, description="Seconds such output is waited for at most.")
+    ] = 1.0
+    output_memory: Annotated[
+        int, Meta(ge=4096, description="Bytes of a job's output kept in memory; more go to disk.")
+    ] = 64 * 1024
+    output_limit: Annotated[
+        int,
+        Meta(
+            ge=1024 * 1024,
+            description="Bytes of a job's output kept; of more, the middle is dropped.",
+        ),
+    ] = 2 * 1024 * 1024 * 1024
+    total_output_limit: Annotated[
+        int,
+        Meta(ge=1024 * 1024, description="Bytes kept of all finished jobs; the oldest go first."),
+    ] = 4 * 1024 * 1024 * 1024
+    keep_jobs: Annotated[
+        int, Meta(ge=0, description="Finished jobs that are kept for looking up.")
+    ] = 500
+    keep_seconds: Annotated[
+        float, Meta(ge=0, description="Seconds a finished job is kept at most.")
+    ] = 3600.0
+    terminal_buffer: Annotated[
+        int, Meta(ge=64 * 1024, description="Bytes of a terminal's output kept for slow clients.")
+    ] = 8 * 1024 * 1024

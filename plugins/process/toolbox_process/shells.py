@@ -1,0 +1,53 @@
+"""Which shell runs commands, and how a command of any length is handed to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from toolbox_process.errors import ShellMissing
+
+PREFERRED = ("/usr/bin/zsh", "/bin/zsh", "/usr/bin/bash", "/bin/bash")
+"""The order of the Daytona Toolbox API."""
+
+POSIX = frozenset({"sh", "bash", "zsh", "dash", "ash", "ksh", "ksh93", "mksh", "yash"})
+"""Shells that take ``-c`` and POSIX syntax; ``$SHELL`` may be something else entirely."""
+
+MAX_ARGUMENT = 100 * 1024
+"""Longer commands don't travel as an argument: Linux takes 128 KiB (execve(2))."""
+
+
+def find_shell(configured: str, environ: dict[str, str]) -> str:
+    """The path of the shell. Raises ShellMissing."""
+    candidates = [configured] if configured else [*_listed(), environ.get("SHELL", "")]
+    for path in [*candidates, "/bin/sh", "/usr/bin/sh"]:
+        if Path(path).name in POSIX and os.access(path, os.X_OK):
+            return path
+    raise ShellMissing("no shell is installed")
+
+
+def _listed() -> list[str]:
+    """The preferred shells that ``/etc/shells`` names."""
+    try:
+        lines = Path("/etc/shells").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    named = {line.strip() for line in lines if not line.startswith("#")}
+    return [path for path in PREFERRED if path in named]
+
+
+def command_line(shell: str, command: str) -> tuple[list[str], int | None]:
+    """The arguments that run ``command``, and a file descriptor to pass on, if one is needed.
+
+    The descriptor holds a command too long for an argument; the caller closes it.
+    """
+    text = command.encode("utf-8", "surrogateescape")
+    if len(text) <= MAX_ARGUMENT:
+        # "--" so that a command may begin with a dash.
+        return (
+            [shell, "-c", "--", command] if command[:1] in "-+" else [shell, "-c", command]
+        ), None
+    fd = os.memfd_create("command", 0)
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write(text)
+    return [shell, "-c", f". /proc/self/fd/{fd}"], fd

@@ -1,0 +1,261 @@
+"""The output of one job: bytes with offsets, in memory first, then on disk, within a bound.
+
+Two streams are kept in one sequence, in the order they were read; where the stream changes is
+noted beside. Past the bound the middle is dropped: a log is read from its beginning or at its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+OUT = 0
+"""Standard output, and what terminals and combined pipes carry."""
+ERR = 1
+"""Standard error, where it has a pipe of its own."""
+
+BLOCKS = 16
+"""A bound is kept by dropping one of about this many blocks."""
+MAX_RUNS = 1 << 20
+"""Changes of the stream that are remembered: eight bytes each."""
+
+log = logging.getLogger("toolbox")
+
+
+class Chunk(NamedTuple):
+    """Bytes of one stream that lie together. An ``offset`` over the one asked for is a gap."""
+
+    offset: int
+    stream: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        """The offset to go on from."""
+        return self.offset + len(self.data)
+
+
+class _Block:
+    """A part of the output, in a nameless file or, where none can be made, in memory."""
+
+    def __init__(self, start: int, fd: int | None) -> None:
+        self.start = start
+        self.length = 0
+        self._fd = fd
+        self._memory = bytearray()
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
+
+    @property
+    def on_disk(self) -> bool:
+        return self._fd is not None
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Add ``data``, all of it or, with OSError, none."""
+        if self._fd is None:
+            self._memory += data
+        else:
+            view, at = memoryview(data), self.length
+            while view:
+                count = os.pwrite(self._fd, view, at)
+                view, at = view[count:], at + count
+        self.length += len(data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        at = offset - self.start
+        size = min(size, self.length - at)
+        if self._fd is None:
+            return bytes(memoryview(self._memory)[at : at + size])
+        return os.pread(self._fd, size, at)
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+class Spool:
+    """Appended to by one thread, read by any.
+
+    ``memory`` bytes stay in memory; beyond, blocks of files without a name are made in
+    ``directory()``. More than about ``limit`` bytes are never kept. With ``keep_head`` the first
+    block outlives the middle.
+    """
+
+    def __init__(
+        self, memory: int, limit: int, directory: Callable[[], Path], keep_head: bool = True
+    ) -> None:
+        self._memory = memory
+        self._limit = limit
+        self._directory = directory
+        self._keep_head = keep_head
+        self._blocks: list[_Block] = [_Block(0, None)]
+        self._runs = array("Q")
+        self._first_stream = OUT
+        self._stream = OUT
+        self._end = 0
+        self._floor = 0
+        self._lock = threading.Lock()
+        self._discarded = False
+
+    @property
+    def end(self) -> int:
+        """How many bytes were written."""
+        return self._end
+
+    @property
+    def start(self) -> int:
+        """The lowest offset that can be read."""
+        return max(self._floor, self._blocks[0].start)
+
+    @property
+    def kept(self) -> int:
+        """How many bytes can be read."""
+        with self._lock:
+            return sum(block.length for block in self._blocks)
+
+    def append(self, data: bytes, stream: int = OUT) -> None:
+        """Add ``data`` at the end."""
+        if not data:
+            return
+        with self._lock:
+            self._note_stream(stream)
+            if not self._discarded:
+                self._store(data)
+            self._end += len(data)
+            if self._discarded:
+                self._blocks[0].start = self._end
+
+    def _note_stream(self, stream: int) -> None:
+        if not self._end:
+            self._first_stream = stream
+        elif stream != self._stream:
+            self._runs.append(self._end)
+            if len(self._runs) > MAX_RUNS:
+                self._forget_runs()
+        self._stream = stream
+
+    def _forget_runs(self) -> None:
+        """Drop the older half of the notes, and the bytes they tell about."""
+        half = MAX_RUNS // 2
+        cut = self._runs[half - 1]
+        # An even count, so that the streams go on taking turns as before.
+        del self._runs[:half]
+        while self._blocks[0].end <= cut and len(self._blocks) > 1:
+            self._blocks.pop(0).close()
+        self._floor = cut
+
+    def _store(self, data: bytes) -> None:
+        block = self._blocks[-1]
+        if not block.on_disk and block.length + len(data) > self._block_size(block):
+            block = self._spill(block)
+        elif block.length + len(data) > self._block_size(block):
+            block = self._add_block()
+        try:
+            block.append(data)
+        except OSError as error:
+            log.error("output can't be stored: %s", error.strerror)
+            self._limit = min(self._limit, BLOCKS * self._memory)
+            block = _Block(self._end, None)
+            self._blocks.append(block)
+            block.append(data)
+        self._trim()
+
+    def _block_size(self, block: _Block) -> int:
+        return self._limit // BLOCKS if block.on_disk else self._memory
+
+    def _spill(self, block: _Block) -> _Block:
+        """Go on in a file, with what was in memory if that is all there is."""
+        if len(self._blocks) > 1 or self._limit <= self._memory:
+            return self._add_block()
+        added = self._new_block(0)
+        if added.on_disk:
+            try:
+                added.append(block.read(0, block.length))
+            except OSError:
+                added.close()
+                added = _Block(self._end, None)
+                self._blocks.append(added)
+                return added
+            self._blocks[0] = added
+            return added
+        added.start = self._end
+        self._blocks.append(added)
+        return added
+
+    def _add_block(self) -> _Block:
+        self._blocks.append(self._new_block(self._end))
+        return self._blocks[-1]
+
+    def _new_block(self, start: int) -> _Block:
+        if self._limit <= BLOCKS * self._memory:
+            return _Block(start, None)
+        try:
+            with tempfile.TemporaryFile(dir=self._directory(), buffering=0) as file:
+                return _Block(start, os.dup(file.fileno()))
+        except OSError as error:
+            log.error("output can't be kept on disk: %s", error.strerror)
+            self._limit = min(self._limit, BLOCKS * self._memory)
+            return _Block(start, None)
+
+    def _trim(self) -> None:
+        victim = 1 if self._keep_head else 0
+        while len(self._blocks) > victim + 1 and self._kept_over_limit():
+            self._blocks.pop(victim).close()
+
+    def _kept_over_limit(self) -> bool:
+        return sum(block.length for block in self._blocks) > self._limit
+
+    def read(self, offset: int, size: int) -> Chunk:
+        """Up to ``size`` bytes of one stream from ``offset`` on; no bytes at the end.
+
+        Bytes no longer kept are skipped: the chunk's offset tells where it begins.
+        """
+        with self._lock:
+            offset = max(offset, self._floor)
+            block = self._find(offset)
+            if block is None:
+                return Chunk(max(offset, self._end), self._stream, b"")
+            offset = max(offset, block.start)
+            index = bisect_right(self._runs, offset)
+            if index < len(self._runs):
+                size = min(size, self._runs[index] - offset)
+            return Chunk(offset, self._first_stream ^ (index & 1), block.read(offset, size))
+
+    def _find(self, offset: int) -> _Block | None:
+        for block in reversed(self._blocks):
+            if block.start <= offset:
+                if offset < block.end:
+                    return block
+                break
+        return next((block for block in self._blocks if block.start > offset), None)
+
+    def chunks(self, offset: int = 0, size: int = 1 << 20) -> Iterator[Chunk]:
+        """Everything from ``offset`` to what is the end now."""
+        end = self._end
+        while offset < end:
+            chunk = self.read(offset, size)
+            if not chunk.data:
+                return
+            yield chunk
+            offset = chunk.end
+
+    def discard(self) -> None:
+        """Give back everything, and keep nothing more; offsets go on."""
+        with self._lock:
+            for block in self._blocks:
+                block.close()
+            self._blocks = [_Block(self._end, None)]
+            self._runs = array("Q")
+            self._first_stream = self._stream
+            self._discarded = True

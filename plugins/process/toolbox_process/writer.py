@@ -1,0 +1,116 @@
+"""Writing to a job's standard input or terminal, on the I/O loop."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from toolbox.loop import OUT
+from toolbox.loop import Loop
+
+MAX_PENDING = 8 * 1024 * 1024
+"""Bytes that may wait for a program that doesn't read."""
+
+
+class InputFull(Exception):
+    """More than :data:`MAX_PENDING` bytes would wait."""
+
+
+class InputClosed(Exception):
+    """Nobody reads any more."""
+
+
+class Writer:
+    """Bytes for one file descriptor, in the order of the calls. *Any thread* may call."""
+
+    def __init__(self, loop: Loop, fd: int) -> None:
+        self._loop = loop
+        self._fd = fd
+        self._lock = threading.Lock()
+        self._queue: deque[memoryview] = deque()
+        self._pending = 0
+        self._ending = False
+        self._closed = False
+        self._watched = False
+        self._drained: list[Callable[[], object]] = []
+        os.set_blocking(fd, False)
+
+    @property
+    def pending(self) -> int:
+        """Bytes not yet taken."""
+        return self._pending
+
+    @property
+    def closed(self) -> bool:
+        """Whether the end was asked for, or the reader has gone."""
+        return self._ending or self._closed
+
+    def write(self, data: bytes) -> None:
+        """Queue ``data``. Raises InputFull, InputClosed."""
+        with self._lock:
+            if self.closed:
+                raise InputClosed
+            if self._pending + len(data) > MAX_PENDING:
+                raise InputFull
+            self._queue.append(memoryview(data))
+            self._pending += len(data)
+        self._loop.call_soon(self._flush)
+
+    def when_drained(self, callback: Callable[[], object]) -> None:
+        """Call ``callback()`` on the loop, once, when nothing waits."""
+        self._drained.append(callback)
+        self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Let the reader see the end after what is queued."""
+        with self._lock:
+            self._ending = True
+        self._loop.call_soon(self._flush)
+
+    def abort(self) -> None:
+        """Close now; what is queued is lost. On the loop."""
+        with self._lock:
+            self._queue.clear()
+            self._pending = 0
+            self._ending = True
+        self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            while self._queue and not self._closed:
+                try:
+                    count = os.write(self._fd, self._queue[0])
+                except BlockingIOError:
+                    break
+                except OSError:
+                    self._end()
+                    break
+                self._pending -= count
+                rest = self._queue.popleft()[count:]
+                if rest:
+                    self._queue.appendleft(rest)
+            if self._ending and not self._queue and not self._closed:
+                self._end()
+            self._watch()
+            callbacks, self._drained = ([], self._drained) if self._queue else (self._drained, [])
+        for callback in callbacks:
+            callback()
+
+    def _end(self) -> None:
+        if self._watched:
+            self._loop.remove(self._fd)
+            self._watched = False
+        self._closed = True
+        self._queue.clear()
+        self._pending = 0
+        os.close(self._fd)
+
+    def _watch(self) -> None:
+        wanted = bool(self._queue) and not self._closed
+        if wanted and not self._watched:
+            self._loop.add(self._fd, OUT, lambda events: self._flush())
+        elif self._watched and not wanted and not self._closed:
+            self._loop.remove(self._fd)
+        self._watched = wanted
