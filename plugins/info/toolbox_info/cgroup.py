@@ -1,8 +1,10 @@
 """What this process's control group may use and uses: cgroup v2, v1, or the whole machine.
 
 Sources: the kernel's ``cgroup-v2`` and ``cgroup-v1`` documents, cgroups(7), proc(5). Inside a
-container the group is mounted at the root of ``/sys/fs/cgroup``; elsewhere it lies below, at the
-path ``/proc/self/cgroup`` tells. A limit may be set on any group above ours, so all count.
+container our group is mounted at the root of ``/sys/fs/cgroup``; elsewhere it lies below, at the
+path ``/proc/self/cgroup`` tells. A limit may be set on any group above ours, so all count. A
+controller may be absent from our group, or altogether: then the nearest group above that has it,
+or the machine, accounts for us.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 UNLIMITED = 0x7FFFFFFFFFFFF000
 """What v1 says of a group without a memory limit: LONG_MAX rounded down to a page."""
@@ -19,69 +20,61 @@ UNLIMITED = 0x7FFFFFFFFFFFF000
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU in cores and seconds, memory in bytes."""
+    """CPU in cores, memory in bytes."""
 
     cpu_limit: float
-    cpu_seconds: float
     memory_total: int
     memory_used: int
     memory_cache: int
+    """Bytes of ``memory_used`` that are file cache."""
 
 
-class Cgroup(Protocol):
-    """One way to account for what the sandbox uses."""
-
-    def cpu_seconds(self) -> float:
-        """CPU time used so far."""
-
-    def usage(self) -> Usage:
-        """Everything at once."""
-
-
-def find_cgroup(root: Path = Path("/")) -> Cgroup:
+def find_accounting(root: Path = Path("/")) -> Machine:
     """The most precise accounting there is. ``root`` is where ``sys`` and ``proc`` lie."""
-    host = Host(root / "proc")
+    proc = root / "proc"
     mount = root / "sys/fs/cgroup"
-    paths = _own_paths(root / "proc/self/cgroup")
+    paths = _own_paths(proc / "self/cgroup")
     if (mount / "cgroup.controllers").exists():
-        return CgroupV2(_lowest(mount, paths.get("", "/"), "memory.current"), mount, host)
-    memory = _lowest(mount / "memory", paths.get("memory", "/"), "memory.usage_in_bytes")
-    cpu = _lowest(mount / "cpu", paths.get("cpu", "/"), "cpu.cfs_quota_us")
-    if (memory / "memory.usage_in_bytes").exists():
-        return CgroupV1(mount, memory, cpu, host)
-    return host
+        return CgroupV2(proc, _groups(mount, paths.get("", "/")))
+    controllers = ("memory", "cpu", "cpuacct", "cpuset")
+    groups = {name: _groups(mount / name, paths.get(name, "/")) for name in controllers}
+    if any(groups.values()):
+        return CgroupV1(proc, groups)
+    return Machine(proc)
 
 
 def _own_paths(file: Path) -> dict[str, str]:
     """The path of our group in each v1 hierarchy by controller, and in v2 under ``""``."""
     paths: dict[str, str] = {}
     for line in _read(file).splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
         for controller in controllers.split(","):
             paths[controller] = path
     return paths
 
 
-def _lowest(mount: Path, path: str, file: str) -> Path:
-    """The directory of our own group; the mount itself if, as in a container, that is our group."""
-    own = mount / path.lstrip("/")
-    return own if (own / file).exists() else mount
+def _groups(mount: Path, path: str) -> list[Path]:
+    """The directories of our group and of those above it, nearest first.
+
+    Only ``mount`` if ``path`` leads nowhere: then it tells where our group lies for others.
+    """
+    if not mount.is_dir():
+        return []
+    parts = [part for part in path.split("/") if part]
+    if ".." in parts or not mount.joinpath(*parts).is_dir():
+        return [mount]
+    return [mount.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
 
 
-def _upwards(directory: Path, mount: Path) -> Iterator[Path]:
-    yield directory
-    while directory != mount and mount in directory.parents:
-        directory = directory.parent
-        yield directory
-
-
-class Host:
-    """The whole machine."""
+class Machine:
+    """The whole machine: what is accounted for where there is no control group."""
 
     def __init__(self, proc: Path) -> None:
         self._proc = proc
 
     def cpu_seconds(self) -> float:
+        """CPU time used so far, on all cores."""
         fields = _read(self._proc / "stat").partition("\n")[0].split()[1:9]
         if len(fields) < 8:
             return 0.0
@@ -90,21 +83,29 @@ class Host:
         return sum(busy) / os.sysconf("SC_CLK_TCK")
 
     def usage(self) -> Usage:
-        memory = self.memory()
-        total = memory.get("MemTotal", 0)
+        """Limits and memory right now. What can't be read is 0."""
+        used, cache = self._memory()
         return Usage(
-            cpu_limit=self.cores(),
-            cpu_seconds=self.cpu_seconds(),
-            memory_total=total,
-            memory_used=max(0, total - memory.get("MemAvailable", total)),
-            memory_cache=memory.get("Cached", 0),
+            cpu_limit=min(self._cpu_limits()),
+            memory_total=min(self._memory_limits(), default=0),
+            memory_used=used,
+            memory_cache=cache,
         )
 
-    def cores(self) -> float:
-        """Cores of the machine."""
-        return float(os.cpu_count() or 1)
+    def _cpu_limits(self) -> Iterator[float]:
+        """In cores. Not this process's affinity: that of the service is no limit on the sandbox."""
+        yield float(os.cpu_count() or 1)
 
-    def memory(self) -> dict[str, int]:
+    def _memory_limits(self) -> Iterator[int]:
+        if total := self._meminfo().get("MemTotal"):
+            yield total
+
+    def _memory(self) -> tuple[int, int]:
+        """Bytes used, and those of them that are file cache."""
+        memory = self._meminfo()
+        return memory.get("MemTotal", 0) - memory.get("MemFree", 0), memory.get("Cached", 0)
+
+    def _meminfo(self) -> dict[str, int]:
         """``/proc/meminfo`` in bytes."""
         found: dict[str, int] = {}
         for line in _read(self._proc / "meminfo").splitlines():
@@ -115,82 +116,99 @@ class Host:
         return found
 
 
-class CgroupV2:
-    """The unified hierarchy."""
+class CgroupV2(Machine):
+    """The unified hierarchy. ``groups`` as of :func:`_groups`."""
 
-    def __init__(self, directory: Path, mount: Path, host: Host) -> None:
-        self._directory = directory
-        self._mount = mount
-        self._host = host
+    def __init__(self, proc: Path, groups: list[Path]) -> None:
+        super().__init__(proc)
+        self._groups = groups
+        # The machine's root group has no memory.current: it is the machine.
+        self._memory_group = _nearest(groups, "memory.current")
+        self._cpuset = _nearest(groups, "cpuset.cpus.effective")
+        stat = groups[0] / "cpu.stat"
+        self._cpu_stat = stat if "usage_usec" in _table(_read(stat)) else None
 
     def cpu_seconds(self) -> float:
-        text = _read(self._directory / "cpu.stat")
-        if "usage_usec" not in text:
-            return self._host.cpu_seconds()
-        return _table(text).get("usage_usec", 0) / 1e6
-
-    def usage(self) -> Usage:
-        whole = self._host.usage()
-        if not (self._directory / "memory.current").exists():
-            # The machine's root group has no such figure; it is the machine.
-            return whole
-        return Usage(
-            cpu_limit=min([whole.cpu_limit, *self._cpu_limits()]),
-            cpu_seconds=self.cpu_seconds(),
-            memory_total=min([whole.memory_total, *self._memory_limits()]),
-            memory_used=_number(self._directory / "memory.current"),
-            memory_cache=_table(_read(self._directory / "memory.stat")).get("file", 0),
-        )
+        if self._cpu_stat is None:
+            return super().cpu_seconds()
+        return _table(_read(self._cpu_stat)).get("usage_usec", 0) / 1e6
 
     def _cpu_limits(self) -> Iterator[float]:
-        for directory in _upwards(self._directory, self._mount):
-            quota, _, period = _read(directory / "cpu.max").partition(" ")
-            if quota.isdigit() and period.strip().isdigit():
+        yield from super()._cpu_limits()
+        yield from _cpuset_size(self._cpuset, "cpuset.cpus.effective")
+        for group in self._groups:
+            quota, _, period = _read(group / "cpu.max").strip().partition(" ")
+            if quota.isdigit() and period.isdigit() and int(quota) and int(period):
                 yield int(quota) / int(period)
 
     def _memory_limits(self) -> Iterator[int]:
-        for directory in _upwards(self._directory, self._mount):
-            if limit := _number(directory / "memory.max"):
+        yield from super()._memory_limits()
+        for group in self._groups:
+            if limit := _number(group / "memory.max"):  # "max" is none.
                 yield limit
 
+    def _memory(self) -> tuple[int, int]:
+        group = self._memory_group
+        if group is None:
+            return super()._memory()
+        cache = _table(_read(group / "memory.stat")).get("file", 0)
+        return _number(group / "memory.current"), cache
 
-class CgroupV1:
-    """One hierarchy for each controller."""
 
-    def __init__(self, mount: Path, memory: Path, cpu: Path, host: Host) -> None:
-        self._mount = mount
-        self._memory = memory
-        self._cpu = cpu
-        self._host = host
+class CgroupV1(Machine):
+    """One hierarchy for each controller. ``groups`` by controller, each as of :func:`_groups`."""
+
+    def __init__(self, proc: Path, groups: dict[str, list[Path]]) -> None:
+        super().__init__(proc)
+        self._groups = groups
+        self._memory_group = _nearest(groups["memory"], "memory.usage_in_bytes")
+        self._cpuset = _nearest(groups["cpuset"], "cpuset.effective_cpus")
+        self._cpuacct = _nearest(groups["cpuacct"], "cpuacct.usage")
 
     def cpu_seconds(self) -> float:
-        own = self._mount / "cpuacct" / self._cpu.relative_to(self._mount / "cpu")
-        nanoseconds = _number(own / "cpuacct.usage")
-        return nanoseconds / 1e9 if nanoseconds else self._host.cpu_seconds()
-
-    def usage(self) -> Usage:
-        whole = self._host.usage()
-        stat = _table(_read(self._memory / "memory.stat"))
-        return Usage(
-            cpu_limit=min([whole.cpu_limit, *self._cpu_limits()]),
-            cpu_seconds=self.cpu_seconds(),
-            memory_total=min([whole.memory_total, *self._memory_limits()]),
-            memory_used=_number(self._memory / "memory.usage_in_bytes"),
-            memory_cache=stat.get("total_cache", stat.get("cache", 0)),
-        )
+        if self._cpuacct is None:
+            return super().cpu_seconds()
+        return _number(self._cpuacct / "cpuacct.usage") / 1e9
 
     def _cpu_limits(self) -> Iterator[float]:
-        for directory in _upwards(self._cpu, self._mount / "cpu"):
-            quota = _number(directory / "cpu.cfs_quota_us")
-            period = _number(directory / "cpu.cfs_period_us")
+        yield from super()._cpu_limits()
+        yield from _cpuset_size(self._cpuset, "cpuset.effective_cpus")
+        for group in self._groups["cpu"]:
+            quota = _number(group / "cpu.cfs_quota_us")
+            period = _number(group / "cpu.cfs_period_us")
             if quota > 0 and period > 0:
                 yield quota / period
 
     def _memory_limits(self) -> Iterator[int]:
-        for directory in _upwards(self._memory, self._mount / "memory"):
-            limit = _number(directory / "memory.limit_in_bytes")
+        yield from super()._memory_limits()
+        for group in self._groups["memory"]:
+            limit = _number(group / "memory.limit_in_bytes")
             if 0 < limit < UNLIMITED:
                 yield limit
+
+    def _memory(self) -> tuple[int, int]:
+        group = self._memory_group
+        if group is None:
+            return super()._memory()
+        stat = _table(_read(group / "memory.stat"))
+        # The totals count the groups below ours, as the usage does.
+        cache = stat.get("total_cache", stat.get("cache", 0))
+        return _number(group / "memory.usage_in_bytes"), cache
+
+
+def _nearest(groups: list[Path], file: str) -> Path | None:
+    return next((group for group in groups if (group / file).exists()), None)
+
+
+def _cpuset_size(group: Path | None, file: str) -> Iterator[float]:
+    """The count of CPUs in a list such as ``0-3,7`` (cpuset(7)), if there is one."""
+    text = _read(group / file).strip() if group else ""
+    ends = [part.partition("-") for part in text.split(",") if part]
+    if not all(first.isdigit() and (last or first).isdigit() for first, _, last in ends):
+        return
+    count = sum(int(last or first) - int(first) + 1 for first, _, last in ends)
+    if count > 0:
+        yield float(count)
 
 
 def _read(file: Path) -> str:
@@ -201,9 +219,9 @@ def _read(file: Path) -> str:
 
 
 def _number(file: Path) -> int:
-    """The number in ``file``; 0 if there is none (v2 says ``max``), -1 too is v1's "no limit"."""
+    """The number in ``file``; 0 if there is none, or it is v1's -1 for "no limit"."""
     text = _read(file).strip()
-    return int(text) if text.lstrip("-").isdigit() else 0
+    return int(text) if text.isdigit() else 0
 
 
 def _table(text: str) -> dict[str, int]:

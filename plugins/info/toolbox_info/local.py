@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from datetime import UTC
 from datetime import datetime
-from pathlib import Path
 
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
-from toolbox_info.cgroup import Usage
-from toolbox_info.cgroup import find_cgroup
+from toolbox_info.cgroup import find_accounting
+from toolbox_info.cpu import CpuMeter
 from toolbox_info.errors import HomeUnknown
 from toolbox_info.models import SystemMetrics
 
@@ -22,27 +20,30 @@ class LocalInfo:
 
     def __init__(self, settings: NoSettings, context: Context) -> None:
         self._context = context
-        self._cgroup = find_cgroup()
-        self._before = (time.monotonic(), self._cgroup.cpu_seconds())
+        self._accounting = find_accounting()
+        self._cpu = CpuMeter(self._accounting.cpu_seconds, context.loop)
+
+    def close(self) -> None:
+        self._cpu.close()
 
     def work_dir(self) -> str:
         return str(self._context.work_dir)
 
     def home_dir(self) -> str:
-        try:
-            return str(Path.home())  # $HOME, else the user's entry in passwd(5).
-        except RuntimeError:
-            raise HomeUnknown("the user has no home directory") from None
+        home = os.environ.get("HOME")
+        if not home:
+            raise HomeUnknown("the environment variable HOME is not set")
+        return home
 
     def metrics(self) -> SystemMetrics:
         now = datetime.now(UTC).replace(microsecond=0)
-        usage = self._cgroup.usage()
+        usage = self._accounting.usage()
         total, used, free = _disk()
         return SystemMetrics(
             timestamp=now.isoformat().replace("+00:00", "Z"),
             timestamp_unix=int(now.timestamp()),
             cpu_count=max(1, math.ceil(usage.cpu_limit)),
-            cpu_used_pct=self._cpu_percent(usage),
+            cpu_used_pct=round(min(100.0, 100 * self._cpu.busy_cores() / usage.cpu_limit), 2),
             mem_total=usage.memory_total,
             mem_used=min(usage.memory_used, usage.memory_total),
             mem_cache=usage.memory_cache,
@@ -50,16 +51,6 @@ class LocalInfo:
             disk_used=used,
             disk_free=free,
         )
-
-    def _cpu_percent(self, usage: Usage) -> float:
-        """Percent of the limit since the call before; nobody asking costs nothing."""
-        then, seconds = self._before
-        now = time.monotonic()
-        self._before = (now, usage.cpu_seconds)
-        passed, worked = now - then, usage.cpu_seconds - seconds
-        if passed <= 0 or worked < 0 or usage.cpu_limit <= 0:
-            return 0.0
-        return round(100 * worked / passed / usage.cpu_limit, 2)
 
 
 def _disk() -> tuple[int, int, int]:

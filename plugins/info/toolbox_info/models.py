@@ -26,7 +26,7 @@ class SystemMetrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     cpu_count: int
     """Cores the sandbox may use, rounded up."""
     cpu_used_pct: float
-    """Percent of that limit, since the sample before."""
+    """Percent of that limit, on average over the last 5 to 10 seconds."""
     mem_total: int
     """Bytes the sandbox may use: its cgroup's limit, else the machine's memory."""
     mem_used: int
