@@ -76,15 +76,15 @@ def test_every_operation_but_the_public_ones_needs_the_token(toys: Service) -> N
 
 
 def test_a_websocket_takes_the_token_by_header_subprotocol_or_query(toys: Service) -> None:
-    url = f"ws://127.0.0.1:{toys.port}/sockets/echo"
+    path = "/sockets/echo"
     offer = ["toolbox", f"X-Toolbox-Token~{TOKEN}"]
-    by_subprotocol = websocket.create_connection(url, subprotocols=offer, timeout=30)
+    by_subprotocol = toys.websocket(path, authorized=False, subprotocols=offer)
     assert by_subprotocol.getsubprotocol() == "toolbox"
     by_subprotocol.close()
-    by_query = websocket.create_connection(f"{url}?DAYTONA_SANDBOX_AUTH_KEY={TOKEN}", timeout=30)
+    by_query = toys.websocket(f"{path}?DAYTONA_SANDBOX_AUTH_KEY={TOKEN}", authorized=False)
     assert by_query.recv() == "hello"
     by_query.close()
-    toys.websocket("/sockets/echo").close()
+    toys.websocket(path).close()
 
 
 def test_a_plain_request_does_not_take_the_token_from_its_url(toys: Service) -> None:
@@ -97,14 +97,14 @@ def test_a_plain_request_does_not_take_the_token_from_its_url(toys: Service) -> 
 def test_a_websocket_with_a_wrong_token_is_401_before_the_upgrade(
     toys: Service, where: str
 ) -> None:
-    url = f"ws://127.0.0.1:{toys.port}/sockets/echo"
+    path = "/sockets/echo"
     options = {}
     if where == "subprotocol":
         options = {"subprotocols": ["X-Toolbox-Token~wrong"]}
     elif where == "query":
-        url += "?DAYTONA_SANDBOX_AUTH_KEY=wrong"
+        path += "?DAYTONA_SANDBOX_AUTH_KEY=wrong"
     with pytest.raises(websocket.WebSocketBadStatusException) as caught:
-        websocket.create_connection(url, timeout=30, **options)
+        toys.websocket(path, authorized=False, **options)
     assert caught.value.status_code == 401
     assert b"UNAUTHORIZED" in caught.value.resp_body
 
@@ -146,8 +146,7 @@ def test_the_token_is_nowhere_to_be_seen(toy_service: ToyService) -> None:
         for path in ("/plugins", "/openapi.json", "/faulty/bug", "/nowhere", f"/greet/x?t={TOKEN}")
     ]
     with pytest.raises(websocket.WebSocketBadStatusException):
-        url = f"ws://127.0.0.1:{service.port}/nowhere?DAYTONA_SANDBOX_AUTH_KEY={TOKEN}"
-        websocket.create_connection(url, timeout=30)
+        service.websocket(f"/nowhere?DAYTONA_SANDBOX_AUTH_KEY={TOKEN}", authorized=False)
     for pid in (service.process.pid, *service.workers()):
         shown.append(Path(f"/proc/{pid}/cmdline").read_text())
     command = [sys.executable, "-m", "toolbox", "config"]

@@ -79,9 +79,7 @@ def test_the_environment_can_carry_every_kind_of_value(tmp_path: Path) -> None:
         ("[server\n", "not TOML"),
     ],
 )
-def test_what_is_wrong_is_said_with_file_and_name(
-    tmp_path: Path, text: str, problem: str
-) -> None:
+def test_what_is_wrong_is_said_with_file_and_name(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read(tmp_path, text)
     message = str(caught.value)
@@ -108,9 +106,9 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, kind: str) -> Non
         file.mkdir()
     elif kind == "binary":
         file.write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingsError, match="settings.toml"):
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
         read_values(file, {}, {})
-    with pytest.raises(SettingsError, match="settings.toml"):
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
         read_values(None, {"TOOLBOX_CONFIG": str(file)}, {})
 
 

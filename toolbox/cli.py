@@ -9,19 +9,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import Any
 
 from toolbox import __version__
-
-if TYPE_CHECKING:
-    from toolbox.lifecycle import Toolbox
-    from toolbox.plugins import Registry
-    from toolbox.settings import CoreSettings
-    from toolbox.settings import Values
 
 USAGE_ERROR = 2
 
@@ -76,41 +68,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _load(
-    file: str | None, overrides: Mapping[tuple[str, ...], Any]
-) -> tuple[CoreSettings, Values, Registry]:
-    from toolbox import logs
-    from toolbox.plugins import discover
-    from toolbox.settings import core_settings
-    from toolbox.settings import read_values
-
-    values = read_values(file, os.environ, overrides)
-    settings = core_settings(values)
-    logs.configure(settings.log)
-    return settings, values, discover(settings.plugins, values)
-
-
-def _toolbox(file: str | None, overrides: Mapping[tuple[str, ...], Any]) -> Toolbox:
-    from toolbox.auth import make_auth
-    from toolbox.lifecycle import Toolbox
-
-    settings, _, registry = _load(file, overrides)
-    auth, made = make_auth(settings.auth, settings.server.host, os.environ)
-    if made:
-        print(f"No token is configured; this one holds until the service ends: {made}", flush=True)
-    return Toolbox(settings, registry, auth, _work_dir(settings.server.work_dir))
-
-
-def _work_dir(configured: str) -> Path:
-    from toolbox.settings import SettingsError
-
-    path = Path(configured or ".").absolute()
-    if not path.is_dir():
-        raise SettingsError(f"server.work_dir: {path} is not a directory")
-    os.chdir(path)
-    return path
-
-
 def _serve(options: argparse.Namespace) -> int:
     overrides: dict[tuple[str, ...], Any] = {
         ("server", "host"): options.host,
@@ -123,17 +80,18 @@ def _serve(options: argparse.Namespace) -> int:
         if overrides[path]:
             overrides[path] = str(Path(overrides[path]).absolute())
     given = {path: value for path, value in overrides.items() if value is not None}
-    toolbox = _toolbox(options.config, given)
-
+    from toolbox.assemble import make_toolbox
     from toolbox.server import serve
 
-    return serve(toolbox)
+    return serve(make_toolbox(options.config, given))
 
 
 def _plugins(options: argparse.Namespace) -> int:
     import msgspec
 
-    _, _, registry = _load(options.config, {})
+    from toolbox.assemble import load
+
+    _, _, registry = load(options.config)
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(registry.reports)).decode())
         return 0
@@ -149,12 +107,12 @@ def _plugins(options: argparse.Namespace) -> int:
 
 def _config(options: argparse.Namespace) -> int:
     from toolbox import configfile
+    from toolbox.assemble import load
 
+    settings, values, registry = load(options.check or options.config)
     if options.template:
-        _, _, registry = _load(options.config, {})
         print(configfile.template(registry), end="")
         return 0
-    settings, values, registry = _load(options.check or options.config, {})
     if options.check:
         print(f"{options.check}: ok")
         return 0
@@ -166,8 +124,9 @@ def _config(options: argparse.Namespace) -> int:
 def _openapi(options: argparse.Namespace) -> int:
     from toolbox import openapi
     from toolbox import status
+    from toolbox.assemble import load
 
-    _, _, registry = _load(options.config, {})
+    _, _, registry = load(options.config)
     groups = [status.group, *(served.group for served in registry.served)]
     print(json.dumps(openapi.document(groups), indent=2))
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 import time
 from typing import Any
@@ -145,8 +144,6 @@ def take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
     socket.socket.__init__(theirs, fileno=dead.detach())
     ours.setblocking(True)
     ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", 0, 0))
     return ours, early
 
 

@@ -70,7 +70,7 @@ class Body:
             return b""
         try:
             data: bytes = self._input.read(wanted)
-        except (BlockingIOError, TimeoutError):
+        except TimeoutError:
             raise RequestTimeout("the client stopped sending the body") from None
         except Exception as error:
             # The server's own errors for a broken or cut chunked body share no base class.
@@ -104,7 +104,7 @@ class Body:
         assert self._socket is not None
         try:
             count = self._socket.recv_into(buffer)
-        except BlockingIOError:
+        except TimeoutError:
             raise RequestTimeout("the client stopped sending the body") from None
         except OSError:
             count = 0

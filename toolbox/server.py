@@ -7,12 +7,10 @@ worker dies, however, the master ends what it left behind before the next one st
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import socket
 import sys
-from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -22,6 +20,7 @@ from toolbox.app import create_app
 from toolbox.lifecycle import Toolbox
 from toolbox.processes import adopt_orphans
 from toolbox.processes import kill_descendants
+from toolbox.settings import CoreSettings
 from toolbox.settings import SettingsError
 
 BACKLOG = 2048
@@ -54,10 +53,10 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def gunicorn_options(toolbox: Toolbox) -> dict[str, Any]:
+def gunicorn_options(settings: CoreSettings) -> dict[str, Any]:
     """What gunicorn is told; ``conf/gunicorn.conf.py`` tells it the same."""
-    server = toolbox.settings.server
-    level = toolbox.settings.log.level
+    server = settings.server
+    level = settings.log.level
     return {
         "worker_class": "toolbox.worker.Worker",
         "workers": 1,  # Sessions, PTYs and jobs live in one process's memory.
@@ -73,9 +72,10 @@ def gunicorn_options(toolbox: Toolbox) -> dict[str, Any]:
         "control_socket_disable": True,
         "loglevel": level if level == "debug" else "warning",
         "logger_class": "toolbox.logs.GunicornLogger",
-        "accesslog": "-" if toolbox.settings.log.access else None,
+        "accesslog": "-" if settings.log.access else None,
         # Who calls is checked by token, and nothing here trusts a forwarded address or scheme.
         "forwarded_allow_ips": "",
+        "child_exit": _on_worker_exit,
     }
 
 
@@ -83,31 +83,21 @@ class Application(BaseApplication):
     """One service under gunicorn."""
 
     def __init__(self, toolbox: Toolbox, sock: socket.socket) -> None:
-        self.toolbox = toolbox
+        self._toolbox = toolbox
         self._pid = os.getpid()
         self._flask: Flask = create_app(toolbox)
-        self._port: int = sock.getsockname()[1]
         # gunicorn takes the descriptor over, and closes it.
         self._bind = f"fd://{sock.detach()}"
         super().__init__()
 
     def load_config(self) -> None:
-        options = gunicorn_options(self.toolbox)
-        options.update(bind=self._bind, child_exit=_on_worker_exit)
         assert self.cfg is not None
-        for name, value in options.items():
+        for name, value in gunicorn_options(self._toolbox.settings).items():
             self.cfg.set(name, value)
+        self.cfg.set("bind", self._bind)
 
     def load(self) -> Flask:
         return self._flask
-
-    def on_worker_ready(self, worker: Any) -> None:
-        """Tell the world; only for the first worker, as a replacement changes nothing outside."""
-        if worker.age != 1:
-            return
-        if file := self.toolbox.settings.server.port_file:
-            write_port_file(Path(file), self._port)
-        print(f"Starting toolbox server on port {self._port}", flush=True)
 
     def run(self) -> None:
         adopt_orphans()
@@ -116,18 +106,6 @@ class Application(BaseApplication):
         finally:
             if os.getpid() == self._pid:  # A worker comes this way, too.
                 kill_descendants(keep=set())
-
-
-def write_port_file(path: Path, port: int) -> None:
-    """Write the port so that a reader sees all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(f"{port}\n")
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        log.error("can't write the port file %s: %s", path, error.strerror)
 
 
 def _on_worker_exit(arbiter: Any, worker: Any) -> None:

@@ -15,6 +15,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,14 @@ from toolbox.processes import descendants
 TOKEN = "a-token-for-tests"
 DEADLINE = 60.0
 """Seconds anything may take that should take none: machines that test are busy."""
+
+
+class _WebSocket(websocket.WebSocket):
+    """Lets go of its socket when it is closed, also after a close frame has come."""
+
+    def close(self, *arguments: Any, **options: Any) -> None:
+        super().close(*arguments, **options)
+        self.shutdown()
 
 
 class Service:
@@ -88,13 +97,27 @@ class Service:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=DEADLINE, **options)
 
-    def websocket(self, path: str, **options: Any) -> websocket.WebSocket:
-        """A WebSocket to ``path``, open. ``options`` as of websocket.create_connection."""
-        headers = [f"Authorization: Bearer {self.token}"] if self.token else []
-        headers += options.pop("header", [])
-        return websocket.create_connection(
-            f"ws://127.0.0.1:{self.port}{path}", header=headers, timeout=DEADLINE, **options
-        )
+    def websocket(
+        self, path: str, *, authorized: bool = True, **options: Any
+    ) -> websocket.WebSocket:
+        """A WebSocket to ``path``, open. ``options`` as of websocket.create_connection.
+
+        Raises websocket.WebSocketBadStatusException if it is refused.
+        """
+        headers = [f"Authorization: Bearer {self.token}"] if self.token and authorized else []
+        sock = socket.create_connection(("127.0.0.1", self.port), DEADLINE)
+        try:
+            return websocket.create_connection(
+                f"ws://127.0.0.1:{self.port}{path}",
+                header=headers + options.pop("header", []),
+                timeout=DEADLINE,
+                socket=sock,
+                class_=_WebSocket,
+                **options,
+            )
+        except Exception:
+            sock.close()  # The library forgets it.
+            raise
 
     def log(self) -> str:
         """What the service has written so far, to standard output and error."""

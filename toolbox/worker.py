@@ -13,15 +13,16 @@ Four differences, each measured:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import select
 import socket
-import struct
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -51,19 +52,21 @@ class Worker(ThreadWorker):
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._stopping: threading.Thread | None = None
         sys.setswitchinterval(SWITCH_INTERVAL)
-        if self.toolbox.settings.server.pin_core:
-            pin_to_one_core()
         super().init_process()
 
     @property
     def toolbox(self) -> Toolbox:
         """The service this worker runs."""
-        toolbox: Toolbox = self.app.toolbox
+        toolbox: Toolbox = self.wsgi.extensions["toolbox"]
         return toolbox
 
     def run(self) -> None:
+        if self.toolbox.settings.server.pin_core:
+            pin_to_one_core()
         self.toolbox.start()
-        self.app.on_worker_ready(self)
+        if self.age == 1:
+            # Once: a worker that replaces another changes nothing for the world outside.
+            announce(self.sockets[0].getsockname()[1], self.toolbox.settings.server.port_file)
         try:
             super().run()
         finally:
@@ -109,13 +112,6 @@ class Worker(ThreadWorker):
             except OSError:
                 pass
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-    def enqueue_req(self, conn: Any) -> None:
-        if not conn.initialized:
-            stall = struct.pack("ll", self.toolbox.settings.server.stall_timeout, 0)
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                conn.sock.setsockopt(socket.SOL_SOCKET, option, stall)
-        super().enqueue_req(conn)
 
     def murder_pending(self) -> None:
         """Called at least once a second: also end those that don't get their headers done."""
@@ -169,11 +165,12 @@ class Worker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         self._reading.pop(conn, None)
+        # Undone by gunicorn before it reads the next request of the connection.
+        conn.sock.settimeout(self.toolbox.settings.server.stall_timeout)
         self.toolbox.enter()
         try:
             return super().handle_request(req, conn)
-        except BlockingIOError:
-            # SO_SNDTIMEO: the client has taken nothing for stall_timeout.
+        except TimeoutError:
             log.info("a client that took nothing for too long was cut off")
             raise StopIteration from None
         finally:
@@ -216,6 +213,25 @@ class _Recorder:
         line = data.split(b"\r\n", 1)[0].decode("latin-1")
         _, status, self.reason = line.split(" ", 2)
         self.status = int(status)
+
+
+def announce(port: int, port_file: str) -> None:
+    """Tell the world that requests are accepted, in the words that runners wait for."""
+    if port_file:
+        _write_port_file(Path(port_file), port)
+    print(f"Starting toolbox server on port {port}", flush=True)
+
+
+def _write_port_file(path: Path, port: int) -> None:
+    """Write the port so that a reader sees all of it or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(f"{port}\n")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        log.error("can't write the port file %s: %s", path, error.strerror)
 
 
 def _close(conn: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,6 +145,15 @@ def wait_for_waiting(backend: Faulty, number: int) -> None:
 def release(backend: Faulty) -> None:
     """Tell the occupied threads to go on."""
     backend.release.set()
+
+
+@group.get("/faulty/until/{name}")
+def wait_until(backend: Faulty, name: str) -> dict[str, str]:
+    """Return when there is a file of that name."""
+    backend.waiting.release()
+    while not Path(backend.work_dir, name).exists():
+        time.sleep(0.01)
+    return {"found": name}
 
 
 @hookimpl

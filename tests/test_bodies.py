@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies
+from werkzeug.datastructures import Headers
+
+from toolbox.errors import BadRequest
+from toolbox.multipart import new_boundary
+from toolbox.multipart import write_parts
+from toolbox.request import Body
+from toolbox.request import Part
+from toolbox.testing import TOKEN
+from toolbox.testing import Service
+
+
+@pytest.mark.parametrize("size", [0, 1, 8191, 8192, 8193, 1_000_000, 5_000_001])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_raw_body_arrives_whole(toys: Service, size: int, chunked: bool) -> None:
+    data = os.urandom(size)
+    content = (data[at : at + 70_000] for at in range(0, size, 70_000)) if chunked else data
+    assert toys.http.post("/faulty/count", content=content).json() == {"bytes": size}
+    # The connection is at the start of the next request.
+    assert toys.http.get("/greet/x").status_code == 200
+
+
+def test_a_body_after_expect_100_arrives_whole(toys: Service) -> None:
+    headers = {"Expect": "100-continue"}
+    response = toys.http.post("/faulty/count", content=b"x" * 100_000, headers=headers)
+    assert response.json() == {"bytes": 100_000}
+
+
+def test_parts_arrive_one_by_one(toys: Service) -> None:
+    big = os.urandom(3_000_000)
+    files = [
+        ("a", (None, b"field")),
+        ("b", ("name é.bin", big)),
+        ("c", ("empty", b"")),
+        ("d", (None, b"")),
+    ]
+    response = toys.http.post("/faulty/parts", files=files)
+    assert response.json() == {
+        "parts": [["a", None, 5], ["b", "name é.bin", 3_000_000], ["c", "empty", 0], ["d", None, 0]]
+    }
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/plain", b"x"),
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=b", b""),
+        ("multipart/form-data; boundary=b", b"--b\r\n"),
+        ("multipart/form-data; boundary=b", b"no boundary in here"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\ncut',
+        ),
+        ("multipart/form-data; boundary=b", b"--b\r\n" + b"X: y\r\n" * 300_000),
+        ("multipart/form-data; boundary=b", b"--b\r\nno header\r\n\r\nx\r\n--b--\r\n"),
+    ],
+)
+def test_a_broken_multipart_body_is_400(toys: Service, content_type: str, body: bytes) -> None:
+    headers = {"Content-Type": content_type}
+    response = toys.http.post("/faulty/parts", content=body, headers=headers)
+    assert response.status_code == 400, response.text
+    assert response.json()["code"] == "BAD_REQUEST"
+
+
+def test_a_client_that_leaves_in_the_middle_is_no_accident(toys: Service) -> None:
+    for line in (b"Content-Length: 100", b"Transfer-Encoding: chunked"):
+        with socket.create_connection(("127.0.0.1", toys.port), 30) as sock:
+            sock.sendall(
+                b"POST /faulty/count HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+                + TOKEN.encode()
+                + b"\r\n%s\r\n\r\n5\r\nxx" % line
+            )
+            sock.shutdown(socket.SHUT_WR)
+            assert b"400" in sock.recv(65536).split(b"\r\n")[0]
+    assert "Traceback" not in toys.log().rpartition("/faulty/count")[2]
+
+
+class Pieces:
+    """A ``wsgi.input`` that hands out what it has in given pieces."""
+
+    def __init__(self, data: bytes, sizes: list[int]) -> None:
+        self.data = data
+        self.sizes = sizes
+
+    def read(self, size: int) -> bytes:
+        limit = self.sizes.pop() if self.sizes else size
+        piece, self.data = self.data[: min(size, limit)], self.data[min(size, limit) :]
+        return piece
+
+
+def read(part: Part) -> bytes:
+    return b"".join(bytes(chunk) for chunk in part)
+
+
+def body_of(content: bytes, content_type: str, sizes: list[int]) -> Body:
+    return Body(
+        {
+            "wsgi.input": Pieces(content, sizes),
+            "CONTENT_LENGTH": str(len(content)),
+            "CONTENT_TYPE": content_type,
+        }
+    )
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    contents=strategies.lists(
+        strategies.binary(max_size=200)
+        | strategies.sampled_from([b"\r\n--", b"\r\n", b"\r", b"--", b"\r\n\r\n"]),
+        max_size=5,
+    ),
+    sizes=strategies.lists(strategies.integers(1, 60), max_size=60),
+)
+def test_whatever_is_written_as_parts_is_read_as_parts(
+    contents: list[bytes], sizes: list[int]
+) -> None:
+    boundary = new_boundary()
+    disposition = 'form-data; name="file"; filename="f"'
+    parts = [(Headers({"Content-Disposition": disposition}), [each]) for each in contents]
+    written = b"".join(write_parts(boundary, parts))
+    body = body_of(written, f"multipart/form-data; boundary={boundary}", sizes)
+    assert [read(part) for part in body.parts()] == contents
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=strategies.binary(max_size=400), sizes=strategies.lists(strategies.integers(1, 60)))
+def test_no_bytes_make_the_multipart_reader_fail_otherwise(data: bytes, sizes: list[int]) -> None:
+    body = body_of(b"--b\r\n" + data, "multipart/form-data; boundary=b", sizes)
+    try:
+        for part in body.parts():
+            for _ in part:
+                pass
+    except BadRequest:
+        pass
+
+
+def test_an_error_while_a_part_is_made_leaves_the_body_open() -> None:
+    def content() -> Iterator[bytes]:
+        yield b"some"
+        raise OSError("the disk")
+
+    written = []
+    with pytest.raises(OSError, match="the disk"):
+        for data in write_parts("b", [(Headers(), content())]):
+            written.append(data)
+    assert b"--b--" not in b"".join(written)
+
+
+def test_a_multipart_answer_can_be_read_again(toys: Service) -> None:
+    response = toys.http.get("/faulty/multipart")
+    assert response.headers["content-type"].startswith("multipart/form-data; boundary=")
+    body = body_of(response.content, response.headers["content-type"], [])
+    assert [(part.filename, read(part)) for part in body.parts()] == [("a", b"a"), ("b", b"b")]
+
+
+def test_answers_with_a_status_and_headers_of_their_own(toys: Service) -> None:
+    text = toys.http.get("/faulty/text")
+    assert (text.status_code, text.text, text.headers["x-extra"]) == (203, "text", "1")
+    assert text.headers["content-type"] == "text/plain; charset=utf-8"
+    answer = toys.http.get("/faulty/answer")
+    assert (answer.status_code, answer.json(), answer.headers["x-extra"]) == (202, {"a": 1}, "2")
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+
+
+@pytest.fixture(scope="module")
+def content(toys: Service) -> bytes:
+    data = os.urandom(300_000)
+    Path(toys.work_dir, "file").write_bytes(data)
+    Path(toys.work_dir, "empty").write_bytes(b"")
+    return data
+
+
+def get(toys: Service, name: str = "file", **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return toys.http.get("/faulty/file", params={"path": name}, headers=named)
+
+
+def test_a_file_whole(toys: Service, content: bytes) -> None:
+    response = get(toys)
+    assert (response.status_code, response.content) == (200, content)
+    assert response.headers["accept-ranges"] == "bytes"
+    assert response.headers["content-length"] == "300000"
+    assert get(toys, "empty").content == b""
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-19", 10, 20),
+        ("bytes=299990-", 299_990, 300_000),
+        ("bytes=-10", 299_990, 300_000),
+        ("bytes=0-9999999", 0, 300_000),
+    ],
+)
+def test_a_range_of_a_file(
+    toys: Service, content: bytes, asked: str, start: int, stop: int
+) -> None:
+    response = get(toys, Range=asked)
+    assert response.status_code == 206
+    assert response.headers["content-range"] == f"bytes {start}-{stop - 1}/300000"
+    assert response.content == content[start:stop]
+    assert toys.http.get("/greet/x").status_code == 200
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "nonsense"])
+def test_a_range_not_understood_gives_the_whole(toys: Service, content: bytes, asked: str) -> None:
+    response = get(toys, Range=asked)
+    assert (response.status_code, response.content) == (200, content)
+
+
+@pytest.mark.parametrize(("name", "asked"), [("file", "bytes=300000-"), ("empty", "bytes=0-0")])
+def test_a_range_outside_is_416(toys: Service, content: bytes, name: str, asked: str) -> None:
+    response = get(toys, name, Range=asked)
+    assert response.status_code == 416
+    assert response.headers["content-range"] == f"bytes */{0 if name == 'empty' else 300_000}"
+    assert response.json()["code"] == "RANGE_NOT_SATISFIABLE"
+
+
+def test_conditional_requests(toys: Service, content: bytes) -> None:
+    first = get(toys)
+    etag, modified = first.headers["etag"], first.headers["last-modified"]
+    assert get(toys, If_None_Match=etag).status_code == 304
+    assert get(toys, If_Modified_Since=modified).status_code == 304
+    assert get(toys, If_None_Match='"other"').status_code == 200
+    assert get(toys, If_Match='"other"').status_code == 412
+    assert get(toys, If_Match=etag).status_code == 200
+    assert get(toys, Range="bytes=0-9", If_Range=etag).status_code == 206
+    assert get(toys, Range="bytes=0-9", If_Range='"other"').status_code == 200
+
+
+def test_the_head_of_a_file(toys: Service, content: bytes) -> None:
+    response = toys.http.head("/faulty/file", params={"path": "file"})
+    assert (response.headers["content-length"], response.content) == ("300000", b"")
+    assert toys.http.get("/greet/x").status_code == 200
+
+
+def test_no_descriptor_is_left_of_files_sent(toys: Service, content: bytes) -> None:
+    (worker,) = toys.workers()
+    etag = get(toys).headers["etag"]
+    for headers in (
+        {},
+        {"Range": "bytes=1-2"},
+        {"Range": "bytes=900000-"},
+        {"If_None_Match": etag},
+    ):
+        get(toys, **headers)
+    toys.http.head("/faulty/file", params={"path": "file"})
+
+    def open_files() -> list[str]:
+        fds = Path(f"/proc/{worker}/fd")
+        return [link for link in map(os.readlink, fds.iterdir()) if link.endswith("/file")]
+
+    toys.wait_for(lambda: not open_files(), "the closing")
+
+
+def test_a_directory_is_no_file_to_send(toys: Service) -> None:
+    assert get(toys, ".").status_code == 400
