@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from toolbox_files.names import bytes_to_text
+from toolbox_files.scan import name_text
 
 from toolbox.testing import Service
 
@@ -168,7 +168,7 @@ def test_ac_54_names_survive_list_info_download_and_bulk(
     content = b"content of " + name
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(content)
     (entry,) = service.http.get("/files", params={"path": str(tmp_path)}).json()
-    assert entry["name"] == bytes_to_text(name)
+    assert entry["name"] == name_text(name)
     path = entry["path"]
     assert service.http.get("/files/info", params={"path": path}).json() == entry
     assert service.http.get("/files/download", params={"path": path}).content == content

@@ -7,12 +7,29 @@ InvalidFilePath, Conflict, InsufficientStorage and FileReadFailed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 from typing import Protocol
 
 from toolbox_files.models import FileInfo
+from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
+
+
+class Findings(Protocol):
+    """What a search finds: blocks of JSON values, each value with a newline after it.
+
+    A block may end anywhere. ``truncated`` is ``limit`` or ``time`` if that ended the search, else
+    empty; it is known when the iteration is over.
+    """
+
+    truncated: str
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None:
+        """End the search, whether it is over or not."""
 
 
 class FilesBackend(Protocol):
@@ -35,3 +52,21 @@ class FilesBackend(Protocol):
 
     def uploaded(self, path: str) -> UploadedFile:
         """What is said of a file just written."""
+
+    def make_folder(self, path: str, mode: str) -> None:
+        """Make a directory and what is missing above it. Raises BadRequest for a wrong mode."""
+
+    def delete(self, path: str, recursive: bool) -> None:
+        """Delete; of a symbolic link the link. A directory needs ``recursive``."""
+
+    def move(self, source: str, destination: str) -> str:
+        """Rename to a name that isn't there yet; what went wrong after that, or an empty text."""
+
+    def set_permissions(self, path: str, mode: str, owner: str, group: str) -> None:
+        """Change what isn't empty, all or nothing. Raises BadRequest."""
+
+    def search_names(self, options: SearchOptions) -> Findings:
+        """The paths of files and directories whose names match the glob, as JSON strings."""
+
+    def search_lines(self, options: SearchOptions) -> Findings:
+        """The lines that hold the text: :class:`toolbox_files.models.Match` as JSON."""

@@ -8,14 +8,22 @@ from typing import BinaryIO
 
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
+from toolbox_files.changing import delete
+from toolbox_files.changing import make_folder
+from toolbox_files.changing import parse_mode
+from toolbox_files.changing import set_permissions
 from toolbox_files.errors import file_errors
 from toolbox_files.fileinfo import describe
 from toolbox_files.listing import list_directory
 from toolbox_files.models import FileInfo
+from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
+from toolbox_files.moving import move
 from toolbox_files.names import absolute
 from toolbox_files.names import to_path
 from toolbox_files.reading import open_regular
+from toolbox_files.searching import Search
+from toolbox_files.searching import find_ripgrep
 from toolbox_files.writing import replacing
 
 
@@ -24,6 +32,7 @@ class LocalFiles:
 
     def __init__(self, settings: NoSettings, context: Context) -> None:
         self._base = context.work_dir
+        self._ripgrep = find_ripgrep()
 
     def _path(self, text: str) -> Path:
         return to_path(text, self._base)
@@ -45,3 +54,25 @@ class LocalFiles:
     def uploaded(self, path: str) -> UploadedFile:
         full = absolute(self._path(path))
         return UploadedFile(name=full.rpartition("/")[2], path=full)
+
+    def make_folder(self, path: str, mode: str) -> None:
+        with file_errors():
+            make_folder(self._path(path), parse_mode(mode))
+
+    def delete(self, path: str, recursive: bool) -> None:
+        with file_errors():
+            delete(self._path(path), path, recursive)
+
+    def move(self, source: str, destination: str) -> str:
+        with file_errors():
+            return move(self._path(source), self._path(destination))
+
+    def set_permissions(self, path: str, mode: str, owner: str, group: str) -> None:
+        with file_errors():
+            set_permissions(self._path(path), mode, owner, group)
+
+    def search_names(self, options: SearchOptions) -> Search:
+        return Search("names", options, self._base, "")
+
+    def search_lines(self, options: SearchOptions) -> Search:
+        return Search("lines", options, self._base, self._ripgrep)

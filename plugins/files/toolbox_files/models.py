@@ -46,6 +46,90 @@ class ListQuery(msgspec.Struct, frozen=True):
     depth: Annotated[int, Meta(ge=1)] = 1
 
 
+class FolderQuery(msgspec.Struct, frozen=True):
+    """The directory to make, and its mode in octal, before the umask."""
+
+    path: RequiredText
+    mode: str = "0755"
+
+
+class DeleteQuery(msgspec.Struct, frozen=True):
+    """What to delete. Directories need ``recursive=true``, empty ones too."""
+
+    path: RequiredText
+    recursive: str = ""
+
+
+class MoveQuery(msgspec.Struct, frozen=True):
+    """From where to where."""
+
+    source: RequiredText
+    destination: RequiredText
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """Moved by copying, and what was copied could not all be deleted."""
+
+    message: str
+    error: str
+
+
+class PermissionsQuery(msgspec.Struct, frozen=True):
+    """What to change: mode in octal, owner and group by number or name; empty is left alone."""
+
+    path: RequiredText
+    mode: str = ""
+    owner: str = ""
+    group: str = ""
+
+
+class SearchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to search for what, and how far. Only path and pattern are the Daytona API's."""
+
+    path: RequiredText
+    pattern: RequiredText
+    skip: list[Annotated[str, Meta(min_length=1)]] = []
+    """Names of directories that are not entered: ``.git``, ``node_modules``."""
+    limit: Annotated[int, Meta(ge=0)] = 0
+    """Results at most; 0 for all."""
+    offset: Annotated[int, Meta(ge=0)] = 0
+    """Results left out at the beginning: with ``limit``, pages."""
+    seconds: Annotated[float, Meta(ge=0, le=86400)] = 0
+    """Time the search may take; 0 for as long as it takes."""
+
+
+class FoundFiles(msgspec.Struct, frozen=True):
+    """Files and directories whose names match."""
+
+    files: list[str]
+
+
+class Match(msgspec.Struct, frozen=True):
+    """One line that holds the text."""
+
+    file: str
+    line: int
+    """From 1."""
+    content: str
+    """Without its line ending; bytes that are not UTF-8 as U+FFFD."""
+
+
+class ReplaceRequest(msgspec.Struct, frozen=True, rename="camel"):
+    """What to replace by what, and where."""
+
+    files: list[str]
+    pattern: RequiredText
+    new_value: str
+
+
+class ReplaceResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one file."""
+
+    file: str
+    success: bool
+    error: str = ""
+
+
 class DownloadRequest(msgspec.Struct, frozen=True):
     """The files to send."""
 

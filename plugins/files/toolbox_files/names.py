@@ -12,42 +12,26 @@ are written so, one by one.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from toolbox_files.errors import InvalidFilePath
-
-ESCAPE = 0x10F700
-
-_SURROGATES = re.compile("[\udc80-\udcff]")
-_ESCAPES = re.compile(f"[{chr(ESCAPE + 0x80)}-{chr(ESCAPE + 0xFF)}]")
+from toolbox_files.scan import name_bytes
+from toolbox_files.scan import name_text
 
 
 def to_text(name: str) -> str:
     """A file name or path from the operating system, as it is sent to clients."""
     if name.isascii():
         return name
-    return bytes_to_text(os.fsencode(name))
-
-
-def bytes_to_text(name: bytes) -> str:
-    """The same from bytes."""
-    text = name.decode("utf-8", "surrogateescape")
-    text = _ESCAPES.sub(lambda match: _surrogates(match[0]), text)
-    return _SURROGATES.sub(lambda match: chr(ord(match[0]) - 0xDC00 + ESCAPE), text)
-
-
-def _surrogates(character: str) -> str:
-    return character.encode("utf-8").decode("ascii", "surrogateescape")
+    return name_text(os.fsencode(name))
 
 
 def to_bytes(text: str) -> bytes:
     """The bytes of a name or path that a client sent. Raises InvalidFilePath."""
     if "\0" in text:
         raise InvalidFilePath("a path can't hold a NUL byte")
-    escaped = _ESCAPES.sub(lambda match: chr(ord(match[0]) - ESCAPE + 0xDC00), text)
     try:
-        return escaped.encode("utf-8", "surrogateescape")
+        return name_bytes(text)
     except UnicodeEncodeError:
         raise InvalidFilePath("a path can't hold a lone surrogate") from None
 

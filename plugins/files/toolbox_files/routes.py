@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
 from toolbox.errors import InsufficientStorage
 from toolbox.group import Group
@@ -10,6 +11,8 @@ from toolbox.request import RequestInfo
 from toolbox.response import Answer
 from toolbox.response import FileAnswer
 from toolbox.response import MultipartAnswer
+from toolbox.response import StreamAnswer
+from toolbox_files import replacing
 from toolbox_files.backend import FilesBackend
 from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import FileAccessDenied
@@ -17,12 +20,21 @@ from toolbox_files.errors import FileNotFound
 from toolbox_files.errors import FileReadFailed
 from toolbox_files.errors import InvalidFilePath
 from toolbox_files.models import BulkUpload
+from toolbox_files.models import DeleteQuery
 from toolbox_files.models import DownloadRequest
 from toolbox_files.models import FileInfo
+from toolbox_files.models import FolderQuery
 from toolbox_files.models import ListQuery
+from toolbox_files.models import Moved
+from toolbox_files.models import MoveQuery
 from toolbox_files.models import PathQuery
+from toolbox_files.models import PermissionsQuery
+from toolbox_files.models import ReplaceRequest
+from toolbox_files.models import ReplaceResult
+from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
 from toolbox_files.reading import read_many
+from toolbox_files.searching import json_answer
 from toolbox_files.uploading import BulkReceiver
 from toolbox_files.uploading import bulk_answer
 from toolbox_files.uploading import receive_body
@@ -112,3 +124,57 @@ def upload_files(backend: FilesBackend, body: Body, request: RequestInfo) -> Bul
     receiver = BulkReceiver(backend.replace)
     receiver.receive(body)
     return bulk_answer(receiver, request)
+
+
+@group.post("/files/folder", status=201, errors=(BadRequest, *WRITE_ERRORS))
+def create_folder(backend: FilesBackend, query: FolderQuery) -> None:
+    """Make a directory, and what is missing above it. One that is there stays as it is."""
+    backend.make_folder(query.path, query.mode)
+
+
+@group.delete("/files", status=204, errors=WRITE_ERRORS, trailing_slash=True)
+def delete_file(backend: FilesBackend, query: DeleteQuery) -> None:
+    """Delete a file, a link (not what it points to), or with ``recursive=true`` a directory."""
+    backend.delete(query.path, query.recursive == "true")
+
+
+@group.post("/files/move", errors=WRITE_ERRORS)
+def move_file(backend: FilesBackend, query: MoveQuery) -> Answer:
+    """Rename or move a file or directory to a name that is not there yet."""
+    error = backend.move(query.source, query.destination)
+    remark = Moved("moved, but the source could not be deleted", error) if error else None
+    return Answer(remark)
+
+
+@group.post("/files/permissions", errors=(BadRequest, *WRITE_ERRORS))
+def set_file_permissions(backend: FilesBackend, query: PermissionsQuery) -> None:
+    """Change mode, owner and group, all or nothing."""
+    backend.set_permissions(query.path, query.mode, query.owner, query.group)
+
+
+@group.get("/files/search")
+def search_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
+    """Find files and directories by name.
+
+    ``pattern`` is a glob: ``*``, ``?``, ``[a-z]``, ``[^a-z]`` or ``[!a-z]``, ``\\``. Links aren't
+    followed, nothing is ignored unless ``skip`` names it. With ``limit`` or ``seconds`` the header
+    ``X-Truncated`` tells if there is more.
+    """
+    return json_answer(backend.search_names(query), query, '{"files":', "}")
+
+
+@group.get("/files/find")
+def find_in_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
+    """Find lines by a text in them, taken literally.
+
+    Binary files (a NUL among the first 512 bytes) are left out; for the rest see the search by
+    name.
+    """
+    return json_answer(backend.search_lines(query), query, "", "")
+
+
+@group.post("/files/replace")
+def replace_in_files(backend: FilesBackend, body: ReplaceRequest) -> list[ReplaceResult]:
+    """Replace a text, taken literally, in several files; one result for each."""
+    old, new = body.pattern.encode(), body.new_value.encode()
+    return replacing.replace_in_files(body.files, old, new, backend.open, backend.replace)

@@ -1,0 +1,105 @@
+"""Moving files and trees: by renaming, and between file systems by copying."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import functools
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from toolbox.errors import Conflict
+from toolbox_files.changing import delete
+from toolbox_files.copying import copy_tree
+from toolbox_files.errors import InvalidFilePath
+from toolbox_files.errors import file_errors
+from toolbox_files.names import absolute
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+
+Rename = Callable[[bytes, bytes], int]
+
+
+def move(source: Path, destination: Path) -> str:
+    """Give ``source`` the name ``destination``, which must not exist but whose parent must.
+
+    Of a symbolic link the link is moved. Between file systems the tree is copied, with its links,
+    owners, times and attributes, and then deleted; if deleting fails, that is the text returned,
+    which is empty otherwise. Raises OSError, Conflict, InvalidFilePath.
+    """
+    info = source.lstat()
+    if not destination.parent.is_dir():
+        destination.parent.stat()
+        raise NotADirectoryError(errno.ENOTDIR, "", str(destination.parent))
+    if os.path.lexists(destination):
+        raise Conflict(f"already exists: {absolute(destination)}")
+    if stat.S_ISDIR(info.st_mode):
+        _check_not_inside(source, destination)
+    try:
+        _rename(source, destination)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return _copy_and_delete(source, destination)
+    return ""
+
+
+def _check_not_inside(source: Path, destination: Path) -> None:
+    real = source.parent.resolve() / source.name if source.name != ".." else source.resolve()
+    if destination.parent.resolve().is_relative_to(real):
+        raise InvalidFilePath(f"{absolute(source)} can't be moved into itself")
+
+
+def _rename(source: Path, destination: Path) -> None:
+    """Rename without ever replacing what has appeared at ``destination`` meanwhile."""
+    rename = _renameat2()
+    if rename is not None:
+        code = rename(os.fsencode(source), os.fsencode(destination))
+        if code == errno.EEXIST:
+            raise Conflict(f"already exists: {absolute(destination)}")
+        # Some file systems know no flags and say EINVAL, some kernels ENOSYS.
+        if code not in (errno.EINVAL, errno.ENOSYS):
+            if code:
+                raise OSError(code, "", str(source))
+            return
+    source.rename(destination)
+
+
+@functools.cache
+def _renameat2() -> Rename | None:
+    """renameat2(2) with RENAME_NOREPLACE: 0 or an errno. None if the C library has none."""
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return None
+
+    def rename(source: bytes, destination: bytes) -> int:
+        if function(_AT_FDCWD, source, _AT_FDCWD, destination, _RENAME_NOREPLACE) == 0:
+            return 0
+        return ctypes.get_errno()
+
+    return rename
+
+
+def _copy_and_delete(source: Path, destination: Path) -> str:
+    """Copy under another name first: what is at ``destination`` is always whole."""
+    copy = destination.with_name(f".toolbox-{secrets.token_hex(8)}")
+    try:
+        copy_tree(source, copy)
+        _rename(copy, destination)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            delete(copy, str(copy), recursive=True)
+        raise
+    try:
+        with file_errors():
+            delete(source, str(source), recursive=True)
+    except Exception as error:
+        # The reference's rule: moved, but the old one is still there, is a success with a remark.
+        return str(error)
+    return ""
