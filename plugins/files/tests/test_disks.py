@@ -1,0 +1,129 @@
+"""File systems that are full, read-only or odd: mounted for the test, which needs root."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolbox.testing import Service
+
+BOUNDARY = "b"
+MiB = 1024 * 1024
+
+
+@pytest.fixture
+def small_disk(mount: Callable[..., Path]) -> Path:
+    return mount("-t", "tmpfs", "-o", "size=2m", "tmpfs")
+
+
+def upload(service: Service, path: Path, content: bytes) -> Any:
+    return service.http.post("/files/upload-v2", params={"path": str(path)}, content=content)
+
+
+def field(name: str, content: bytes) -> bytes:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+    return head.encode() + content + b"\r\n"
+
+
+def test_ac_51_a_full_disk_is_507_and_leaves_nothing(service: Service, small_disk: Path) -> None:
+    (small_disk / "old").write_bytes(b"old")
+    for name in ("new", "old"):
+        answer = upload(service, small_disk / name, b"x" * (3 * MiB))
+        assert (answer.status_code, answer.json()["code"]) == (507, "INSUFFICIENT_STORAGE")
+        assert name in answer.json()["message"]
+    assert [path.name for path in small_disk.iterdir()] == ["old"]
+    assert (small_disk / "old").read_bytes() == b"old"
+    assert upload(service, small_disk / "new", b"x" * MiB).status_code == 200
+
+
+def test_ac_51_a_full_disk_in_a_bulk_upload_names_the_file(
+    service: Service, small_disk: Path
+) -> None:
+    content = b"".join(
+        [
+            field("files[0].path", str(small_disk / "big").encode()),
+            field("files[0].file", b"x" * (3 * MiB)),
+            field("files[1].path", str(small_disk / "small").encode()),
+            field("files[1].file", b"x"),
+            f"--{BOUNDARY}--".encode(),
+        ]
+    )
+    answer = service.http.post(
+        "/files/bulk-upload",
+        content=content,
+        headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
+    )
+    found = answer.json()
+    assert (answer.status_code, found["code"]) == (507, "INSUFFICIENT_STORAGE")
+    (error,) = found["errors"]
+    assert str(small_disk / "big") in error
+    assert [each["path"] for each in found["files"]] == [str(small_disk / "small")]
+    assert [path.name for path in small_disk.iterdir()] == ["small"]
+
+
+def test_ac_51_no_inodes_left(service: Service, mount: Callable[..., Path]) -> None:
+    disk = mount("-t", "tmpfs", "-o", "nr_inodes=4", "tmpfs")
+    names = [f"{number}" for number in range(5)]
+    statuses = [upload(service, disk / name, b"x").status_code for name in names]
+    assert statuses[0] == 200
+    assert statuses[-1] == 507
+    assert statuses == sorted(statuses)
+
+
+def test_a_move_to_a_full_disk_leaves_the_source(
+    service: Service, small_disk: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "big").write_bytes(b"x" * (3 * MiB))
+    query = {"source": str(tmp_path / "tree"), "destination": str(small_disk / "tree")}
+    answer = service.http.post("/files/move", params=query)
+    assert (answer.status_code, answer.json()["code"]) == (507, "INSUFFICIENT_STORAGE")
+    assert (tmp_path / "tree" / "big").stat().st_size == 3 * MiB
+    assert list(small_disk.iterdir()) == []
+
+
+def test_ac_51_a_read_only_disk_is_403(service: Service, mount: Callable[..., Path]) -> None:
+    disk = mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    (disk / "file").write_bytes(b"old")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for name in ("file", "new"):
+        answer = upload(service, disk / name, b"new")
+        assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
+    answer = service.http.delete("/files", params={"path": str(disk / "file")})
+    assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
+
+
+def test_ac_52_a_mount_point_is_written_in_place(
+    service: Service, mount: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "source").write_bytes(b"old and long")
+    (tmp_path / "mounted").write_bytes(b"hidden")
+    mount("--bind", str(tmp_path / "source"), on=tmp_path / "mounted")
+    assert upload(service, tmp_path / "mounted", b"new").status_code == 200
+    assert (tmp_path / "source").read_bytes() == b"new"
+    assert not list(tmp_path.glob(".toolbox-*"))
+    service.wait_for(lambda: "it is a mount point" in service.log(), "the log line")
+    answer = service.http.delete("/files", params={"path": str(tmp_path / "mounted")})
+    assert (answer.status_code, answer.json()["code"]) == (409, "CONFLICT")
+
+
+def test_ac_52_a_file_whose_directory_can_not_be_written_is_written_in_place(
+    service: Service, tmp_path: Path
+) -> None:
+    directory = tmp_path / "closed"
+    directory.mkdir()
+    (directory / "file").write_bytes(b"old and long")
+    if subprocess.run(["chattr", "+i", directory], capture_output=True).returncode:
+        pytest.skip("needs root and a file system with chattr")
+    try:
+        assert upload(service, directory / "file", b"new").status_code == 200
+        assert (directory / "file").read_bytes() == b"new"
+        answer = upload(service, directory / "other", b"new")
+        assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
+    finally:
+        subprocess.run(["chattr", "-i", directory], check=True)
+    service.wait_for(lambda: "its directory can't be written" in service.log(), "the log line")
