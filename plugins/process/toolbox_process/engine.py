@@ -51,6 +51,10 @@ AFTER_KILL = 5.0
 """Seconds the output of something killed is waited for; its drain takes far less."""
 
 
+MEMORY = 128 * 1024 * 1024
+"""Bytes of output of finished jobs that stay in memory."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """What to start.
@@ -74,6 +78,7 @@ class _Finished(NamedTuple):
     job: Job
     at: float
     kept: int
+    in_memory: int
 
 
 class Engine:
@@ -90,6 +95,7 @@ class Engine:
         self._running: dict[str, Job] = {}
         self._finished: OrderedDict[str, _Finished] = OrderedDict()
         self._kept = 0
+        self._in_memory = 0
         self._places = threading.BoundedSemaphore(context.options.max_waiting)
         self._closing = False
 
@@ -104,9 +110,9 @@ class Engine:
         """What reads a job's output into ``spool``."""
         return Capture(self.loop, spool, self.settings.drain_idle, self.settings.drain_limit)
 
-    def start(self, spec: Spec) -> ProcessJob:
+    def start(self, spec: Spec, spool: Spool | None = None) -> ProcessJob:
         """Start a process. Raises SpawnFailed, or OSError if the system has no room for it."""
-        spool = self.new_spool()
+        spool = spool or self.new_spool()
         job = ProcessJob(
             spec.kind,
             spec.label,
@@ -212,10 +218,13 @@ class Engine:
     # Keeping
 
     def _on_ended(self, job: Job) -> None:
+        spool = job.spool
+        ended = _Finished(job, time.monotonic(), spool.kept, spool.in_memory)
         with self._lock:
             self._running.pop(job.id, None)
-            self._finished[job.id] = _Finished(job, time.monotonic(), job.spool.kept)
-            self._kept += job.spool.kept
+            self._finished[job.id] = ended
+            self._kept += ended.kept
+            self._in_memory += ended.in_memory
             self._forget_old()
 
     def _forget_old(self) -> None:
@@ -223,11 +232,12 @@ class Engine:
         oldest = time.monotonic() - settings.keep_seconds
         while self._finished:
             first = next(iter(self._finished.values()))
-            too_much = self._kept > settings.total_output_limit
+            too_much = self._kept > settings.total_output_limit or self._in_memory > MEMORY
             if len(self._finished) <= settings.keep_jobs and first.at >= oldest and not too_much:
                 break
             del self._finished[first.job.id]
             self._kept -= first.kept
+            self._in_memory -= first.in_memory
             # A session shows its commands as long as it lives, if there is room for that.
             if too_much or first.job.kind is not Kind.COMMAND:
                 first.job.spool.discard()

@@ -61,8 +61,15 @@ class Job:
     """
 
     def __init__(
-        self, kind: Kind, label: str, spool: Spool, capture: Capture, job_id: str = ""
+        self,
+        kind: Kind,
+        label: str,
+        spool: Spool,
+        capture: Capture,
+        loop: Loop,
+        job_id: str = "",
     ) -> None:
+        self.loop = loop
         self.id = job_id or new_id()
         self.kind = kind
         self.label = label
@@ -95,6 +102,19 @@ class Job:
         else:
             self._ended.append(callback)
 
+    def follow(self, listener: Callable[[], object]) -> None:
+        """Call ``listener()`` on the loop, now, after each output and at the end. *Any thread.*"""
+
+        def begin() -> None:
+            self.capture.listen(listener)
+            listener()
+
+        self.loop.call_soon(begin)
+
+    def unfollow(self, listener: Callable[[], object]) -> None:
+        """Undo :meth:`follow`. *Any thread.*"""
+        self.loop.call_soon(lambda: self.capture.unlisten(listener))
+
     def finish(self, exit_code: int, reason: Reason) -> None:
         """The output is complete and this is the end. On the loop, once."""
         if self.stdin is not None:
@@ -124,8 +144,7 @@ class ProcessJob(Job):
         was_oom: Callable[[], bool],
         job_id: str = "",
     ) -> None:
-        super().__init__(kind, label, spool, capture, job_id)
-        self._loop = loop
+        super().__init__(kind, label, spool, capture, loop, job_id)
         self._was_oom = was_oom
         self._pidfd = -1
         self._exiting: list[Callable[[], object]] = []
@@ -145,7 +164,7 @@ class ProcessJob(Job):
     def attach(self, process: subprocess.Popen[bytes]) -> None:
         """Take the child over. *Any thread*, once."""
         self.process = process
-        self._loop.call_soon(self._watch)
+        self.loop.call_soon(self._watch)
 
     def when_exited(self, callback: Callable[[], object]) -> None:
         """Call ``callback()`` on the loop when the process has ended, before its last output is
@@ -159,11 +178,11 @@ class ProcessJob(Job):
         except OSError:
             self._poll()
         else:
-            self._loop.add(self._pidfd, IN, lambda events: self._exit())
+            self.loop.add(self._pidfd, IN, lambda events: self._exit())
 
     def _poll(self) -> None:
         if self.process.poll() is None:
-            self._loop.call_later(POLL, self._poll)
+            self.loop.call_later(POLL, self._poll)
         else:
             self._exit()
 
@@ -172,7 +191,7 @@ class ProcessJob(Job):
             status = self.process.wait()
             self._exited = True
         if self._pidfd >= 0:
-            self._loop.remove(self._pidfd)
+            self.loop.remove(self._pidfd)
             os.close(self._pidfd)
         for callback in self._exiting:
             callback()

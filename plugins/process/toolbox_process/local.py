@@ -12,6 +12,7 @@ from toolbox_process.models import ExecuteRequest
 from toolbox_process.models import ExecuteResponse
 from toolbox_process.output import collect
 from toolbox_process.output import describe_end
+from toolbox_process.sessions import LocalSessions
 from toolbox_process.settings import LocalSettings
 
 
@@ -19,8 +20,9 @@ class LocalProcess:
     """See :class:`toolbox_process.backend.ProcessBackend`."""
 
     def __init__(self, settings: LocalSettings, context: Context) -> None:
-        self._max_result: int = context.options.max_result
+        self.max_result: int = context.options.max_result
         self._engine = Engine(settings, context)
+        self.sessions = LocalSessions(self._engine)
 
     def execute(self, request: ExecuteRequest) -> Answer:
         try:
@@ -28,7 +30,7 @@ class LocalProcess:
         except SpawnFailed as error:
             headers = {"X-Toolbox-End-Reason": Reason.SPAWN_FAILED.value}
             return Answer(ExecuteResponse(exit_code=-1, result=error.message), headers=headers)
-        text, dropped = collect(job.spool, None, self._max_result)
+        text, dropped = collect(job.spool, None, self.max_result)
         answer = ExecuteResponse(exit_code=job.status, result=text)
         return Answer(answer, headers=describe_end(job, dropped))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from toolbox_process.job import Job
+from toolbox_process.backend import Output
 from toolbox_process.spool import Spool
 
 
@@ -49,7 +49,7 @@ def _cut(data: bytearray, keep: int) -> int:
     return count
 
 
-def describe_end(job: Job, dropped: int) -> dict[str, str]:
+def describe_end(job: Output, dropped: int) -> dict[str, str]:
     """Headers that tell what the Daytona answer has no room for."""
     headers = {"X-Toolbox-Job": job.id}
     if job.reason is not None:

@@ -51,3 +51,16 @@ def command_line(shell: str, command: str) -> tuple[list[str], int | None]:
     with os.fdopen(os.dup(fd), "wb") as file:
         file.write(text)
     return [shell, "-c", f". /proc/self/fd/{fd}"], fd
+
+
+def session_arguments(shell: str) -> list[str]:
+    """How ``shell`` is started to read commands from its standard input."""
+    # zsh would read its startup files from the input meant for us.
+    return [shell, "-f"] if Path(shell).name == "zsh" else [shell]
+
+
+def command_word(shell: str) -> str:
+    """What stands before a builtin so that no function of the user's takes its place and, in the
+    POSIX shells, a syntax error doesn't end the shell (2.8.1 of the Shell Command Language).
+    """
+    return "builtin" if Path(shell).name == "zsh" else "command"

@@ -78,6 +78,9 @@ class _Block:
             return bytes(memoryview(self._memory)[at : at + size])
         return os.pread(self._fd, size, at)
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
@@ -123,6 +126,12 @@ class Spool:
         """How many bytes can be read."""
         with self._lock:
             return sum(block.length for block in self._blocks)
+
+    @property
+    def in_memory(self) -> int:
+        """How many of them take memory."""
+        with self._lock:
+            return sum(block.length for block in self._blocks if not block.on_disk)
 
     def append(self, data: bytes, stream: int = OUT) -> None:
         """Add ``data`` at the end."""

@@ -1,0 +1,167 @@
+"""A command's log in the form a client understands, whole or followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from toolbox.response import Answer
+from toolbox.response import StreamAnswer
+from toolbox.websocket import NORMAL
+from toolbox.websocket import SocketClosed
+from toolbox.websocket import SocketHandler
+from toolbox.websocket import WebSocket
+from toolbox_process.backend import Output
+from toolbox_process.dialect import Dialect
+from toolbox_process.output import collect
+from toolbox_process.output import describe_end
+from toolbox_process.session_models import Logs
+from toolbox_process.session_models import SessionExecuteResponse
+from toolbox_process.spool import ERR
+from toolbox_process.spool import OUT
+from toolbox_process.spool import Chunk
+
+MARKERS = {OUT: b"\x01\x01\x01", ERR: b"\x02\x02\x02"}
+"""Stands before each piece of a stream in a marked log."""
+
+STREAMS = (None, OUT, ERR)
+"""What a JSON log has: both streams together, and each."""
+
+MESSAGE = 32 * 1024
+"""Bytes of one WebSocket message at most."""
+
+BURST = 32
+"""Messages in a row, before other sockets have their turn."""
+
+TEXT = "text/plain; charset=utf-8"
+
+
+def render(job: Output, dialect: Dialect, limit: int) -> Answer | StreamAnswer:
+    """The log as it is now; JSON within ``limit`` bytes for each stream, text whole."""
+    if dialect is not Dialect.JSON:
+        return StreamAnswer(pieces(job, dialect), TEXT)
+    both, stdout, stderr = (collect(job.spool, stream, limit) for stream in STREAMS)
+    logs = Logs(output=both.text, stdout=stdout.text, stderr=stderr.text)
+    return Answer(logs, headers=describe_end(job, both.dropped))
+
+
+def session_answer(command: Output, waited: bool, dialect: Dialect, limit: int) -> Answer:
+    """What a session's command is answered with."""
+    if not waited:
+        accepted = SessionExecuteResponse(cmd_id=command.id)
+        return Answer(accepted, 202, {"X-Toolbox-Job": command.id})
+    if dialect is Dialect.JSON:
+        both, stdout, stderr = (collect(command.spool, stream, limit) for stream in STREAMS)
+        answer = SessionExecuteResponse(
+            cmd_id=command.id,
+            output=both.text,
+            stdout=stdout.text,
+            stderr=stderr.text,
+            exit_code=command.exit_code,
+        )
+        return Answer(answer, headers=describe_end(command, both.dropped))
+    text = render_text(command, dialect, limit)
+    answer = SessionExecuteResponse(cmd_id=command.id, output=text, exit_code=command.exit_code)
+    return Answer(answer, headers=describe_end(command, 0))
+
+
+def render_text(job: Output, dialect: Dialect, limit: int) -> str:
+    """The log as text for a JSON field of an older client."""
+    data = bytearray()
+    for piece in pieces(job, dialect):
+        data += piece
+        if len(data) > limit:
+            break
+    return data[:limit].decode("utf-8", "replace")
+
+
+def pieces(job: Output, dialect: Dialect) -> Iterator[bytes]:
+    """The log as it is now, piece by piece."""
+    at = 0
+    for chunk in job.spool.chunks(size=64 * 1024):
+        yield from _gap(at, chunk, dialect)
+        yield _mark(chunk, dialect)
+        at = chunk.end
+
+
+def _mark(chunk: Chunk, dialect: Dialect) -> bytes:
+    return MARKERS[chunk.stream] + chunk.data if dialect is Dialect.MARKED else chunk.data
+
+
+def _gap(at: int, chunk: Chunk, dialect: Dialect) -> Iterator[bytes]:
+    """A note about what is no longer there, if something isn't."""
+    if chunk.offset > at:
+        note = f"\n[... {chunk.offset - at} bytes left out ...]\n".encode()
+        yield MARKERS[ERR] + note if dialect is Dialect.MARKED else note
+
+
+def whole_characters(data: bytes) -> int:
+    """How much of ``data`` doesn't end within a UTF-8 character; all if it is none anyway."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 == 0x80:
+            continue
+        length = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        cut = len(data) - back if length > back else len(data)
+        return cut or len(data)
+    return len(data)
+
+
+class LogFollower(SocketHandler):
+    """Sends a log from its beginning, and what is added, until its command ends.
+
+    Each message is a marker and at least one byte: SDKs up to 0.216 (TypeScript) lose output when
+    a message ends with a marker. Nothing waits for a slow client; it goes on reading the spool
+    where it was.
+    """
+
+    def __init__(self, job: Output, dialect: Dialect, follow: bool) -> None:
+        self._job = job
+        self._dialect = dialect
+        self._until = None if follow else job.spool.end
+        self._at = 0
+        self._ws: WebSocket | None = None
+
+    def opened(self, ws: WebSocket) -> None:
+        self._ws = ws
+        self._job.follow(self._pump)
+
+    def drained(self, ws: WebSocket) -> None:
+        self._pump()
+
+    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
+        self._ws = None
+        self._job.unfollow(self._pump)
+
+    def _pump(self) -> None:
+        ws = self._ws
+        if ws is None or ws.closing:
+            return
+        try:
+            for _ in range(BURST):
+                if not ws.writable:
+                    return
+                if not self._send_next(ws):
+                    self._close_at_end(ws)
+                    return
+        except SocketClosed:
+            return
+        self._job.loop.call_soon(self._pump)
+
+    def _send_next(self, ws: WebSocket) -> bool:
+        size = MESSAGE - len(MARKERS[OUT])
+        if self._until is not None:
+            size = min(size, self._until - self._at)
+        chunk = self._job.spool.read(self._at, size)
+        if not chunk.data or size <= 0:
+            return False
+        if len(chunk.data) == size:
+            chunk = chunk._replace(data=chunk.data[: whole_characters(chunk.data)])
+        for note in _gap(self._at, chunk, self._dialect):
+            ws.send(note)
+        ws.send(_mark(chunk, self._dialect))
+        self._at = chunk.end
+        return True
+
+    def _close_at_end(self, ws: WebSocket) -> None:
+        if self._until is not None or self._job.done.is_set():
+            ws.close(NORMAL)
