@@ -38,6 +38,7 @@ from toolbox.request import decode_path
 from toolbox.request import decode_query
 from toolbox.response import JSON
 from toolbox.response import respond
+from toolbox.signing import SIGNATURE_QUERY
 from toolbox.websocket import WebSocket
 
 log = logging.getLogger("toolbox")
@@ -56,16 +57,19 @@ def create_app(toolbox: Toolbox) -> Flask:
     app.url_map.merge_slashes = False
     constants: dict[str, bytes] = {}
     public: set[str] = set()
+    signed: dict[str, str] = {}
     for group, operation, backend in _operations(toolbox):
         endpoint = f"{group}.{operation.name}"
         view = _socket_view if operation.websocket else _view
         _add_rule(app, operation, endpoint, view(toolbox, operation, backend))
         if operation.public:
             public.add(endpoint)
+        if operation.signed:
+            signed[endpoint] = group
         if operation.constant:
             constants[operation.path] = msgspec.json.encode(operation.function(None))
     _add_upgrade_hints(app, toolbox)
-    app.before_request(lambda: _before(toolbox, public))
+    app.before_request(lambda: _before(toolbox, public, signed))
     app.after_request(_after)
     app.register_error_handler(Exception, _on_error)
     app.wsgi_app = _Entrance(  # type: ignore[method-assign]
@@ -205,12 +209,22 @@ def _reader(
 # Around each request
 
 
-def _before(toolbox: Toolbox, public: set[str]) -> None:
+def _before(toolbox: Toolbox, public: set[str], signed: dict[str, str]) -> None:
     # The token first: without it nobody learns which routes there are.
-    if request.endpoint not in public:
-        toolbox.auth.check(request.environ)
-        if request.endpoint is not None:
+    endpoint = request.endpoint
+    if endpoint not in public:
+        if endpoint in signed and _has_signature():
+            # Of a parameter that is there twice an operation gets the last one.
+            query = {name: values[-1] for name, values in request.args.lists()}
+            toolbox.auth.check_signature(signed[endpoint], request.method, query)
+        else:
+            toolbox.auth.check(request.environ)
+        if endpoint is not None:
             toolbox.check_ready()
+
+
+def _has_signature() -> bool:
+    return SIGNATURE_QUERY in request.args and "Authorization" not in request.headers
 
 
 def _request_id() -> str:

@@ -15,6 +15,7 @@ import os
 import secrets
 import struct
 import threading
+from collections.abc import Mapping
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from toolbox.handoff import TOKEN_SUBPROTOCOL
 from toolbox.handoff import offered_subprotocols
 from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
+from toolbox.signing import KEY_VARIABLE
+from toolbox.signing import check_signature
 
 TOKEN_VARIABLE = "TOOLBOX_TOKEN"
 TOKEN_QUERY = "DAYTONA_SANDBOX_AUTH_KEY"
@@ -35,10 +38,15 @@ _MAX = mmap.PAGESIZE - 2
 
 
 class Auth:
-    """Checks tokens. ``token`` is the one in force at the start, None for none yet."""
+    """Checks tokens and signed URLs.
 
-    def __init__(self, mode: str, token: str | None = None) -> None:
+    ``token`` is the one in force at the start, None for none yet. Without a ``signing_key`` no
+    signature is right.
+    """
+
+    def __init__(self, mode: str, token: str | None = None, signing_key: str = "") -> None:
         self.mode = mode
+        self._signing_key = signing_key
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
         self._replacing = threading.Lock()
         if token:
@@ -63,6 +71,11 @@ class Auth:
         if presented is None:
             raise Unauthorized("a bearer token is needed")
         self._compare(presented)
+
+    def check_signature(self, group: str, method: str, query: Mapping[str, str]) -> None:
+        """Raises Unauthorized unless ``query`` is signed, for ``method`` and ``group``."""
+        if self.mode != "none":
+            check_signature(self._signing_key, group, method, query)
 
     def _compare(self, presented: bytes) -> None:
         token = self._token
@@ -133,10 +146,11 @@ def make_auth(
 ) -> tuple[Auth, str | None]:
     """The auth for a service on ``host``, and the token that was made up for it, if one was.
 
-    Takes the token out of ``environ``. Raises SettingsError if a token is needed and there is
-    none, or if it can't be read or used.
+    Takes the token and the signing key out of ``environ``. Raises SettingsError if a token is
+    needed and there is none, or if one of them can't be read or used.
     """
-    token = environ.pop(TOKEN_VARIABLE, "").strip() or _read_token(settings.token_file)
+    token = environ.pop(TOKEN_VARIABLE, "").strip() or _read_secret("token_file", settings)
+    key = environ.pop(KEY_VARIABLE, "").strip() or _read_secret("signing_key_file", settings)
     if settings.mode == "none":
         return Auth("none"), None
     if token:
@@ -144,27 +158,28 @@ def make_auth(
             _check_token(token)
         except BadRequest as error:
             raise SettingsError(error.message) from None
-        return Auth(settings.mode, token), None
+        return Auth(settings.mode, token, key), None
     if not is_loopback(host):
         raise SettingsError(
             f"{host} can be reached from other machines, so a token is needed: set {TOKEN_VARIABLE}"
             ' or auth.token_file, or write auth.mode = "none"'
         )
     if settings.mode == "init":
-        return Auth("init"), None
+        return Auth("init", None, key), None
     made = secrets.token_urlsafe(32)
-    return Auth("token", made), made
+    return Auth("token", made, key), made
 
 
-def _read_token(file: str) -> str:
+def _read_secret(option: str, settings: AuthSettings) -> str:
+    file: str = getattr(settings, option)
     if not file:
         return ""
     try:
         lines = Path(file).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not UTF-8"
-        raise SettingsError(f"auth.token_file: {file}: {reason}") from None
-    token = lines[0].strip() if lines else ""
-    if not token:
-        raise SettingsError(f"auth.token_file: {file}: the first line is empty")
-    return token
+        raise SettingsError(f"auth.{option}: {file}: {reason}") from None
+    secret = lines[0].strip() if lines else ""
+    if not secret:
+        raise SettingsError(f"auth.{option}: {file}: the first line is empty")
+    return secret

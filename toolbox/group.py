@@ -69,6 +69,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     errors: tuple[type[ToolboxError], ...]
     public: bool
+    signed: bool
     websocket: bool
     constant: bool
     max_body: int | None
@@ -112,6 +113,7 @@ class Group:
         status: int = 200,
         errors: tuple[type[ToolboxError], ...] = (),
         public: bool = False,
+        signed: bool = False,
         constant: bool = False,
         max_body: int | None = None,
         trailing_slash: bool = False,
@@ -120,8 +122,10 @@ class Group:
         """Register a function as the operation ``methods path``.
 
         ``path`` is written as in OpenAPI: ``/port/{port}/in-use``; ``{rest:path}`` takes slashes.
-        ``public`` operations need no token. ``constant`` promises that the answer never changes
-        and needs no argument, so it is made once. ``max_body`` overrides ``[server] max_body``.
+        ``public`` operations need no token, ``signed`` ones none if the URL carries a signature
+        for its query parameter ``path`` (:mod:`toolbox.signing`). ``constant`` promises that the
+        answer never changes and needs no argument, so it is made once. ``max_body`` overrides
+        ``[server] max_body``.
         ``trailing_slash`` answers the path with a slash at its end too, instead of redirecting.
         """
 
@@ -138,6 +142,7 @@ class Group:
                     status=status,
                     errors=errors,
                     public=public,
+                    signed=signed,
                     websocket=websocket,
                     constant=constant,
                     max_body=max_body,

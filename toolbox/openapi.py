@@ -19,6 +19,7 @@ from toolbox.response import FileAnswer
 from toolbox.response import MultipartAnswer
 from toolbox.response import StreamAnswer
 from toolbox.response import TextAnswer
+from toolbox.signing import SIGNATURE_QUERY
 
 _REFERENCE = "#/components/schemas/{name}"
 _CONTENT_TYPES = {
@@ -51,7 +52,10 @@ def document(groups: Iterable[Group]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "signature": {"type": "apiKey", "in": "query", "name": SIGNATURE_QUERY},
+            },
         },
     }
 
@@ -92,6 +96,8 @@ def _operation(
         described["description"] = operation.description
     if operation.public:
         described["security"] = []
+    elif operation.signed:
+        described["security"] = [{"bearer": []}, {"signature": []}]
     body = operation.argument("body")
     if body is not None:
         content = {"application/json": {"schema": schema_of[id(body.type)]}}

@@ -101,6 +101,13 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
     token_file: Annotated[
         str, Meta(description="File whose first line is the token; TOOLBOX_TOKEN wins over it.")
     ] = ""
+    signing_key_file: Annotated[
+        str,
+        Meta(
+            description="File whose first line is the key that signed URLs are checked with; "
+            "TOOLBOX_SIGNING_KEY wins over it. Without a key there are no signed URLs."
+        ),
+    ] = ""
 
 
 class WebSocketSettings(msgspec.Struct, frozen=True, kw_only=True):
