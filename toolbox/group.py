@@ -114,6 +114,7 @@ class Group:
         errors: tuple[type[ToolboxError], ...] = (),
         public: bool = False,
         signed: bool = False,
+        answers: Any = None,
         constant: bool = False,
         max_body: int | None = None,
         trailing_slash: bool = False,
@@ -125,8 +126,9 @@ class Group:
         ``public`` operations need no token, ``signed`` ones none if the URL carries a signature
         for its query parameter ``path`` (:mod:`toolbox.signing`). ``constant`` promises that the
         answer never changes and needs no argument, so it is made once. ``max_body`` overrides
-        ``[server] max_body``.
-        ``trailing_slash`` answers the path with a slash at its end too, instead of redirecting.
+        ``[server] max_body``. ``trailing_slash`` answers the path with a slash at its end too,
+        instead of redirecting. ``answers`` is the type of the JSON answer, for a function that
+        returns one of :mod:`toolbox.response`.
         """
 
         def register(function: F) -> F:
@@ -137,7 +139,7 @@ class Group:
                     methods=methods,
                     function=function,
                     arguments=_arguments(function, path),
-                    returns=_hints(function).get("return"),
+                    returns=answers or _hints(function).get("return"),
                     **_documentation(function),
                     status=status,
                     errors=errors,
