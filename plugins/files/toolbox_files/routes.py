@@ -24,7 +24,9 @@ from toolbox_files.models import DeleteQuery
 from toolbox_files.models import DownloadRequest
 from toolbox_files.models import FileInfo
 from toolbox_files.models import FolderQuery
+from toolbox_files.models import FoundFiles
 from toolbox_files.models import ListQuery
+from toolbox_files.models import Match
 from toolbox_files.models import Moved
 from toolbox_files.models import MoveQuery
 from toolbox_files.models import PathQuery
@@ -67,7 +69,7 @@ def get_file_info(backend: FilesBackend, query: PathQuery) -> FileInfo:
     return backend.info(query.path)
 
 
-@group.get("/files/download", errors=READ_ERRORS)
+@group.get("/files/download", errors=READ_ERRORS, signed=True)
 def download_file(backend: FilesBackend, query: PathQuery) -> FileAnswer:
     """Send a file, whole or a range of it (RFC 9110: Range, If-None-Match, If-Match)."""
     name = query.path.rpartition("/")[2]
@@ -94,7 +96,7 @@ def download_files(backend: FilesBackend, body: DownloadRequest) -> MultipartAns
     return MultipartAnswer(read_many(body.paths, backend.open))
 
 
-@group.post("/files/upload-v2", errors=WRITE_ERRORS)
+@group.post("/files/upload-v2", errors=WRITE_ERRORS, signed=True)
 def upload_file(backend: FilesBackend, query: PathQuery, body: Body) -> UploadedFile:
     """Store a file: the multipart field ``file``, or any other body as it is.
 
@@ -113,7 +115,7 @@ def upload_file_multipart(backend: FilesBackend, query: PathQuery, body: Body) -
     return backend.uploaded(query.path)
 
 
-@group.post("/files/bulk-upload")
+@group.post("/files/bulk-upload", answers=BulkUpload)
 def upload_files(backend: FilesBackend, body: Body, request: RequestInfo) -> BulkUpload | Answer:
     """Store several files from one multipart stream, each as it arrives.
 
@@ -138,7 +140,7 @@ def delete_file(backend: FilesBackend, query: DeleteQuery) -> None:
     backend.delete(query.path, query.recursive == "true")
 
 
-@group.post("/files/move", errors=WRITE_ERRORS)
+@group.post("/files/move", answers=Moved, errors=WRITE_ERRORS)
 def move_file(backend: FilesBackend, query: MoveQuery) -> Answer:
     """Rename or move a file or directory to a name that is not there yet."""
     error = backend.move(query.source, query.destination)
@@ -152,7 +154,7 @@ def set_file_permissions(backend: FilesBackend, query: PermissionsQuery) -> None
     backend.set_permissions(query.path, query.mode, query.owner, query.group)
 
 
-@group.get("/files/search")
+@group.get("/files/search", answers=FoundFiles, errors=(InvalidFilePath,))
 def search_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
     """Find files and directories by name.
 
@@ -163,7 +165,7 @@ def search_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
     return json_answer(backend.search_names(query), query, '{"files":', "}")
 
 
-@group.get("/files/find")
+@group.get("/files/find", answers=list[Match], errors=(InvalidFilePath,))
 def find_in_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
     """Find lines by a text in them, taken literally.
 
