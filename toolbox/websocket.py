@@ -168,7 +168,9 @@ class WebSocket:
             if self._ending is not None:
                 return
             self._ending = (code, cut)
-            self._frames.append(self._protocol.send(CloseConnection(code, cut or None)))
+            frame = self._protocol.send(CloseConnection(code, cut or None))
+            self._frames.append(frame)
+            self._pending += len(frame)
             self._flush()
             self._room.notify_all()
         self._loop.call_later(CLOSE_WAIT, self._end)
@@ -207,9 +209,18 @@ class WebSocket:
                 break
             self._alive_at = time.monotonic()
             self.sent_bytes += count
-            self._pending = max(0, self._pending - count)
+            self._pending -= count
             self._head = self._head[count:]
+        if not self._writable and self._pending <= self._settings.send_buffer // 2:
+            # Whoever flushed, a pong's thread too, may have been the one that made room.
+            self._writable = True
+            self._room.notify_all()
+            self._loop.call_soon(self._tell_drained)
         self._watch()
+
+    def _tell_drained(self) -> None:
+        if self._ending is None:
+            self._handler.drained(self)
 
     def _wanted(self) -> int:
         events = select.EPOLLRDHUP if self._paused else IN
@@ -226,19 +237,10 @@ class WebSocket:
 
     def _ready(self, events: int) -> None:
         if events & OUT:
-            self._on_writable()
+            with self._lock:
+                self._flush()
         if events & (IN | HANGUP) and not self._ended:
             self._on_readable()
-
-    def _on_writable(self) -> None:
-        with self._lock:
-            self._flush()
-            drained = not self._writable and self._pending <= self._settings.send_buffer // 2
-            if drained:
-                self._writable = True
-                self._room.notify_all()
-        if drained and self._ending is None:
-            self._handler.drained(self)
 
     def _on_readable(self) -> None:
         try:
@@ -296,8 +298,7 @@ class WebSocket:
             self._ending = ours or (event.code, event.reason or "")
             if ours is None:
                 self._frames.clear()
-                self._control.append(self._protocol.send(event.response()))
-                self._flush()
+                self._queue_control(event.response())
             self._room.notify_all()
             flushed = not self._head and not self._control
         if ours is not None or flushed:
@@ -308,8 +309,13 @@ class WebSocket:
     def _send_control(self, event: Event) -> None:
         with self._lock:
             if self._ending is None:
-                self._control.append(self._protocol.send(event))
-                self._flush()
+                self._queue_control(event)
+
+    def _queue_control(self, event: Event) -> None:
+        frame = self._protocol.send(event)
+        self._control.append(frame)
+        self._pending += len(frame)
+        self._flush()
 
     def _tick(self) -> None:
         """Ping, or give up a peer from which nothing has come and which takes nothing."""
