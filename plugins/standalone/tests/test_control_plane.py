@@ -1,0 +1,168 @@
+"""What an SDK asks a control plane, and where the answer leads it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from daytona_api_client import ApiClient
+from daytona_api_client import Configuration
+from daytona_api_client import SandboxApi
+
+import toolbox
+from toolbox.testing import DEADLINE
+from toolbox.testing import TOKEN
+from toolbox.testing import Service
+
+PREFIX = '[server]\npath_prefix = "/box/one"\n'
+
+
+def sandbox_api(service: Service, root: str = "") -> SandboxApi:
+    configuration = Configuration(host=f"{service.url}{root}/api")
+    return SandboxApi(ApiClient(configuration, "Authorization", f"Bearer {TOKEN}"))
+
+
+def raw(service: Service, *lines: str) -> tuple[int, str]:
+    """Send the lines of a request as they are; status and body of the answer."""
+    with socket.create_connection(("127.0.0.1", service.port), DEADLINE) as connection:
+        connection.sendall("\r\n".join((*lines, "Connection: close", "", "")).encode("latin-1"))
+        with connection.makefile("rb") as file:
+            head, _, body = file.read().partition(b"\r\n\r\n")
+    return int(head.split()[1]), body.decode()
+
+
+@pytest.mark.parametrize("sandbox_id", ["any-id", "a", "_", "A.b_c~d-1", "x" * 128])
+def test_the_sandbox_is_there_under_any_id(service: Service, sandbox_id: str) -> None:
+    sandbox = sandbox_api(service).get_sandbox(sandbox_id)
+    assert sandbox.id == sandbox_id
+    assert sandbox.toolbox_proxy_url == f"{service.url}/toolbox"
+    assert sandbox.state is not None and sandbox.state.value == "started"
+    assert sandbox.daemon_version == f"v{toolbox.__version__}"
+    assert min(sandbox.cpu, sandbox.memory, sandbox.disk) >= 1
+    assert (sandbox.env, sandbox.labels) == ({}, {})
+
+
+def test_the_proxy_url_can_be_asked_for_alone(service: Service) -> None:
+    assert sandbox_api(service).get_toolbox_proxy_url("any-id").url == f"{service.url}/toolbox"
+
+
+@pytest.mark.parametrize(
+    "sandbox_id", ["..", "%2e%2e", ".", "-x", "a%20b", "a@b", "a:b", "%00", "%C3%A4", "x" * 129]
+)
+def test_an_id_no_url_could_hold_is_404(service: Service, sandbox_id: str) -> None:
+    for end in ("", "/toolbox-proxy-url"):
+        path = f"/api/sandbox/{sandbox_id}{end}"
+        host = f"Host: 127.0.0.1:{service.port}"
+        status, body = raw(service, f"GET {path} HTTP/1.1", host, f"Authorization: Bearer {TOKEN}")
+        assert status == 404
+        assert '"source":"DAYTONA_DAEMON"' in body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/sandbox/any-id",
+        "/api/sandbox/any-id/toolbox-proxy-url",
+        "/toolbox/any-id/openapi.json",
+        "/toolbox/any-id/nowhere",
+        "/toolbox/any-id",
+    ],
+)
+def test_it_needs_the_token(service: Service, path: str) -> None:
+    for token in (None, "wrong"):
+        with service.client(token) as client:
+            answer = client.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED")
+
+
+@pytest.mark.parametrize("host", ["box.example", "Box.Example:8443", "10.0.0.7:1", "[::1]:2280"])
+def test_the_address_is_the_one_the_caller_has_used(service: Service, host: str) -> None:
+    answer = service.http.get("/api/sandbox/any-id", headers={"Host": host})
+    assert answer.json()["toolboxProxyUrl"] == f"http://{host}/toolbox"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example/path",
+        "evil.example?x",
+        "evil.example#x",
+        "user@evil.example",
+        "a b",
+        'a"b',
+        "a<b>",
+        "a,b",
+        "a\\b",
+        "host:port",
+        "host:123456",
+        "host:",
+        "[::1",
+        "[evil.example]",
+        "h\xe4st",
+        "",
+    ],
+)
+def test_a_host_that_is_none_is_400(service: Service, host: str) -> None:
+    request = "GET /api/sandbox/any-id HTTP/1.1"
+    status, body = raw(service, request, f"Host: {host}", f"Authorization: Bearer {TOKEN}")
+    assert status == 400
+    assert '"source":"DAYTONA_DAEMON"' in body
+    assert "evil" not in body
+
+
+def test_no_host_is_400(service: Service) -> None:
+    request = "GET /api/sandbox/any-id HTTP/1.0"
+    status, body = raw(service, request, f"Authorization: Bearer {TOKEN}")
+    assert (status, '"code":"BAD_REQUEST"' in body) == (400, True)
+
+
+def test_forwarded_addresses_are_not_believed(service: Service) -> None:
+    headers = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Prefix": "/evil",
+        "Forwarded": "host=evil.example;proto=https",
+    }
+    answer = service.http.get("/api/sandbox/any-id", headers=headers)
+    assert answer.json()["toolboxProxyUrl"] == f"{service.url}/toolbox"
+
+
+def test_below_the_proxy_url_is_the_service(service: Service) -> None:
+    for path in ("/version", "/openapi.json", "/readyz"):
+        assert service.http.get(f"/toolbox/any-id{path}").json() == service.http.get(path).json()
+    assert httpx.get(f"{service.url}/toolbox/any-id/version").status_code == 200, "without a token"
+
+
+@pytest.mark.parametrize("path", ["/toolbox", "/toolbox/", "/toolbox//x", "/toolbox/a@b/version"])
+def test_without_an_id_there_is_nothing(service: Service, path: str) -> None:
+    answer = service.http.get(path)
+    assert (answer.status_code, answer.json()["path"]) == (404, path)
+
+
+@pytest.mark.parametrize("end", ["", "/", "/nowhere", "/toolbox/other/version"])
+def test_what_is_not_at_the_root_is_not_below_either(service: Service, end: str) -> None:
+    answer = service.http.get(f"/toolbox/any-id{end}")
+    assert answer.status_code == 404
+    assert answer.json()["path"] == (end or "/")
+
+
+def test_a_redirect_stays_below(service: Service) -> None:
+    answer = service.http.get("/toolbox/any-id/plugins/?x=1")
+    assert answer.status_code == 301
+    assert urlsplit(answer.headers["Location"]).path == "/toolbox/any-id/plugins"
+    assert urlsplit(answer.headers["Location"]).query == "x=1"
+
+
+def test_a_path_prefix_is_kept(make_service: Callable[..., Service]) -> None:
+    service = make_service(settings=PREFIX)
+    with_prefix = sandbox_api(service, "/box/one").get_sandbox("any-id").toolbox_proxy_url
+    assert with_prefix == f"{service.url}/box/one/toolbox"
+    assert sandbox_api(service).get_sandbox("any-id").toolbox_proxy_url == f"{service.url}/toolbox"
+    for url in (with_prefix, f"{service.url}/toolbox"):
+        answer = service.http.get(f"{url}/any-id/openapi.json")
+        assert answer.json() == service.http.get("/openapi.json").json()
+    redirect = service.http.get(f"{with_prefix}/any-id/plugins/")
+    assert urlsplit(redirect.headers["Location"]).path == "/box/one/toolbox/any-id/plugins"

@@ -1,0 +1,18 @@
+"""What a backend of the group ``standalone`` can do."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from toolbox.websocket import SocketHandler
+from toolbox_standalone.models import Sandbox
+
+
+class StandaloneBackend(Protocol):
+    """Plays the control plane."""
+
+    def sandbox(self, sandbox_id: str, toolbox_proxy_url: str) -> Sandbox:
+        """Describe the sandbox, to be reached at ``toolbox_proxy_url``. Raises NoSuchSandbox."""
+
+    def events(self) -> SocketHandler:
+        """Drive one client's Socket.IO connection."""

@@ -1,0 +1,49 @@
+"""The operations of a control plane that the SDKs need."""
+
+from __future__ import annotations
+
+from toolbox.group import Group
+from toolbox.request import RequestInfo
+from toolbox.websocket import SocketHandler
+from toolbox_standalone.address import toolbox_proxy_url
+from toolbox_standalone.backend import StandaloneBackend
+from toolbox_standalone.errors import InvalidHost
+from toolbox_standalone.errors import NoSuchSandbox
+from toolbox_standalone.errors import UnsupportedProtocol
+from toolbox_standalone.models import EventQuery
+from toolbox_standalone.models import Sandbox
+from toolbox_standalone.models import ToolboxProxyUrl
+
+group = Group(
+    "standalone",
+    backend=StandaloneBackend,
+    default_backend="local",
+    summary="The official SDKs without a control plane",
+)
+
+
+@group.get("/api/sandbox/{sandbox_id}", errors=(InvalidHost, NoSuchSandbox))
+def get_sandbox(backend: StandaloneBackend, sandbox_id: str, request: RequestInfo) -> Sandbox:
+    """Describe this sandbox, whatever id it is asked for by."""
+    return backend.sandbox(sandbox_id, toolbox_proxy_url(request))
+
+
+@group.get("/api/sandbox/{sandbox_id}/toolbox-proxy-url", errors=(InvalidHost, NoSuchSandbox))
+def get_toolbox_proxy_url(
+    backend: StandaloneBackend, sandbox_id: str, request: RequestInfo
+) -> ToolboxProxyUrl:
+    """Tell where the sandbox's own API is."""
+    return ToolboxProxyUrl(
+        backend.sandbox(sandbox_id, toolbox_proxy_url(request)).toolbox_proxy_url
+    )
+
+
+@group.websocket("/api/socket.io/", public=True, errors=(UnsupportedProtocol,))
+def follow_events(backend: StandaloneBackend, query: EventQuery) -> SocketHandler:
+    """Follow the sandbox's events by Socket.IO. There are none, but the SDKs insist.
+
+    The token comes in the first packet.
+    """
+    if (query.version, query.transport) != ("4", "websocket"):
+        raise UnsupportedProtocol("only Engine.IO 4 over WebSocket is spoken here")
+    return backend.events()
