@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import configparser
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import docutils.core
+import docutils.utils
+import pytest
+
+from toolbox import hookspecs
+from toolbox.settings import CORE_SECTIONS
+from toolbox.testing import TOKEN
+from toolbox.testing import Service
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.rst").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of the README in a language, without their indentation."""
+    found = re.findall(rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", README)
+    return [re.sub(r"(?m)^   ", "", block).strip() + "\n" for block in found]
+
+
+def command(*arguments: str, **environ: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "toolbox", *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+@pytest.mark.parametrize("name", ["README.rst", "CHANGES.rst", "CONTRIBUTING.rst"])
+def test_the_pages_are_restructured_text(name: str) -> None:
+    settings = {"report_level": 2, "halt_level": 2, "syntax_highlight": "none"}
+    docutils.core.publish_doctree((ROOT / name).read_text(), settings_overrides=settings)
+
+
+@pytest.mark.parametrize("name", ["README.rst", "CONTRIBUTING.rst"])
+def test_every_file_a_page_names_is_there(name: str) -> None:
+    for target in re.findall(r"<([\w./-]+)>`_", (ROOT / name).read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_sdk_example_runs(tmp_path: Path, make_service: Callable[..., Service]) -> None:
+    service = make_service()
+    (example,) = [block for block in blocks("python") if "from daytona" in block]
+    result = subprocess.run(
+        [sys.executable, "-c", example],
+        env={**os.environ, "TOOLBOX_TOKEN": TOKEN, "TOOLBOX_URL": service.url},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (result.stdout, result.stderr) == ("hello from Linux\n\nb'some bytes'\n", "")
+    assert (service.work_dir / "notes.txt").read_bytes() == b"some bytes"
+
+
+def test_the_curl_examples_run(make_service: Callable[..., Service]) -> None:
+    service = make_service()
+    (example,) = [block for block in blocks("console") if "$ curl" in block]
+    lines = re.sub(r"\\\n\s+", "", example).replace("127.0.0.1:2280", f"127.0.0.1:{service.port}")
+    for line in lines.splitlines():
+        result = subprocess.run(
+            ["sh", "-c", line.removeprefix("$ ").replace("curl", "curl -sSf", 1)],
+            env={**os.environ, "TOOLBOX_TOKEN": TOKEN},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert result.returncode == 0, result.stderr
+        assert '"memTotal"' in result.stdout or '"exitCode":0' in result.stdout
+
+
+def test_the_settings_example_can_be_used(tmp_path: Path) -> None:
+    (example,) = blocks("toml")
+    file = tmp_path / "my.toml"
+    file.write_text(example)
+    assert command("config", "--check", str(file)) == f"{file}: ok\n"
+
+
+def test_the_plugin_example_works(site: Any, make_service: Callable[..., Service]) -> None:
+    (example,) = [block for block in blocks("python") if "toolbox_group" in block]
+    (setup,) = blocks("ini")
+    config = configparser.ConfigParser()
+    config.read_string(setup)
+    points = dict(
+        line.split(" = ")
+        for line in config["options.entry_points"]["toolbox.plugins"].strip().splitlines()
+    )
+    assert points == {"greeter": "greeter"}
+    (site.directory / "greeter.py").write_text(example)
+    site.register("greeter", "greeter", config["metadata"]["name"])
+    service = make_service(env=site.env, settings='[greeter.polite]\nword = "Hello"\n')
+    assert service.http.post("/x/greet", json={"name": "Ada"}).json() == {"text": "Hello, Ada"}
+    assert service.http.post("/x/greet", json={"name": ""}).json()["statusCode"] == 400
+    assert service.http.post("/x/greet", json={"name": "Nobody"}).json()["code"] == "NOT_FOUND"
+    document = service.http.get("/openapi.json").json()
+    assert document["paths"]["/x/greet"]["post"]["summary"] == "Greet somebody by name."
+
+
+def test_every_plugin_of_the_repository_is_in_the_readme_and_requirements() -> None:
+    requirements = (ROOT / "requirements.txt").read_text()
+    tox = (ROOT / "tox.ini").read_text()
+    for folder in sorted(path.parent.name for path in ROOT.glob("plugins/*/setup.cfg")):
+        assert f"``{folder}``" in README
+        assert f"-e ./plugins/{folder}\n" in requirements
+        assert f"    {folder}: pytest plugins/{folder}/tests {{posargs}}\n" in tox
+
+
+def test_every_hook_is_documented_and_has_a_user() -> None:
+    names = [name for name in vars(hookspecs) if name.startswith("toolbox_")]
+    sources = [path.read_text() for path in (ROOT / "plugins").rglob("*.py")]
+    sources += [path.read_text() for path in (ROOT / "tests" / "plugins").glob("*.py")]
+    assert len(names) >= 5
+    for name in names:
+        assert inspect.getdoc(getattr(hookspecs, name))
+        assert any(f"@hookimpl\ndef {name}(" in source for source in sources), name
+
+
+def test_every_command_and_option_says_what_it_does() -> None:
+    shown = command("--help")
+    for name in ("serve", "plugins", "config", "openapi"):
+        assert re.search(rf"^ +{name} +\w", shown, re.MULTILINE)
+        for line in command(name, "--help").splitlines():
+            if re.match(r"  --\S+( \S+)?$", line):
+                raise AssertionError(f"toolbox {name}: {line.strip()} has no help")
+
+
+def test_the_settings_file_of_the_repository_is_what_the_command_writes() -> None:
+    written = command("config", "--template", TOOLBOX_CONFIG=os.devnull)
+    assert (ROOT / "conf" / "toolbox.toml").read_text() == written
+
+
+def test_every_default_in_the_settings_file_is_the_default(tmp_path: Path) -> None:
+    text = (ROOT / "conf" / "toolbox.toml").read_text()
+    plain = re.sub(r"(?m)^# (?=\w+ = )", "", text)
+    assert len(tomllib.loads(plain)) > len(CORE_SECTIONS)
+    file = tmp_path / "all.toml"
+    file.write_text(plain)
+    shown = command("config", TOOLBOX_CONFIG=str(file))
+    default = command("config", TOOLBOX_CONFIG=os.devnull)
+    assert re.sub(r"  # .*", "", shown) == re.sub(r"  # .*", "", default)
