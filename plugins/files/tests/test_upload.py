@@ -300,3 +300,39 @@ def test_bulk_upload_writes_through_links(service: Service, tmp_path: Path) -> N
     assert bulk(service, body(*interleaved(paths))).status_code == 200
     assert (tmp_path / "real").read_bytes() == b"0"
     assert (tmp_path / "absent").read_bytes() == b"1"
+
+
+# Conditions
+
+
+def test_an_upload_can_insist_on_the_file_it_knows(service: Service, tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    made = upload(service, target, b"one", **{"If-None-Match": "*"})
+    assert made.status_code == 200
+    etag = made.headers["etag"]
+    download = service.http.get("/files/download", params={"path": str(target)})
+    assert download.headers["etag"] == etag
+    again = upload(service, target, BIG, **{"If-None-Match": "*"})
+    assert (again.status_code, again.json()["code"]) == (412, "PRECONDITION_FAILED")
+    changed = upload(service, target, b"two", **{"If-Match": f'"other", {etag}'})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != etag
+    assert upload(service, target, b"three", **{"If-Match": etag}).status_code == 412
+    assert upload(service, target, b"three", **{"If-Match": f"W/{etag}"}).status_code == 412
+    assert target.read_bytes() == b"two"
+    assert upload(service, tmp_path / "absent", b"x", **{"If-Match": "*"}).status_code == 412
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_condition_still_holds_at_the_end_of_the_upload(service: Service, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "file"
+
+    def chunks() -> Iterator[bytes]:
+        yield b"ours"
+        service.wait_for(target.parent.exists, "the beginning")
+        target.write_bytes(b"theirs")
+        yield b"ours"
+
+    answer = upload(service, target, chunks(), **{"If-None-Match": "*"})
+    assert answer.status_code == 412
+    assert target.read_bytes() == b"theirs"

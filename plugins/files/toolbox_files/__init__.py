@@ -11,9 +11,9 @@ __version__ = "0.1.0"
 
 @hookimpl
 def toolbox_group() -> Group:
-    from toolbox_files.routes import group
+    from toolbox_files import extensions
 
-    return group
+    return extensions.group
 
 
 @hookimpl

@@ -12,6 +12,9 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 from typing import Protocol
 
+from toolbox.websocket import SocketHandler
+from toolbox_files.conditions import UNCONDITIONAL
+from toolbox_files.conditions import Conditions
 from toolbox_files.models import FileInfo
 from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
@@ -32,6 +35,32 @@ class Findings(Protocol):
         """End the search, whether it is over or not."""
 
 
+class ResumableUpload(Protocol):
+    """An upload in pieces, whose content is kept until it is completed or cancelled."""
+
+    def offset(self) -> int:
+        """Bytes that have arrived."""
+
+    def appending(self, offset: int) -> AbstractContextManager[BinaryIO]:
+        """The file to append to. Raises WrongOffset unless ``offset`` bytes have arrived."""
+
+    def complete(self, sha256: str, conditions: Conditions) -> None:
+        """Let it become the file. Raises ChecksumMismatch, PreconditionFailed."""
+
+    def cancel(self) -> None:
+        """Forget it."""
+
+
+class Unpacking(Protocol):
+    """An archive that is being unpacked."""
+
+    def write(self, data: memoryview, /) -> int:
+        """Take more of the archive, all of ``data``. Raises InvalidArchive."""
+
+    def finish(self) -> int:
+        """The archive is complete; the count of its members. Raises InvalidArchive."""
+
+
 class FilesBackend(Protocol):
     """A file system."""
 
@@ -44,14 +73,20 @@ class FilesBackend(Protocol):
     def open(self, path: str) -> BinaryIO:
         """A regular file, open for reading, unbuffered, with a descriptor."""
 
-    def replace(self, path: str) -> AbstractContextManager[BinaryIO]:
+    def replace(
+        self, path: str, conditions: Conditions = UNCONDITIONAL
+    ) -> AbstractContextManager[BinaryIO]:
         """A file for the new content of ``path``, which takes effect when the block is left.
 
-        If the block raises, nothing has changed. Missing directories are made.
+        If the block raises, nothing has changed. Missing directories are made. Raises
+        PreconditionFailed, at the beginning or at the end.
         """
 
     def uploaded(self, path: str) -> UploadedFile:
         """What is said of a file just written."""
+
+    def etag(self, path: str) -> str:
+        """The validator of a regular file, quoted as in headers."""
 
     def make_folder(self, path: str, mode: str) -> None:
         """Make a directory and what is missing above it. Raises BadRequest for a wrong mode."""
@@ -70,3 +105,18 @@ class FilesBackend(Protocol):
 
     def search_lines(self, options: SearchOptions) -> Findings:
         """The lines that hold the text: :class:`toolbox_files.models.Match` as JSON."""
+
+    def partial_upload(self, path: str, upload_id: str) -> ResumableUpload:
+        """The upload to ``path`` that the client calls ``upload_id``, begun or not."""
+
+    def pack(self, path: str, compress: bool) -> Iterator[bytes]:
+        """A directory's content as tar, compressed by gzip or not."""
+
+    def unpack(self, path: str) -> AbstractContextManager[Unpacking]:
+        """Unpack a tar, compressed in any way the backend knows, into a directory."""
+
+    def watch(self, path: str, recursive: bool, force: bool) -> SocketHandler:
+        """Tell a WebSocket what changes at and below ``path``: :class:`Change` as JSON.
+
+        File systems whose changes can't all be seen are refused unless ``force``.
+        """

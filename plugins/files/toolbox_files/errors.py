@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from toolbox.errors import BadRequest
+from toolbox.errors import Conflict
 from toolbox.errors import Forbidden
 from toolbox.errors import NotFound
 from toolbox.errors import ToolboxError
+from toolbox.errors import Unprocessable
 from toolbox.errors import from_os_error
 from toolbox.errors import printable
 
@@ -38,6 +40,27 @@ class FileReadFailed(ToolboxError):
     """The file is there and may be read, but the device or file system fails."""
 
     code = "FILE_READ_FAILED"
+
+
+class WrongOffset(Conflict):
+    """An upload goes on where it ended, and only there; ``Upload-Offset`` tells where that is."""
+
+    code = "WRONG_UPLOAD_OFFSET"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"the upload is at {offset}", {"Upload-Offset": str(offset)})
+
+
+class ChecksumMismatch(Unprocessable):
+    """The content is not what its checksum says."""
+
+    code = "CHECKSUM_MISMATCH"
+
+
+class InvalidArchive(Unprocessable):
+    """What was sent is no archive, or one with a member that would land outside."""
+
+    code = "INVALID_ARCHIVE"
 
 
 _BY_ERRNO: dict[int, tuple[type[ToolboxError], str]] = {

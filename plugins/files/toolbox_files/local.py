@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
+from toolbox.response import file_etag
+from toolbox_files.archives import Unpacker
+from toolbox_files.archives import pack
+from toolbox_files.archives import unpacking
 from toolbox_files.changing import delete
 from toolbox_files.changing import make_folder
 from toolbox_files.changing import parse_mode
 from toolbox_files.changing import set_permissions
+from toolbox_files.conditions import UNCONDITIONAL
+from toolbox_files.conditions import Conditions
 from toolbox_files.errors import file_errors
 from toolbox_files.fileinfo import describe
 from toolbox_files.listing import list_directory
@@ -22,8 +29,10 @@ from toolbox_files.moving import move
 from toolbox_files.names import absolute
 from toolbox_files.names import to_path
 from toolbox_files.reading import open_regular
+from toolbox_files.resumable import PartialUpload
 from toolbox_files.searching import Search
 from toolbox_files.searching import find_ripgrep
+from toolbox_files.watching import Watch
 from toolbox_files.writing import replacing
 
 
@@ -31,6 +40,7 @@ class LocalFiles:
     """See :class:`toolbox_files.backend.FilesBackend`."""
 
     def __init__(self, settings: NoSettings, context: Context) -> None:
+        self._context = context
         self._base = context.work_dir
         self._ripgrep = find_ripgrep()
 
@@ -48,12 +58,18 @@ class LocalFiles:
     def open(self, path: str) -> BinaryIO:
         return open_regular(self._path(path))
 
-    def replace(self, path: str) -> AbstractContextManager[BinaryIO]:
-        return replacing(self._path(path))
+    def replace(
+        self, path: str, conditions: Conditions = UNCONDITIONAL
+    ) -> AbstractContextManager[BinaryIO]:
+        return replacing(self._path(path), conditions.check)
 
     def uploaded(self, path: str) -> UploadedFile:
         full = absolute(self._path(path))
         return UploadedFile(name=full.rpartition("/")[2], path=full)
+
+    def etag(self, path: str) -> str:
+        with file_errors():
+            return f'"{file_etag(self._path(path).stat())}"'
 
     def make_folder(self, path: str, mode: str) -> None:
         with file_errors():
@@ -76,3 +92,16 @@ class LocalFiles:
 
     def search_lines(self, options: SearchOptions) -> Search:
         return Search("lines", options, self._base, self._ripgrep)
+
+    def partial_upload(self, path: str, upload_id: str) -> PartialUpload:
+        return PartialUpload(self._path(path), upload_id)
+
+    def pack(self, path: str, compress: bool) -> Iterator[bytes]:
+        return pack(self._path(path), compress)
+
+    def unpack(self, path: str) -> AbstractContextManager[Unpacker]:
+        return unpacking(self._path(path))
+
+    def watch(self, path: str, recursive: bool, force: bool) -> Watch:
+        context = self._context
+        return Watch(self._path(path), recursive, force, context.loop, context.pool)

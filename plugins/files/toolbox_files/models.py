@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Literal
 
 import msgspec
 from msgspec import Meta
@@ -173,3 +174,72 @@ class FailedBulkUpload(
     timestamp: str
     path: str
     method: str
+
+
+class UploadQuery(msgspec.Struct, frozen=True):
+    """A resumable upload: its target, and an id that the client made up."""
+
+    path: RequiredText
+    id: RequiredText
+
+
+class UploadEnd(msgspec.Struct, frozen=True):
+    """A resumable upload, and the SHA-256 of the whole in hexadecimal, to be compared."""
+
+    path: RequiredText
+    id: RequiredText
+    sha256: Annotated[str, Meta(pattern="^([0-9a-fA-F]{64})?$")] = ""
+
+
+class UploadHeaders(msgspec.Struct, frozen=True, kw_only=True):
+    """Where this piece begins, and whether it is the last.
+
+    Names and values as of draft-ietf-httpbis-resumable-upload.
+    """
+
+    offset: Annotated[int, Meta(ge=0)] = msgspec.field(name="Upload-Offset")
+    complete: Literal["?0", "?1"] = msgspec.field(default="?0", name="Upload-Complete")
+    if_match: str = msgspec.field(default="", name="If-Match")
+    if_none_match: str = msgspec.field(default="", name="If-None-Match")
+
+
+class UploadState(msgspec.Struct, frozen=True):
+    """How far a resumable upload is."""
+
+    offset: int
+    """Bytes that have arrived: where to go on."""
+    complete: bool = False
+
+
+class ArchiveQuery(msgspec.Struct, frozen=True):
+    """The directory, and how its archive is made."""
+
+    path: RequiredText
+    format: Literal["tar", "tar.gz"] = "tar.gz"
+
+
+class Unpacked(msgspec.Struct, frozen=True):
+    """What an archive held."""
+
+    members: int
+
+
+class WatchQuery(msgspec.Struct, frozen=True):
+    """What to watch. ``force`` watches network file systems too, whose other users aren't seen."""
+
+    path: RequiredText
+    recursive: bool = False
+    force: bool = False
+
+
+Event = Literal["created", "modified", "attributes", "deleted", "overflow"]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One change. ``overflow``: some were lost, so look yourself; the path is the watched one."""
+
+    event: Event
+    path: str
+    is_dir: bool = False
+    cookie: int = 0
+    """The same for the ``deleted`` and the ``created`` of one renaming."""

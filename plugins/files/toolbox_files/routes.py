@@ -5,6 +5,7 @@ from __future__ import annotations
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
 from toolbox.errors import InsufficientStorage
+from toolbox.errors import PreconditionFailed
 from toolbox.group import Group
 from toolbox.request import Body
 from toolbox.request import RequestInfo
@@ -14,6 +15,7 @@ from toolbox.response import MultipartAnswer
 from toolbox.response import StreamAnswer
 from toolbox_files import replacing
 from toolbox_files.backend import FilesBackend
+from toolbox_files.conditions import Conditions
 from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import FileAccessDenied
 from toolbox_files.errors import FileNotFound
@@ -96,15 +98,21 @@ def download_files(backend: FilesBackend, body: DownloadRequest) -> MultipartAns
     return MultipartAnswer(read_many(body.paths, backend.open))
 
 
-@group.post("/files/upload-v2", errors=WRITE_ERRORS, signed=True)
-def upload_file(backend: FilesBackend, query: PathQuery, body: Body) -> UploadedFile:
+@group.post(
+    "/files/upload-v2",
+    answers=UploadedFile,
+    errors=(PreconditionFailed, *WRITE_ERRORS),
+    signed=True,
+)
+def upload_file(backend: FilesBackend, query: PathQuery, headers: Conditions, body: Body) -> Answer:
     """Store a file: the multipart field ``file``, or any other body as it is.
 
-    Missing directories are made. The old file stays whole until the new one is complete.
+    Missing directories are made. The old file stays whole until the new one is complete. The
+    answer's ``ETag`` is that of the new file.
     """
-    with backend.replace(query.path) as file:
+    with backend.replace(query.path, headers) as file:
         receive_body(body, file)
-    return backend.uploaded(query.path)
+    return Answer(backend.uploaded(query.path), headers={"ETag": backend.etag(query.path)})
 
 
 @group.post("/files/upload", errors=WRITE_ERRORS)

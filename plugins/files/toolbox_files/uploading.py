@@ -22,6 +22,7 @@ from toolbox.response import Answer
 from toolbox_files.models import BulkUpload
 from toolbox_files.models import FailedBulkUpload
 from toolbox_files.models import StoredFile
+from toolbox_files.writing import Sink
 from toolbox_files.writing import write_all
 
 _BULK_FIELD = re.compile(r"files\[(.*)\]\.(path|file)", re.DOTALL)
@@ -29,7 +30,7 @@ _BULK_FIELD = re.compile(r"files\[(.*)\]\.(path|file)", re.DOTALL)
 OpenTarget = Callable[[str], AbstractContextManager[BinaryIO]]
 
 
-def receive_raw(body: Body, file: BinaryIO) -> int:
+def receive_raw(body: Body, file: Sink) -> int:
     """Store the body itself; the count of bytes."""
     buffer = memoryview(bytearray(CHUNK))
     total = 0

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+from typing import Protocol
 
 from toolbox.errors import printable
 from toolbox_files.errors import InvalidFilePath
@@ -57,13 +58,13 @@ def replacing(path: Path, check: Check = no_check) -> Iterator[BinaryIO]:
     """
     with file_errors(path):
         make_directory(path.parent, NEW_DIRECTORY)
-        old = _status(path)
+        old = status(path)
         check(old)
-        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        target = real_target(path)
         replacement = _open_replacement(target, old)
         try:
             yield replacement.file
-            check(_status(path))
+            check(status(path))
             replacement.commit()
         finally:
             replacement.discard()
@@ -88,7 +89,12 @@ def make_directory(path: Path, mode: int) -> None:
                 raise NotADirectoryError(errno.ENOTDIR, "", str(each)) from None
 
 
-def _status(path: Path) -> os.stat_result | None:
+def real_target(path: Path) -> Path:
+    """The file that is replaced when ``path`` is written: where a link points, if it is one."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def status(path: Path) -> os.stat_result | None:
     """The status of a regular file, None if there is none. Raises InvalidFilePath for others."""
     try:
         info = path.stat()
@@ -102,20 +108,26 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _open_replacement(target: Path, old: os.stat_result | None) -> _Beside | _InPlace:
-    if old is None:
-        return _Beside(target, None)
-    if not os.access(target, os.W_OK, effective_ids=True):
-        raise PermissionError(errno.EACCES, "", str(target))
-    if old.st_nlink > 1:
-        return _InPlace(target, "it has several names")
+    reason = _in_place_reason(target, old)
+    if reason:
+        return _InPlace(target, reason)
     try:
         return _Beside(target, old)
     except _OwnerLost:
         return _InPlace(target, "its owner could not be kept")
     except OSError as error:
-        if error.errno not in _NO_NEIGHBOUR:
+        if old is None or error.errno not in _NO_NEIGHBOUR:
             raise
         return _InPlace(target, "its directory can't be written")
+
+
+def _in_place_reason(target: Path, old: os.stat_result | None) -> str:
+    """Why ``target`` has to be written in place, if it has to. Raises PermissionError if it may
+    not be written, which a rename wouldn't tell.
+    """
+    if old is not None and not os.access(target, os.W_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, "", str(target))
+    return "it has several names" if old is not None and old.st_nlink > 1 else ""
 
 
 class _OwnerLost(Exception):
@@ -139,19 +151,28 @@ class _InPlace:
 
 
 class _Beside:
-    """A new file in the target's directory that becomes the target."""
+    """A new file in the target's directory that becomes the target: ``name``, which is open as
+    ``file``, or one without a name that is made here.
+    """
 
-    def __init__(self, target: Path, old: os.stat_result | None) -> None:
+    def __init__(
+        self,
+        target: Path,
+        old: os.stat_result | None,
+        name: Path | None = None,
+        file: BinaryIO | None = None,
+    ) -> None:
         self._target = target
         self._old = old
-        self._name = target.with_name(f".toolbox-{secrets.token_hex(8)}")
-        self._named = False
-        self.file = self._open()
+        self._name = name or target.with_name(f".toolbox-{secrets.token_hex(8)}")
+        self._named = name is not None
+        self.file = file or self._open()
         try:
             if old is not None:
                 self._inherit(old)
         except BaseException:
-            self.discard()
+            if name is None:
+                self.discard()
             raise
 
     def _open(self) -> BinaryIO:
@@ -162,7 +183,7 @@ class _Beside:
         except OSError as error:
             if error.errno not in _NO_TMPFILE or not parent.is_dir():
                 raise
-            fd = os.open(self._name, flags | os.O_CREAT | os.O_EXCL, NEW_FILE)
+            fd = os.open(self._name, flags | os.O_CREAT | os.O_EXCL, neighbour_mode(self._old))
             self._named = True
         return os.fdopen(fd, "r+b", buffering=0)
 
@@ -197,19 +218,9 @@ class _Beside:
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise OSError(error.errno, "", str(self._target)) from None
-            self._pour()
+            _pour(self._name, _InPlace(self._target, "it is a mount point"))
         else:
             self._named = False
-
-    def _pour(self) -> None:
-        """The target is a mount point, so that its name can't be given away."""
-        in_place = _InPlace(self._target, "it is a mount point")
-        try:
-            with self._name.open("rb") as source:
-                shutil.copyfileobj(source, in_place.file, 1024 * 1024)
-            in_place.commit()
-        finally:
-            in_place.discard()
 
     def discard(self) -> None:
         with contextlib.suppress(OSError):
@@ -220,6 +231,39 @@ class _Beside:
                 self._name.unlink()
 
 
+def neighbour_mode(old: os.stat_result | None) -> int:
+    """The mode of a file with a name that is to replace ``old``: not readable by more people."""
+    return NEW_FILE if old is None else 0o600
+
+
+def _pour(source: Path, target: _InPlace) -> None:
+    try:
+        with source.open("rb") as file:
+            shutil.copyfileobj(file, target.file, 1024 * 1024)
+        target.commit()
+    finally:
+        target.discard()
+
+
+def put_in_place(name: Path, file: BinaryIO, path: Path, check: Check) -> None:
+    """Let ``name``, complete and open as ``file``, become ``path`` beside it.
+
+    As :func:`replacing` does; if it raises, ``name`` is still there. Raises OSError.
+    """
+    old = status(path)
+    check(old)
+    target = real_target(path)
+    reason = _in_place_reason(target, old)
+    if not reason:
+        try:
+            _Beside(target, old, name, file).commit()
+        except _OwnerLost:
+            reason = "its owner could not be kept"
+    if reason:
+        _pour(name, _InPlace(target, reason))
+    name.unlink(missing_ok=True)
+
+
 def _attributes(path: Path) -> list[str]:
     try:
         return os.listxattr(path)
@@ -227,7 +271,13 @@ def _attributes(path: Path) -> list[str]:
         return []  # The file system has none.
 
 
-def write_all(file: BinaryIO, data: bytes | bytearray | memoryview) -> None:
+class Sink(Protocol):
+    """Takes bytes, as many of them as it says."""
+
+    def write(self, data: memoryview, /) -> int: ...
+
+
+def write_all(file: Sink, data: bytes | bytearray | memoryview) -> None:
     """Write all of ``data`` to an unbuffered file, however little the kernel takes at once."""
     view = memoryview(data)
     while view:

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import websocket
+
+from toolbox.testing import Service
+
+Watch = Callable[..., websocket.WebSocket]
+
+SMALL = (socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+
+@pytest.fixture
+def watch(service: Service) -> Iterator[Watch]:
+    """Watches: ``watch(path, **query)``."""
+    sockets: list[websocket.WebSocket] = []
+
+    def do(path: Path, **query: str) -> websocket.WebSocket:
+        url = "/x/files/watch?" + urlencode({"path": str(path), **query})
+        sockets.append(service.websocket(url, sockopt=(SMALL,)))
+        return sockets[-1]
+
+    yield do
+    for ws in sockets:
+        ws.close()
+
+
+def receive(ws: websocket.WebSocket, last: str, event: str = "created") -> list[dict[str, Any]]:
+    """The changes up to the one of ``last``."""
+    found: list[dict[str, Any]] = []
+    while not found or (found[-1]["path"], found[-1]["event"]) != (last, event):
+        found.append(json.loads(ws.recv()))
+    return found
+
+
+def test_changes_are_told_as_they_happen(watch: Watch, tmp_path: Path) -> None:
+    ws = watch(tmp_path)
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    file.chmod(0o600)
+    file.rename(tmp_path / "other")
+    (tmp_path / "other").unlink()
+    (tmp_path / "dir").mkdir()
+    found = receive(ws, str(tmp_path / "dir"))
+    cookie = next(change["cookie"] for change in found if "cookie" in change)
+    assert found == [
+        {"event": "created", "path": str(file)},
+        {"event": "modified", "path": str(file)},
+        {"event": "attributes", "path": str(file)},
+        {"event": "deleted", "path": str(file), "cookie": cookie},
+        {"event": "created", "path": str(tmp_path / "other"), "cookie": cookie},
+        {"event": "deleted", "path": str(tmp_path / "other")},
+        {"event": "created", "path": str(tmp_path / "dir"), "isDir": True},
+    ]
+
+
+def test_below_is_watched_only_if_asked_for(watch: Watch, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    flat, deep = watch(tmp_path), watch(tmp_path, recursive="true")
+    (tmp_path / "sub" / "file").touch()
+    (tmp_path / "end").touch()
+    assert [each["path"] for each in receive(flat, str(tmp_path / "end"))] == [
+        str(tmp_path / "end")
+    ]
+    assert str(tmp_path / "sub" / "file") in [
+        each["path"] for each in receive(deep, str(tmp_path / "end"))
+    ]
+
+
+def test_directories_that_come_later_are_watched_too(watch: Watch, tmp_path: Path) -> None:
+    ws = watch(tmp_path, recursive="true")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "early").touch()
+    receive(ws, str(tmp_path / "a" / "b" / "early"))
+    (tmp_path / "a" / "b" / "late").touch()
+    receive(ws, str(tmp_path / "a" / "b" / "late"))
+
+
+def test_a_directory_that_has_moved_away_is_not_watched(watch: Watch, tmp_path: Path) -> None:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    ws = watch(tmp_path / "in", recursive="true")
+    (tmp_path / "in" / "sub").rename(tmp_path / "out")
+    receive(ws, str(tmp_path / "in" / "sub"), "deleted")
+    (tmp_path / "out" / "file").touch()
+    (tmp_path / "in" / "end").touch()
+    found = receive(ws, str(tmp_path / "in" / "end"))
+    assert [each["path"] for each in found] == [str(tmp_path / "in" / "end")]
+
+
+def test_a_watch_ends_with_what_is_watched(watch: Watch, tmp_path: Path) -> None:
+    (tmp_path / "dir").mkdir()
+    ws = watch(tmp_path / "dir")
+    (tmp_path / "dir").rmdir()
+    assert receive(ws, str(tmp_path / "dir"), "deleted")
+    assert ws.recv() == ""
+    assert not ws.connected
+
+
+def test_one_file_can_be_watched(watch: Watch, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    ws = watch(file)
+    file.write_bytes(b"x")
+    assert receive(ws, str(file), "modified")
+
+
+def test_names_that_are_not_utf8_are_told(watch: Watch, tmp_path: Path) -> None:
+    ws = watch(tmp_path)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")).touch()
+    receive(ws, f"{tmp_path}/caf\U0010f7e9")
+
+
+def test_ac_59_changes_that_were_lost_are_told(watch: Watch, tmp_path: Path) -> None:
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    ws = watch(tmp_path)
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.touch()
+    # More than the queues of both sides and the kernel's hold, while nobody reads.
+    for _ in range(limit * 2):
+        one.rename(other)
+        other.rename(one)
+    found: list[str] = []
+    while "overflow" not in found:
+        found.append(json.loads(ws.recv())["event"])
+
+
+def test_ac_59_a_watch_that_ends_leaves_nothing(
+    service: Service, watch: Watch, tmp_path: Path
+) -> None:
+    (worker,) = service.workers()
+
+    def instances() -> int:
+        links = [
+            path.readlink() for path in Path(f"/proc/{worker}/fd").iterdir() if path.is_symlink()
+        ]
+        return sum("inotify" in str(link) for link in links)
+
+    assert instances() == 0
+    sockets = [watch(tmp_path, recursive="true") for _ in range(5)]
+    assert instances() == 5
+    for number, ws in enumerate(sockets):
+        if number % 2:
+            assert ws.sock is not None
+            ws.sock.close()
+        else:
+            ws.close()
+    service.wait_for(lambda: not instances(), "the end of the watches")
+
+
+def test_ac_59_remote_file_systems_are_refused_unless_forced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from toolbox_files import watching
+
+    from toolbox.errors import Conflict
+
+    watching._refuse_remote(Path("/proc"))
+    monkeypatch.setattr(watching, "_REMOTE", ("proc",))
+    with pytest.raises(Conflict, match="proc"):
+        watching._refuse_remote(Path("/proc"))
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    "Sec-WebSocket-Version": "13",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("absent", "FILE_NOT_FOUND"),
+        ("file/below", "INVALID_FILE_PATH"),
+        ("a\0b", "INVALID_FILE_PATH"),
+    ],
+)
+def test_what_can_not_be_watched_is_refused_before_the_upgrade(
+    service: Service, tmp_path: Path, name: str, code: str
+) -> None:
+    (tmp_path / "file").touch()
+    query = {"path": f"{tmp_path}/{name}"}
+    answer = service.http.get("/x/files/watch", params=query, headers=UPGRADE)
+    assert answer.json()["code"] == code

@@ -1,0 +1,98 @@
+"""The file operations beyond the Daytona API, all under ``/x/files``."""
+
+from __future__ import annotations
+
+from toolbox.errors import Conflict
+from toolbox.errors import PreconditionFailed
+from toolbox.errors import Unavailable
+from toolbox.request import Body
+from toolbox.response import Answer
+from toolbox.response import StreamAnswer
+from toolbox.websocket import SocketHandler
+from toolbox_files.backend import FilesBackend
+from toolbox_files.conditions import Conditions
+from toolbox_files.disposition import content_disposition
+from toolbox_files.errors import ChecksumMismatch
+from toolbox_files.errors import InvalidArchive
+from toolbox_files.errors import WrongOffset
+from toolbox_files.models import ArchiveQuery
+from toolbox_files.models import PathQuery
+from toolbox_files.models import Unpacked
+from toolbox_files.models import UploadEnd
+from toolbox_files.models import UploadHeaders
+from toolbox_files.models import UploadQuery
+from toolbox_files.models import UploadState
+from toolbox_files.models import WatchQuery
+from toolbox_files.routes import READ_ERRORS
+from toolbox_files.routes import WRITE_ERRORS
+from toolbox_files.routes import group as group
+from toolbox_files.uploading import receive_raw
+
+
+@group.get("/x/files/upload", answers=UploadState, errors=WRITE_ERRORS)
+def get_upload_offset(backend: FilesBackend, query: UploadQuery) -> Answer:
+    """Tell how much of a resumable upload has arrived, also in the header Upload-Offset."""
+    offset = backend.partial_upload(query.path, query.id).offset()
+    return Answer(UploadState(offset), headers={"Upload-Offset": str(offset)})
+
+
+@group.patch(
+    "/x/files/upload",
+    answers=UploadState,
+    errors=(WrongOffset, ChecksumMismatch, PreconditionFailed, *WRITE_ERRORS),
+)
+def append_to_upload(
+    backend: FilesBackend, query: UploadEnd, headers: UploadHeaders, body: Body
+) -> Answer:
+    """Append to a resumable upload; with ``Upload-Complete: ?1`` the file takes its place.
+
+    What arrives of a piece is kept if the connection breaks. Nothing is seen of the file before it
+    is complete and, if given, its SHA-256 is right.
+    """
+    upload = backend.partial_upload(query.path, query.id)
+    with upload.appending(headers.offset) as file:
+        offset = headers.offset + receive_raw(body, file)
+    if complete := headers.complete == "?1":
+        conditions = Conditions(if_match=headers.if_match, if_none_match=headers.if_none_match)
+        upload.complete(query.sha256, conditions)
+    return Answer(UploadState(offset, complete), headers={"Upload-Offset": str(offset)})
+
+
+@group.delete("/x/files/upload", status=204, errors=WRITE_ERRORS)
+def cancel_upload(backend: FilesBackend, query: UploadQuery) -> None:
+    """Forget what has arrived of a resumable upload."""
+    backend.partial_upload(query.path, query.id).cancel()
+
+
+@group.get("/x/files/archive", errors=READ_ERRORS)
+def download_archive(backend: FilesBackend, query: ArchiveQuery) -> StreamAnswer:
+    """Send a directory as tar, names relative to it, compressed by gzip unless ``format=tar``."""
+    compress = query.format == "tar.gz"
+    name = f"{backend.info(query.path).name.strip('/.') or 'files'}.{query.format}"
+    return StreamAnswer(
+        backend.pack(query.path, compress),
+        "application/gzip" if compress else "application/x-tar",
+        headers={"Content-Disposition": content_disposition("attachment", name)},
+    )
+
+
+@group.put("/x/files/archive", errors=(InvalidArchive, *WRITE_ERRORS))
+def upload_archive(backend: FilesBackend, query: PathQuery, body: Body) -> Unpacked:
+    """Unpack a tar into a directory, which is made; compression is recognised.
+
+    Members that would land outside are refused. What is unpacked when it fails stays.
+    """
+    with backend.unpack(query.path) as archive:
+        receive_raw(body, archive)
+        return Unpacked(archive.finish())
+
+
+@group.websocket("/x/files/watch", errors=(Conflict, Unavailable, *READ_ERRORS))
+def watch_files(backend: FilesBackend, query: WatchQuery) -> SocketHandler:
+    """Tell what changes in a directory, one JSON object a message.
+
+    ``event`` is ``created``, ``modified``, ``attributes``, ``deleted`` or ``overflow``: some were
+    lost. Renaming is ``deleted`` and ``created`` with the same ``cookie``. With ``recursive``
+    directories that come later are watched, too; what is in them may be told twice.
+    """
+    return backend.watch(query.path, query.recursive, query.force)

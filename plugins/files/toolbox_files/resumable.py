@@ -1,0 +1,103 @@
+"""Uploads in pieces that survive a lost connection.
+
+The client chooses an id. What has arrived is kept in a file beside the target, named after the
+id, until the upload is completed or cancelled; its size is the offset to go on at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from toolbox.errors import Conflict
+from toolbox.request import CHUNK
+from toolbox_files.conditions import Conditions
+from toolbox_files.errors import ChecksumMismatch
+from toolbox_files.errors import WrongOffset
+from toolbox_files.errors import file_errors
+from toolbox_files.writing import NEW_DIRECTORY
+from toolbox_files.writing import make_directory
+from toolbox_files.writing import neighbour_mode
+from toolbox_files.writing import put_in_place
+from toolbox_files.writing import real_target
+from toolbox_files.writing import status
+
+
+class PartialUpload:
+    """One upload to ``path``, by its id."""
+
+    def __init__(self, path: Path, upload_id: str) -> None:
+        self._path = path
+        digest = hashlib.sha256(upload_id.encode()).hexdigest()
+        self._name = real_target(path).with_name(f".toolbox-upload-{digest[:32]}")
+
+    def offset(self) -> int:
+        """Bytes that have arrived; 0 for an upload nobody has begun."""
+        with file_errors(self._path):
+            try:
+                return self._name.stat().st_size
+            except FileNotFoundError:
+                return 0
+
+    @contextlib.contextmanager
+    def appending(self, offset: int) -> Iterator[BinaryIO]:
+        """The file to append to; what was written stays whatever happens.
+
+        Raises WrongOffset unless ``offset`` bytes have arrived, Conflict while another request
+        appends.
+        """
+        with file_errors(self._path), self._open() as file:
+            arrived = os.fstat(file.fileno()).st_size
+            if offset != arrived:
+                raise WrongOffset(arrived)
+            file.seek(offset)
+            yield file
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
+        make_directory(self._path.parent, NEW_DIRECTORY)
+        mode = neighbour_mode(status(self._path))
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(self._name, flags, mode), "r+b", buffering=0) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Conflict("another request is appending to this upload") from None
+            if not self._is_still(file):
+                raise Conflict("the upload has just been completed or cancelled")
+            yield file
+
+    def _is_still(self, file: BinaryIO) -> bool:
+        try:
+            return os.path.samestat(self._name.lstat(), os.fstat(file.fileno()))
+        except FileNotFoundError:
+            return False
+
+    def complete(self, sha256: str, conditions: Conditions) -> None:
+        """Let what has arrived become the file.
+
+        ``sha256`` in hexadecimal is compared if it isn't empty: raises ChecksumMismatch, and the
+        upload has to begin again. Raises PreconditionFailed.
+        """
+        with file_errors(self._path), self._open() as file:
+            if sha256 and _sha256(file) != sha256.lower():
+                self._name.unlink()
+                raise ChecksumMismatch("what has arrived is not what the checksum says")
+            put_in_place(self._name, file, self._path, conditions.check)
+
+    def cancel(self) -> None:
+        """Forget what has arrived, if anything has."""
+        with file_errors(self._path):
+            self._name.unlink(missing_ok=True)
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(CHUNK):
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,196 @@
+"""Telling a WebSocket what changes in a directory.
+
+The kernel queues the changes; a client that is slow leaves them there, and when the queue has
+been full it is told so. No thread belongs to a watch.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+
+import msgspec
+
+from toolbox.errors import Conflict
+from toolbox.errors import Unavailable
+from toolbox.loop import IN
+from toolbox.loop import Loop
+from toolbox.websocket import NORMAL
+from toolbox.websocket import SocketClosed
+from toolbox.websocket import SocketHandler
+from toolbox.websocket import WebSocket
+from toolbox_files import inotify
+from toolbox_files.errors import file_errors
+from toolbox_files.inotify import Inotify
+from toolbox_files.inotify import News
+from toolbox_files.models import Change
+from toolbox_files.models import Event
+from toolbox_files.names import absolute
+from toolbox_files.names import to_bytes
+from toolbox_files.names import to_text
+
+_REMOTE = ("nfs", "cifs", "smb", "9p", "ceph", "afs", "fuse", "virtiofs", "glusterfs", "lustre")
+"""File systems that others change without this kernel's knowledge; beginnings of their names."""
+
+_EVENTS: tuple[tuple[int, Event], ...] = (
+    (inotify.CREATE | inotify.MOVED_TO, "created"),
+    (inotify.DELETE | inotify.MOVED_FROM, "deleted"),
+    (inotify.MODIFY, "modified"),
+    (inotify.ATTRIB, "attributes"),
+)
+
+
+class Watch(SocketHandler):
+    """Sends each change at and below ``path`` as one message: :class:`Change` as JSON.
+
+    Raises FileNotFound and its like, Conflict for a remote file system unless ``force``,
+    Unavailable if the kernel lets nobody watch more.
+    """
+
+    def __init__(
+        self, path: Path, recursive: bool, force: bool, loop: Loop, pool: Executor
+    ) -> None:
+        self._root = absolute(path)
+        self._recursive = recursive
+        self._loop = loop
+        self._pool = pool
+        self._ws: WebSocket | None = None
+        self._last: Change | None = None
+        # Guards the descriptor, which is closed on the loop while the pool may add to it.
+        self._lock = threading.Lock()
+        self._paths: dict[int, str] = {}
+        with file_errors(path):
+            path.stat()
+            if not force:
+                _refuse_remote(path)
+            self._inotify = Inotify()
+            try:
+                # By its full name: what is found in it has its full name then, too.
+                for directory in self._tree(os.fsdecode(to_bytes(self._root))):
+                    self._add(directory)
+            except OSError as error:
+                self._inotify.close()
+                if error.errno == errno.ENOSPC:
+                    raise Unavailable("the limit of inotify watches is reached") from None
+                raise
+
+    def _tree(self, top: str) -> Iterator[str]:
+        yield top
+        pending = [top] if self._recursive and Path(top).is_dir() else []
+        while pending:
+            directory = pending.pop()
+            try:
+                with os.scandir(directory) as entries:
+                    below = [each.path for each in entries if each.is_dir(follow_symlinks=False)]
+            except OSError:
+                continue  # It has gone, or may not be read: nothing to see there.
+            pending += below
+            yield from below
+
+    def _add(self, path: str) -> None:
+        with self._lock:
+            if self._inotify.fd >= 0:
+                self._paths[self._inotify.add(path, inotify.CHANGES)] = path
+
+    # On the request's thread, then on the loop
+
+    def opened(self, ws: WebSocket) -> None:
+        self._ws = ws
+        self._loop.call_soon(self._start)
+
+    def _start(self) -> None:
+        if self._inotify.fd >= 0:
+            self._loop.add(self._inotify.fd, IN, self._ready)
+
+    def drained(self, ws: WebSocket) -> None:
+        if self._inotify.fd >= 0:
+            self._loop.modify(self._inotify.fd, IN)
+
+    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
+        with self._lock:
+            self._loop.remove(self._inotify.fd)
+            self._inotify.close()
+
+    def _ready(self, events: int) -> None:
+        self._last = None
+        for news in self._inotify.read():
+            self._tell_of(news)
+        if self._ws is not None and not self._ws.writable and self._inotify.fd >= 0:
+            self._loop.modify(self._inotify.fd, 0)
+
+    def _tell_of(self, news: News) -> None:
+        if news.mask & inotify.Q_OVERFLOW:
+            self._send(Change(event="overflow", path=self._root))
+            return
+        directory = self._paths.get(news.watch)
+        if directory is None:
+            return
+        if news.mask & inotify.IGNORED:
+            del self._paths[news.watch]
+            return
+        if news.mask & (inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT):
+            self._end_if_root(directory)
+            return
+        path = os.path.join(directory, news.name) if news.name else directory  # noqa: PTH118
+        is_dir = bool(news.mask & inotify.ISDIR)
+        for mask, event in _EVENTS:
+            if news.mask & mask:
+                self._send(
+                    Change(event=event, path=to_text(path), is_dir=is_dir, cookie=news.cookie)
+                )
+        if is_dir and self._recursive:
+            self._follow(news.mask, path)
+
+    def _end_if_root(self, directory: str) -> None:
+        """Of other directories their parents tell."""
+        if to_text(directory) == self._root and self._ws is not None:
+            self._send(Change(event="deleted", path=self._root))
+            self._ws.close(NORMAL, "what was watched is gone")
+
+    def _follow(self, mask: int, path: str) -> None:
+        if mask & (inotify.CREATE | inotify.MOVED_TO):
+            self._pool.submit(self._watch_new, path)
+        elif mask & inotify.MOVED_FROM:
+            for watch, known in list(self._paths.items()):
+                if known == path or known.startswith(path + "/"):
+                    self._inotify.remove(watch)
+
+    # On the pool
+
+    def _watch_new(self, top: str) -> None:
+        """Watch a new directory and those below it, and tell of what was put there before: it may
+        be told twice.
+        """
+        try:
+            for directory in self._tree(top):
+                self._add(directory)
+                for entry in os.scandir(directory):
+                    is_dir = entry.is_dir(follow_symlinks=False)
+                    self._send(Change(event="created", path=to_text(entry.path), is_dir=is_dir))
+        except FileNotFoundError:
+            pass  # Gone again; its parent tells so.
+        except OSError:
+            self._send(Change(event="overflow", path=self._root))
+
+    def _send(self, change: Change) -> None:
+        if change == self._last or self._ws is None:
+            return  # A file that is written to is news once in a lot.
+        self._last = change
+        try:
+            self._ws.send(msgspec.json.encode(change).decode())
+        except SocketClosed:
+            pass
+
+
+def _refuse_remote(path: Path) -> None:
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        fields, _, rest = line.partition(" - ")
+        kind = rest.partition(" ")[0]
+        if fields.split(" ")[2] == wanted and kind.startswith(_REMOTE):
+            raise Conflict(f"changes on {kind} may come from elsewhere unseen; force=true watches")
