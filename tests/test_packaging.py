@@ -21,7 +21,7 @@ def run(*command: str | Path, **options: str) -> str:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files git tracks, elsewhere: a build in the tree leaves folders that the next one uses."""
+    """The files git tracks, elsewhere: a build leaves folders behind that the next one uses."""
     directory = tmp_path_factory.mktemp("source")
     for name in run("git", "-C", ROOT, "ls-files", "-z").split("\0"):
         if name and (ROOT / name).exists():

@@ -220,6 +220,26 @@ def test_a_bug_in_a_handler_leaves_the_others_alone(toys: Service) -> None:
         assert ws.recv() == "still there"
 
 
+def test_a_bug_when_a_socket_opens_is_1011(toys: Service) -> None:
+    with contextlib.closing(toys.websocket("/sockets/failing")) as ws:
+        assert ws.recv() == "hello"
+        assert close_code(ws) == (1011, "internal error")
+
+
+def test_a_client_that_only_pings_does_not_fill_the_memory(toy_service: ToyService) -> None:
+    service = toy_service("sockets")
+    (worker,) = service.workers()
+    with contextlib.closing(service.websocket("/sockets/echo")) as ws:
+        ws.recv()
+        before = rss(worker)
+        ws.sock.settimeout(0.5)
+        ping = websocket.ABNF.create_frame(b"x" * 125, websocket.ABNF.OPCODE_PING).format()
+        with contextlib.suppress(TimeoutError):
+            for _ in range(2_000):
+                ws.sock.sendall(ping * 100)
+        assert rss(worker) - before < 20_000_000
+
+
 def test_a_blocking_handler(toys: Service) -> None:
     with contextlib.closing(toys.websocket("/sockets/sum")) as ws:
         for number in range(1000):

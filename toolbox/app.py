@@ -160,8 +160,9 @@ def _socket_view(toolbox: Toolbox, operation: Operation, backend: Backend) -> Vi
             arguments = [read(path) for read in readers]
             handler = operation.function(backend(), *arguments)
             toolbox.sockets.accept(environ, key, handler, _socket_logger(environ))
-        finally:
+        except Exception:
             toolbox.sockets.release()
+            raise
         return HandedOff()
 
     return view

@@ -47,13 +47,17 @@ def choose_subprotocol(offered: list[str]) -> str | None:
 
 
 def check_handshake(environ: dict[str, Any]) -> str:
-    """The client's key. Raises BadRequest unless this is a WebSocket handshake, version 13."""
+    """The client's key. Raises BadRequest unless this is a WebSocket handshake, version 13, and
+    NotImplemented_ if the server can't hand over its sockets.
+    """
     version = {"Sec-WebSocket-Version": "13"}
     key: str = environ.get("HTTP_SEC_WEBSOCKET_KEY", "")
     if environ.get("HTTP_UPGRADE", "").lower() != "websocket" or not key:
         raise BadRequest("this is a WebSocket: an upgrade is expected", version)
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
         raise BadRequest("WebSocket version 13 is expected", version)
+    if "gunicorn.socket" not in environ:
+        raise NotImplemented_("this server can't hand over its sockets")
     return key
 
 
@@ -88,9 +92,7 @@ class Sockets:
     def accept(
         self, environ: dict[str, Any], key: str, handler: SocketHandler, on_end: Any
     ) -> WebSocket:
-        """Answer 101 on a place reserved, take the socket, and hand it to the loop."""
-        if "gunicorn.socket" not in environ:
-            raise NotImplemented_("this server can't hand over its sockets")
+        """Answer 101, take the socket and hand it to the loop; it takes the place reserved."""
         sock, early = take_socket(environ)
         accepted = wsproto.utilities.generate_accept_token(key.encode("latin-1")).decode()
         lines = [
@@ -101,7 +103,7 @@ class Sockets:
         ]
         if chosen := choose_subprotocol(offered_subprotocols(environ)):
             lines.append(f"Sec-WebSocket-Protocol: {chosen}")
-        sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        greeting = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
         def ended(ws: WebSocket, code: int, reason: str) -> None:
             with self._changed:
@@ -109,8 +111,9 @@ class Sockets:
                 self._changed.notify_all()
             on_end(ws, code, reason)
 
-        ws = WebSocket(sock, self._loop, handler, self._settings, ended, early)
+        ws = WebSocket(sock, self._loop, handler, self._settings, ended, greeting, early)
         with self._changed:
+            self._reserved -= 1
             self._open.add(ws)
             stopping = self._stopping
         ws.start()

@@ -42,7 +42,7 @@ class _WebSocket(websocket.WebSocket):
 
     def close(self, *arguments: Any, **options: Any) -> None:
         super().close(*arguments, **options)
-        self.shutdown()
+        self.shutdown()  # type: ignore[no-untyped-call]
 
 
 class Service:

@@ -33,6 +33,7 @@ from wsproto.events import TextMessage
 from toolbox.loop import HANGUP
 from toolbox.loop import IN
 from toolbox.loop import OUT
+from toolbox.loop import Timer
 
 if TYPE_CHECKING:
     from toolbox.loop import Loop
@@ -50,6 +51,7 @@ CLOSE_WAIT = 2.0
 """Seconds the peer has to answer our close frame."""
 
 RECEIVE = 64 * 1024
+MAX_CONTROL = 64
 MAX_REASON = 123
 
 log = logging.getLogger("toolbox")
@@ -85,6 +87,7 @@ class WebSocket:
         handler: SocketHandler,
         settings: WebSocketSettings,
         on_end: Callable[[WebSocket, int, str], object],
+        greeting: bytes,
         early: bytes = b"",
     ) -> None:
         self.received_bytes = 0
@@ -103,26 +106,35 @@ class WebSocket:
         self._room = threading.Condition(self._lock)
         self._control: deque[bytes] = deque()
         self._frames: deque[bytes] = deque()
-        self._head = memoryview(b"")
-        self._pending = 0
+        self._head = memoryview(greeting)  # What the kernel is being given.
+        self._pending = len(greeting)
         self._writable = True
         self._ending: tuple[int, str] | None = None
         self._ended = False
         self._events = 0
         self._paused = False
         self._alive_at = time.monotonic()
+        self._timer: Timer | None = None
 
     def start(self) -> None:
-        """Hand the socket to the loop."""
+        """Send the greeting and hand the socket to the loop."""
         self._sock.setblocking(False)
-        self._handler.opened(self)
+        with self._lock:
+            self._flush()
+        try:
+            self._handler.opened(self)
+        except Exception:
+            log.exception("a WebSocket handler failed")
+            self.close(INTERNAL_ERROR, "internal error")
         self._loop.call_soon(self._register)
 
     def _register(self) -> None:
         with self._lock:
+            if self._ended:
+                return
             self._events = self._wanted()
             self._loop.add(self._fd, self._events, self._ready)
-        self._loop.call_later(self._settings.ping_interval, self._tick)
+        self._timer = self._loop.call_later(self._settings.ping_interval, self._tick)
         self._take_events()
 
     # Sending
@@ -312,6 +324,9 @@ class WebSocket:
                 self._queue_control(event)
 
     def _queue_control(self, event: Event) -> None:
+        if len(self._control) >= MAX_CONTROL:
+            # RFC 6455, 5.5.3: of several pings only the last must be answered.
+            self._pending -= len(self._control.popleft())
         frame = self._protocol.send(event)
         self._control.append(frame)
         self._pending += len(frame)
@@ -326,7 +341,7 @@ class WebSocket:
             return
         if not self._control:
             self._send_control(Ping())
-        self._loop.call_later(self._settings.ping_interval, self._tick)
+        self._timer = self._loop.call_later(self._settings.ping_interval, self._tick)
 
     def _end(self) -> None:
         """Drop the connection and tell the handler, once."""
@@ -338,6 +353,8 @@ class WebSocket:
             self._ending = (code, reason)
             if self._events:
                 self._loop.remove(self._fd)
+            if self._timer is not None:
+                self._timer.cancel()
             self._frames.clear()
             self._control.clear()
             self._room.notify_all()

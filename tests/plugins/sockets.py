@@ -48,11 +48,14 @@ class Figures(msgspec.Struct):
 class Echo(SocketHandler):
     """Sends back what comes, in kind; ``close CODE REASON`` closes."""
 
-    def __init__(self, backend: Sockets) -> None:
+    def __init__(self, backend: Sockets, fails: bool = False) -> None:
         self.backend = backend
+        self.fails = fails
 
     def opened(self, ws: WebSocket) -> None:
         ws.send("hello")
+        if self.fails:
+            raise RuntimeError("a bug in a handler")
 
     def received(self, ws: WebSocket, message: str | bytes) -> None:
         if isinstance(message, str) and message.startswith("close "):
@@ -97,6 +100,12 @@ group = Group("sockets", backend=Sockets, default_backend="local")
 def echo(backend: Sockets) -> SocketHandler:
     """Echo."""
     return Echo(backend)
+
+
+@group.websocket("/sockets/failing")
+def failing(backend: Sockets) -> SocketHandler:
+    """Fail once the socket is open."""
+    return Echo(backend, fails=True)
 
 
 @group.get("/sockets/both")
