@@ -131,18 +131,18 @@ def test_forwarded_addresses_are_not_believed(service: Service) -> None:
 
 
 def test_below_the_proxy_url_is_the_service(service: Service) -> None:
-    for path in ("/version", "/openapi.json", "/readyz"):
+    for path in ("/healthz", "/openapi.json", "/readyz"):
         assert service.http.get(f"/toolbox/any-id{path}").json() == service.http.get(path).json()
-    assert httpx.get(f"{service.url}/toolbox/any-id/version").status_code == 200, "without a token"
+    assert httpx.get(f"{service.url}/toolbox/any-id/healthz").status_code == 200, "without a token"
 
 
-@pytest.mark.parametrize("path", ["/toolbox", "/toolbox/", "/toolbox//x", "/toolbox/a@b/version"])
+@pytest.mark.parametrize("path", ["/toolbox", "/toolbox/", "/toolbox//x", "/toolbox/a@b/healthz"])
 def test_without_an_id_there_is_nothing(service: Service, path: str) -> None:
     answer = service.http.get(path)
     assert (answer.status_code, answer.json()["path"]) == (404, path)
 
 
-@pytest.mark.parametrize("end", ["", "/", "/nowhere", "/toolbox/other/version"])
+@pytest.mark.parametrize("end", ["", "/", "/nowhere", "/toolbox/other/healthz"])
 def test_what_is_not_at_the_root_is_not_below_either(service: Service, end: str) -> None:
     answer = service.http.get(f"/toolbox/any-id{end}")
     assert answer.status_code == 404

@@ -182,7 +182,8 @@ def open_socket() -> Iterator[Callable[[], websocket.WebSocket]]:
         ours, theirs = socket.socketpair()
         auth = Auth("token", TOKEN)
         handler = EventSocket(auth, loop)
-        WebSocket(ours, loop, handler, WebSocketSettings(), lambda *_: ended.set()).start()
+        settings = WebSocketSettings()
+        WebSocket(ours, loop, handler, settings, lambda *_: ended.set(), greeting=b"").start()
         theirs.settimeout(DEADLINE)
         client.sock = theirs
         client.connected = True
