@@ -130,20 +130,23 @@ class Watch(SocketHandler):
         if directory is None:
             return
         if news.mask & inotify.IGNORED:
-            del self._paths[news.watch]
+            with self._lock:
+                self._paths.pop(news.watch, None)
             return
         if news.mask & (inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT):
             self._end_if_root(directory)
             return
         path = os.path.join(directory, news.name) if news.name else directory  # noqa: PTH118
         is_dir = bool(news.mask & inotify.ISDIR)
+        if is_dir and news.mask & inotify.MOVED_FROM:
+            self._forget(path)
         for mask, event in _EVENTS:
             if news.mask & mask:
                 self._send(
                     Change(event=event, path=to_text(path), is_dir=is_dir, cookie=news.cookie)
                 )
-        if is_dir and self._recursive:
-            self._follow(news.mask, path)
+        if is_dir and self._recursive and news.mask & (inotify.CREATE | inotify.MOVED_TO):
+            self._pool.submit(self._watch_new, path)
 
     def _end_if_root(self, directory: str) -> None:
         """Of other directories their parents tell."""
@@ -151,13 +154,13 @@ class Watch(SocketHandler):
             self._send(Change(event="deleted", path=self._root))
             self._ws.close(NORMAL, "what was watched is gone")
 
-    def _follow(self, mask: int, path: str) -> None:
-        if mask & (inotify.CREATE | inotify.MOVED_TO):
-            self._pool.submit(self._watch_new, path)
-        elif mask & inotify.MOVED_FROM:
+    def _forget(self, path: str) -> None:
+        """A directory has another name now, or is elsewhere."""
+        with self._lock:
             for watch, known in list(self._paths.items()):
                 if known == path or known.startswith(path + "/"):
                     self._inotify.remove(watch)
+                    del self._paths[watch]
 
     # On the pool
 
