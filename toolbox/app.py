@@ -68,7 +68,7 @@ def create_app(toolbox: Toolbox) -> Flask:
             signed[endpoint] = group
         if operation.constant:
             constants[operation.path] = msgspec.json.encode(operation.function(None))
-    _add_upgrade_hints(app, toolbox)
+    _add_upgrade_hints(app, toolbox, public)
     app.before_request(lambda: _before(toolbox, public, signed))
     app.after_request(_after)
     app.register_error_handler(Exception, _on_error)
@@ -104,7 +104,7 @@ def _add_rule(app: Flask, operation: Operation, endpoint: str, view: View) -> No
     )
 
 
-def _add_upgrade_hints(app: Flask, toolbox: Toolbox) -> None:
+def _add_upgrade_hints(app: Flask, toolbox: Toolbox, public: set[str]) -> None:
     """Answer a plain GET of a path that is only a WebSocket with what is wanted instead."""
     operations = [operation for _, operation, _ in _operations(toolbox)]
     plain = {each.path for each in operations if not each.websocket and "GET" in each.methods}
@@ -113,8 +113,12 @@ def _add_upgrade_hints(app: Flask, toolbox: Toolbox) -> None:
         check_handshake(request.environ)
         raise BadRequest("this path is a WebSocket")
 
-    for path in sorted({each.path for each in operations if each.websocket} - plain):
-        app.add_url_rule(flask_rule(path), f"upgrade {path}", hint, methods=["GET"])
+    for operation in operations:
+        if operation.websocket and operation.path not in plain:
+            endpoint = f"upgrade {operation.path}"
+            app.add_url_rule(flask_rule(operation.path), endpoint, hint, methods=["GET"])
+            if operation.public:
+                public.add(endpoint)
 
 
 # Views

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
-from flask import Flask
-
 from toolbox import logs
-from toolbox.app import create_app
 from toolbox.auth import make_auth
 from toolbox.lifecycle import Toolbox
 from toolbox.plugins import Registry
@@ -20,6 +18,9 @@ from toolbox.settings import SettingsError
 from toolbox.settings import Values
 from toolbox.settings import core_settings
 from toolbox.settings import read_values
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 Overrides = Mapping[tuple[str, ...], Any]
 
@@ -57,4 +58,6 @@ def _enter(configured: str) -> Path:
 
 def wsgi_app() -> Flask:
     """The WSGI application by the settings of the environment, for a gunicorn of one's own."""
+    from toolbox.app import create_app
+
     return create_app(make_toolbox())

@@ -11,17 +11,19 @@ import logging
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING
 from typing import Any
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from toolbox.app import create_app
 from toolbox.lifecycle import Toolbox
 from toolbox.processes import adopt_orphans
 from toolbox.processes import kill_descendants
 from toolbox.settings import CoreSettings
 from toolbox.settings import SettingsError
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 BACKLOG = 2048
 HEADER_SIZE = 256 * 1024
@@ -85,7 +87,6 @@ class Application(BaseApplication):
     def __init__(self, toolbox: Toolbox, sock: socket.socket) -> None:
         self._toolbox = toolbox
         self._pid = os.getpid()
-        self._flask: Flask = create_app(toolbox)
         # gunicorn takes the descriptor over, and closes it.
         self._bind = f"fd://{sock.detach()}"
         super().__init__()
@@ -97,7 +98,10 @@ class Application(BaseApplication):
         self.cfg.set("bind", self._bind)
 
     def load(self) -> Flask:
-        return self._flask
+        # In the worker, so that the master needs neither Flask nor the memory it takes.
+        from toolbox.app import create_app
+
+        return create_app(self._toolbox)
 
     def run(self) -> None:
         adopt_orphans()

@@ -1,7 +1,7 @@
 """WebSockets (RFC 6455) on sockets handed off by the server, driven by the one I/O loop.
 
 No thread belongs to a socket. A handler is a :class:`SocketHandler`, whose methods are called on
-the loop and must not block; :class:`BlockingHandler` runs a function on the pool instead.
+the loop and must not block; :mod:`toolbox.conversation` has one for functions that do.
 
 Rules that clients depend on: pings are answered at once and never queue behind data; at most one
 subprotocol is echoed, one that was offered; no compression; a close reason is cut to 123 bytes;
@@ -17,7 +17,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from wsproto.connection import Connection
@@ -375,76 +374,3 @@ def _shut(sock: socket.socket) -> None:
     except OSError:
         pass
     sock.close()
-
-
-class BlockingHandler(SocketHandler):
-    """Runs ``function(conversation)`` on a pool; when it returns the socket is closed.
-
-    For handlers that wait on other things than the socket. ``backlog`` messages may wait to be
-    received before the client is made to wait.
-    """
-
-    def __init__(
-        self, function: Callable[[Conversation], object], pool: Executor, backlog: int = 64
-    ) -> None:
-        self._function = function
-        self._pool = pool
-        self._backlog = backlog
-        self._messages: deque[str | bytes] = deque()
-        self._arrived = threading.Condition()
-        self._closed = False
-
-    def opened(self, ws: WebSocket) -> None:
-        self._pool.submit(self._run, Conversation(ws, self))
-
-    def _run(self, conversation: Conversation) -> None:
-        ws = conversation.ws
-        try:
-            self._function(conversation)
-        except SocketClosed:
-            pass
-        except Exception:
-            log.exception("a WebSocket handler failed")
-            ws.close(INTERNAL_ERROR, "internal error")
-        else:
-            ws.close()
-
-    def received(self, ws: WebSocket, message: str | bytes) -> None:
-        with self._arrived:
-            self._messages.append(message)
-            if len(self._messages) >= self._backlog:
-                ws.pause()
-            self._arrived.notify()
-
-    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
-        with self._arrived:
-            self._closed = True
-            self._arrived.notify_all()
-
-    def take(self, ws: WebSocket, timeout: float | None) -> str | bytes:
-        """The next message. Raises SocketClosed at the end, TimeoutError after ``timeout``."""
-        with self._arrived:
-            if not self._arrived.wait_for(lambda: self._messages or self._closed, timeout):
-                raise TimeoutError
-            if not self._messages:
-                raise SocketClosed
-            message = self._messages.popleft()
-            if len(self._messages) == self._backlog // 2:
-                ws.resume()
-            return message
-
-
-class Conversation:
-    """A WebSocket as a blocking handler sees it."""
-
-    def __init__(self, ws: WebSocket, handler: BlockingHandler) -> None:
-        self.ws = ws
-        self._handler = handler
-
-    def receive(self, timeout: float | None = None) -> str | bytes:
-        """Wait for a message. Raises SocketClosed, or TimeoutError after ``timeout`` seconds."""
-        return self._handler.take(self.ws, timeout)
-
-    def send(self, message: str | bytes) -> None:
-        """Send a message, waiting for a slow client. Raises SocketClosed."""
-        self.ws.send(message)

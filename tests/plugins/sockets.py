@@ -7,13 +7,13 @@ import threading
 import msgspec
 
 from toolbox import hookimpl
+from toolbox.conversation import BlockingHandler
+from toolbox.conversation import Conversation
 from toolbox.errors import Conflict
 from toolbox.group import Group
 from toolbox.lifecycle import Context
 from toolbox.plugins import Backend
 from toolbox.plugins import NoSettings
-from toolbox.websocket import BlockingHandler
-from toolbox.websocket import Conversation
 from toolbox.websocket import SocketClosed
 from toolbox.websocket import SocketHandler
 from toolbox.websocket import WebSocket
