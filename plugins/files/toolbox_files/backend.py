@@ -116,7 +116,7 @@ class FilesBackend(Protocol):
         """Unpack a tar, compressed in any way the backend knows, into a directory."""
 
     def watch(self, path: str, recursive: bool, force: bool) -> SocketHandler:
-        """Tell a WebSocket what changes at and below ``path``: :class:`Change` as JSON.
+        """Tell a WebSocket what changes at and below ``path``: lists of :class:`Change` as JSON.
 
         File systems whose changes can't all be seen are refused unless ``force``.
         """

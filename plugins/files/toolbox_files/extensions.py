@@ -89,7 +89,7 @@ def upload_archive(backend: FilesBackend, query: PathQuery, body: Body) -> Unpac
 
 @group.websocket("/x/files/watch", errors=(Conflict, Unavailable, *READ_ERRORS))
 def watch_files(backend: FilesBackend, query: WatchQuery) -> SocketHandler:
-    """Tell what changes in a directory, one JSON object a message.
+    """Tell what changes in a directory: each message is a JSON list of changes.
 
     ``event`` is ``created``, ``modified``, ``attributes``, ``deleted`` or ``overflow``: some were
     lost. Renaming is ``deleted`` and ``created`` with the same ``cookie``. With ``recursive``

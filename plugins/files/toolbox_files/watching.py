@@ -6,6 +6,7 @@ been full it is told so. No thread belongs to a watch.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -45,7 +46,7 @@ _EVENTS: tuple[tuple[int, Event], ...] = (
 
 
 class Watch(SocketHandler):
-    """Sends each change at and below ``path`` as one message: :class:`Change` as JSON.
+    """Sends what changes at and below ``path``: lists of :class:`Change` as JSON.
 
     Raises FileNotFound and its like, Conflict for a remote file system unless ``force``,
     Unavailable if the kernel lets nobody watch more.
@@ -59,7 +60,8 @@ class Watch(SocketHandler):
         self._loop = loop
         self._pool = pool
         self._ws: WebSocket | None = None
-        self._last: Change | None = None
+        self._gone = False
+        self._overflow = Change(event="overflow", path=self._root)
         # Guards the descriptor, which is closed on the loop while the pool may add to it.
         self._lock = threading.Lock()
         self._paths: dict[int, str] = {}
@@ -116,15 +118,21 @@ class Watch(SocketHandler):
             self._inotify.close()
 
     def _ready(self, events: int) -> None:
-        self._last = None
+        changes: list[Change] = []
         for news in self._inotify.read():
-            self._tell_of(news)
-        if self._ws is not None and not self._ws.writable and self._inotify.fd >= 0:
+            for change in self._changes(news):
+                # A file that is written to is news once in a lot.
+                if not changes or change != changes[-1]:
+                    changes.append(change)
+        self._send(changes)
+        if self._gone and self._ws is not None:
+            self._ws.close(NORMAL, "what was watched is gone")
+        elif self._ws is not None and not self._ws.writable:
             self._loop.modify(self._inotify.fd, 0)
 
-    def _tell_of(self, news: News) -> None:
+    def _changes(self, news: News) -> Iterator[Change]:
         if news.mask & inotify.Q_OVERFLOW:
-            self._send(Change(event="overflow", path=self._root))
+            yield self._overflow
             return
         directory = self._paths.get(news.watch)
         if directory is None:
@@ -134,25 +142,20 @@ class Watch(SocketHandler):
                 self._paths.pop(news.watch, None)
             return
         if news.mask & (inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT):
-            self._end_if_root(directory)
+            # Of other directories their parents tell.
+            if to_text(directory) == self._root and not self._gone:
+                self._gone = True
+                yield Change(event="deleted", path=self._root)
             return
         path = os.path.join(directory, news.name) if news.name else directory  # noqa: PTH118
         is_dir = bool(news.mask & inotify.ISDIR)
         if is_dir and news.mask & inotify.MOVED_FROM:
             self._forget(path)
-        for mask, event in _EVENTS:
-            if news.mask & mask:
-                self._send(
-                    Change(event=event, path=to_text(path), is_dir=is_dir, cookie=news.cookie)
-                )
         if is_dir and self._recursive and news.mask & (inotify.CREATE | inotify.MOVED_TO):
             self._pool.submit(self._watch_new, path)
-
-    def _end_if_root(self, directory: str) -> None:
-        """Of other directories their parents tell."""
-        if to_text(directory) == self._root and self._ws is not None:
-            self._send(Change(event="deleted", path=self._root))
-            self._ws.close(NORMAL, "what was watched is gone")
+        for mask, event in _EVENTS:
+            if news.mask & mask:
+                yield Change(event=event, path=to_text(path), is_dir=is_dir, cookie=news.cookie)
 
     def _forget(self, path: str) -> None:
         """A directory has another name now, or is elsewhere."""
@@ -171,22 +174,22 @@ class Watch(SocketHandler):
         try:
             for directory in self._tree(top):
                 self._add(directory)
-                for entry in os.scandir(directory):
-                    is_dir = entry.is_dir(follow_symlinks=False)
-                    self._send(Change(event="created", path=to_text(entry.path), is_dir=is_dir))
+                with os.scandir(directory) as entries:
+                    self._send([_created(entry) for entry in entries])
         except FileNotFoundError:
             pass  # Gone again; its parent tells so.
         except OSError:
-            self._send(Change(event="overflow", path=self._root))
+            self._send([self._overflow])
 
-    def _send(self, change: Change) -> None:
-        if change == self._last or self._ws is None:
-            return  # A file that is written to is news once in a lot.
-        self._last = change
-        try:
-            self._ws.send(msgspec.json.encode(change).decode())
-        except SocketClosed:
-            pass
+    def _send(self, changes: list[Change]) -> None:
+        if changes and self._ws is not None:
+            with contextlib.suppress(SocketClosed):
+                self._ws.send(msgspec.json.encode(changes).decode())
+
+
+def _created(entry: os.DirEntry[str]) -> Change:
+    is_dir = entry.is_dir(follow_symlinks=False)
+    return Change(event="created", path=to_text(entry.path), is_dir=is_dir)
 
 
 def _refuse_remote(path: Path) -> None:
