@@ -150,7 +150,9 @@ def test_the_token_is_nowhere_to_be_seen(toy_service: ToyService) -> None:
     with pytest.raises(websocket.WebSocketBadStatusException):
         service.websocket(f"/nowhere?DAYTONA_SANDBOX_AUTH_KEY={TOKEN}", authorized=False)
     for pid in (service.process.pid, *service.workers()):
-        shown.append(Path(f"/proc/{pid}/cmdline").read_text())
+        for file in ("cmdline", "environ"):
+            shown.append(Path(f"/proc/{pid}/{file}").read_text())
+            assert shown[-1].replace("\0", "")
     command = [sys.executable, "-m", "toolbox", "config"]
     environ = {**os.environ, "TOOLBOX_TOKEN": TOKEN}
     shown.append(subprocess.run(command, env=environ, capture_output=True, text=True).stdout)

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
+from typing import NoReturn
 
+import flask
 import msgspec
 from flask import Flask
 from flask import g
@@ -27,7 +29,6 @@ from toolbox.errors import from_status
 from toolbox.group import Argument
 from toolbox.group import Operation
 from toolbox.group import flask_rule
-from toolbox.handoff import HandedOff
 from toolbox.handoff import check_handshake
 from toolbox.lifecycle import Toolbox
 from toolbox.request import Body
@@ -295,6 +296,17 @@ def _adapter() -> Any:
     from flask import current_app
 
     return current_app.url_map.bind_to_environ(request.environ)
+
+
+class HandedOff(flask.Response):
+    """The response of a request whose socket is no longer the server's.
+
+    It must be of Flask's own kind: any other is turned into that, and would be sent.
+    """
+
+    def __call__(self, environ: Any, start_response: Any) -> NoReturn:
+        # gunicorn's gthread worker takes this as: close the connection, answer nothing.
+        raise StopIteration
 
 
 class _Entrance:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from toolbox import logs
+from toolbox.auth import TOKEN_VARIABLE
 from toolbox.auth import make_auth
 from toolbox.lifecycle import Toolbox
 from toolbox.plugins import Registry
 from toolbox.plugins import discover
+from toolbox.processes import erase_from_environ
 from toolbox.settings import CoreSettings
 from toolbox.settings import SettingsError
 from toolbox.settings import Values
@@ -42,6 +44,7 @@ def make_toolbox(file: str | None = None, overrides: Overrides | None = None) ->
     """
     settings, _, registry = load(file, overrides)
     auth, made = make_auth(settings.auth, settings.server.host, os.environ)
+    erase_from_environ(TOKEN_VARIABLE)
     if made:
         print(f"No token is configured; this one holds until the service ends: {made}", flush=True)
     return Toolbox(settings, registry, auth, _enter(settings.server.work_dir))

@@ -6,10 +6,8 @@ import socket
 import threading
 import time
 from typing import Any
-from typing import NoReturn
 
 import wsproto.utilities
-from werkzeug.wrappers import Response
 
 from toolbox.errors import BadRequest
 from toolbox.errors import NotImplemented_
@@ -148,11 +146,3 @@ def take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:
     ours.setblocking(True)
     ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return ours, early
-
-
-class HandedOff(Response):
-    """The response of a request whose socket is no longer the server's."""
-
-    def __call__(self, environ: Any, start_response: Any) -> NoReturn:
-        # gunicorn's gthread worker takes this as: close the connection, answer nothing.
-        raise StopIteration

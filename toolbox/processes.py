@@ -56,6 +56,25 @@ def environment() -> dict[str, str]:
         return dict(os.environ)
 
 
+def erase_from_environ(name: str) -> None:
+    """Overwrite a variable in the memory this process was started with.
+
+    Taking it out of ``os.environ`` leaves it there, for every process of the user to read in
+    ``/proc/<pid>/environ`` (proc(5)). To be called after that: it must no longer be in use.
+    """
+    stat = Path("/proc/self/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    start, end = int(stat[47]), int(stat[48])  # env_start and env_end, fields 50 and 51
+    with contextlib.suppress(OSError), Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+        memory.seek(start)
+        block = memory.read(end - start)
+        at = 0
+        for variable in block.split(b"\0"):
+            if variable.startswith(f"{name}=".encode()):
+                memory.seek(start + at)
+                memory.write(b"\0" * len(variable))
+            at += len(variable) + 1
+
+
 @contextlib.contextmanager
 def changing_environment() -> Iterator[MutableMapping[str, str]]:
     """``os.environ``, for a change of which no :func:`environment` holds only a part."""

@@ -54,7 +54,7 @@ group = Group("faulty", backend=Faulty, default_backend="local")
 @group.get("/faulty/bug")
 def bug(backend: Faulty) -> None:
     """Divide by a secret."""
-    raise ZeroDivisionError("the secret is 42")
+    raise ZeroDivisionError("the secret is swordfish")
 
 
 @group.get("/faulty/errno/{number}")
