@@ -20,6 +20,7 @@ from toolbox.settings import SettingsError
 from toolbox.settings import Values
 from toolbox.settings import core_settings
 from toolbox.settings import read_values
+from toolbox.signing import KEY_VARIABLE
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -44,7 +45,8 @@ def make_toolbox(file: str | None = None, overrides: Overrides | None = None) ->
     """
     settings, _, registry = load(file, overrides)
     auth, made = make_auth(settings.auth, settings.server.host, os.environ)
-    erase_from_environ(TOKEN_VARIABLE)
+    for variable in (TOKEN_VARIABLE, KEY_VARIABLE):
+        erase_from_environ(variable)
     if made:
         print(f"No token is configured; this one holds until the service ends: {made}", flush=True)
     return Toolbox(settings, registry, auth, _enter(settings.server.work_dir))
