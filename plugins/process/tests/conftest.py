@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from toolbox.testing import Service
 
 
 @pytest.fixture
 def pid_file(tmp_path: Path) -> Path:
     """Where a command may write a pid."""
     return tmp_path / "pid"
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    """As the core's, at a home without startup files: a login shell runs whatever is in them."""
+    directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
+    home = directory / "home"
+    home.mkdir()
+    running = Service(directory, env={"HOME": str(home)})
+    try:
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(directory, ignore_errors=True)

@@ -12,8 +12,13 @@ from typing import Protocol
 
 from toolbox.loop import Loop
 from toolbox.response import Answer
+from toolbox_process.job import Job
 from toolbox_process.job import Reason
+from toolbox_process.job_models import StartJobRequest
 from toolbox_process.models import ExecuteRequest
+from toolbox_process.pty_models import CreatePtyRequest
+from toolbox_process.pty_models import PtyInfo
+from toolbox_process.pty_models import PtySize
 from toolbox_process.session_models import CommandInfo
 from toolbox_process.session_models import SessionInfo
 from toolbox_process.spool import Spool
@@ -92,6 +97,94 @@ class Sessions(Protocol):
         """
 
 
+class TerminalClient(Protocol):
+    """Who is shown a terminal's output. Compared by identity."""
+
+    at: int
+    """The offset it has been sent everything before."""
+
+    def pump(self) -> None:
+        """Send what there is. On the loop."""
+
+
+class Terminal(Output, Protocol):
+    """A program on a pseudo-terminal, and who is connected to it."""
+
+    deleted: bool
+    """Whether it has ended because it was deleted."""
+
+    def attach_at(self, offset: int | None) -> int:
+        """Where a client begins: at ``offset`` or what is kept after it; without one, the first
+        client at the beginning and others at what comes next.
+        """
+
+    def attach(self, client: TerminalClient) -> None:
+        """Pump ``client`` from now on."""
+
+    def detach(self, client: TerminalClient) -> None:
+        """Undo :meth:`attach`."""
+
+    def pump(self) -> None:
+        """Pump all clients, and let the program wait while none of them keeps up. On the loop."""
+
+    def write(self, data: bytes) -> int:
+        """Send input; the bytes that wait to be read. Raises InputFull, InputClosed."""
+
+    def when_written(self, callback: Callable[[], object]) -> None:
+        """Call ``callback()`` on the loop, once, when no input waits."""
+
+
+class Terminals(Protocol):
+    """The terminals by id. One that has ended is gone."""
+
+    def create(self, request: CreatePtyRequest) -> Terminal:
+        """Raises BadRequest, AlreadyExists, SpawnFailed."""
+
+    def list(self) -> Sequence[PtyInfo]:
+        """The oldest first."""
+
+    def get(self, terminal_id: str) -> PtyInfo:
+        """Raises ProcessNotFound."""
+
+    def connect(self, terminal_id: str) -> Terminal:
+        """Start it if it has not been. Raises ProcessNotFound, SessionEnded, SpawnFailed."""
+
+    def resize(self, terminal_id: str, size: PtySize) -> PtyInfo:
+        """Raises SessionEnded, also for an id nobody knows."""
+
+    def delete(self, terminal_id: str) -> None:
+        """End it and everything it has started. Raises ProcessNotFound."""
+
+
+class Jobs(Protocol):
+    """Every job by id: those started here, and whatever else runs or has run lately."""
+
+    def list(self) -> Sequence[Job]:
+        """The oldest first."""
+
+    def get(self, job_id: str) -> Job:
+        """Raises ProcessNotFound."""
+
+    def start(self, request: StartJobRequest) -> Job:
+        """Start a command, once for each id. Raises BadRequest, AlreadyExists, SpawnFailed."""
+
+    def wait(self, job_id: str, timeout: float) -> Job:
+        """Wait for its end at most ``timeout`` seconds. Raises ProcessNotFound."""
+
+    def signal(self, job_id: str, number: int, tree: bool) -> None:
+        """Send a signal to its first process or to all. Raises BadRequest, ProcessNotFound,
+        CommandCompleted.
+        """
+
+    def write(self, job_id: str, data: bytes, eof: bool) -> None:
+        """Write to its standard input, and close that if ``eof``. Raises ProcessNotFound,
+        CommandCompleted, InputUnavailable.
+        """
+
+    def end(self, job_id: str) -> Job:
+        """End it and everything it has started. Raises ProcessNotFound."""
+
+
 class ProcessBackend(Protocol):
     """Runs programs."""
 
@@ -101,6 +194,14 @@ class ProcessBackend(Protocol):
     @property
     def sessions(self) -> Sessions:
         """The sessions."""
+
+    @property
+    def terminals(self) -> Terminals:
+        """The terminals."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs."""
 
     def execute(self, request: ExecuteRequest) -> Answer:
         """Run a command and wait: an ExecuteResponse. Raises BadRequest, ExecutionTimeout."""

@@ -31,13 +31,16 @@ class Capture:
         self._idle = idle
         self._limit = limit
         self._streams: dict[int, int] = {}
+        self._owned: set[int] = set()
         self._listeners: list[Callable[[], object]] = []
         self._after: Callable[[], object] | None = None
         self._last = 0.0
         self._paused = False
 
-    def add(self, fd: int, stream: int) -> None:
-        """Read ``fd``, which is closed at its end."""
+    def add(self, fd: int, stream: int, own: bool = True) -> None:
+        """Read ``fd``, and close it at its end if it is our ``own``."""
+        if own:
+            self._owned.add(fd)
         os.set_blocking(fd, False)
         self._streams[fd] = stream
         self._watch(fd)
@@ -125,7 +128,9 @@ class Capture:
     def _close(self, fd: int) -> None:
         if self._streams.pop(fd, None) is not None:
             self._loop.remove(fd)
-            os.close(fd)
+            if fd in self._owned:
+                self._owned.discard(fd)
+                os.close(fd)
 
     def close(self) -> None:
         """Read no more."""

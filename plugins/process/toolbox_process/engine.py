@@ -160,7 +160,7 @@ class Engine:
     def adopt(self, job: ProcessJob, process: subprocess.Popen[bytes]) -> None:
         """Watch over the process of a job from now on."""
         self.register(job)
-        job.attach(process)
+        job.take(process)
 
     def register(self, job: Job) -> None:
         """List a job, and remember it for a while after its end."""

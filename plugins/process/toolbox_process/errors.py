@@ -8,7 +8,6 @@ from toolbox.errors import Gone
 from toolbox.errors import InvalidBody
 from toolbox.errors import NotFound
 from toolbox.errors import RequestTimeout
-from toolbox.errors import ToolboxError
 from toolbox.errors import Unavailable
 
 __all__ = [
@@ -62,7 +61,7 @@ class TooManyWaiting(Unavailable):
     """As many requests wait for commands as may."""
 
 
-class SpawnFailed(ToolboxError):
+class SpawnFailed(BadRequest):
     """The program can't be started: missing, not executable, no such working directory.
 
     ``execute`` and ``code-run`` answer it as exit code -1.

@@ -161,14 +161,14 @@ class ProcessJob(Job):
         """Whether the process has ended; its output may not be complete yet."""
         return self._exited
 
-    def attach(self, process: subprocess.Popen[bytes]) -> None:
+    def take(self, process: subprocess.Popen[bytes]) -> None:
         """Take the child over. *Any thread*, once."""
         self.process = process
         self.loop.call_soon(self._watch)
 
     def when_exited(self, callback: Callable[[], object]) -> None:
         """Call ``callback()`` on the loop when the process has ended, before its last output is
-        read. Before :meth:`attach`.
+        read. Before :meth:`take`.
         """
         self._exiting.append(callback)
 
@@ -214,6 +214,11 @@ class ProcessJob(Job):
                 return None
             self._ending = self._ending or reason
             return read_process(self.process.pid)
+
+    def leader(self) -> Process | None:
+        """Its process, None if that has ended. *Any thread.*"""
+        with self._lock:
+            return None if self._exited else read_process(self.process.pid)
 
     def signal(self, sig: int) -> bool:
         """Send ``sig`` to the process; False if it has ended. *Any thread.*"""

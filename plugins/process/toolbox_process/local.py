@@ -8,12 +8,14 @@ from toolbox_process.engine import Engine
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.execute import execute
 from toolbox_process.job import Reason
+from toolbox_process.jobs import LocalJobs
 from toolbox_process.models import ExecuteRequest
 from toolbox_process.models import ExecuteResponse
 from toolbox_process.output import collect
 from toolbox_process.output import describe_end
 from toolbox_process.sessions import LocalSessions
 from toolbox_process.settings import LocalSettings
+from toolbox_process.terminals import LocalTerminals
 
 
 class LocalProcess:
@@ -23,6 +25,8 @@ class LocalProcess:
         self.max_result: int = context.options.max_result
         self._engine = Engine(settings, context)
         self.sessions = LocalSessions(self._engine)
+        self.terminals = LocalTerminals(self._engine)
+        self.jobs = LocalJobs(self._engine, self.sessions)
 
     def execute(self, request: ExecuteRequest) -> Answer:
         try:

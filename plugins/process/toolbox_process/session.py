@@ -308,7 +308,7 @@ class Session:
                 for each in all_processes()
                 if each.parent == shell.pid and each.started >= command.clock
             ]
-            Tree(started, []).end(grace)
+            Tree(started, [], sessions=False).end(grace)
         if not command.done.wait(SETTLE):
             self._engine.end(self.shell, Reason.CANCELLED, grace)
             command.done.wait(SETTLE)

@@ -100,7 +100,7 @@ class LocalSessions:
 
     def cancel(self, command: Command) -> None:
         """End a command of whichever session it is."""
-        for session in [*self.list()]:
+        for session in self.list():
             if command in session.commands():
                 session.cancel(command, self._engine.settings.grace)
 

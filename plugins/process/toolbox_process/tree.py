@@ -77,16 +77,16 @@ def read_mark(pid: int) -> str:
 class Tree:
     """The processes of one or several jobs.
 
-    ``leaders`` are the jobs' first processes, as far as they live; ``marks`` are job ids. With
-    ``keep_leaders`` only what they started is meant.
+    ``leaders`` are the jobs' first processes, as far as they live; ``marks`` are job ids. Without
+    ``sessions`` it counts only who descends from a leader, not who shares its session.
     """
 
     def __init__(
-        self, leaders: Sequence[Process], marks: Sequence[str], keep_leaders: bool = False
+        self, leaders: Sequence[Process], marks: Sequence[str], sessions: bool = True
     ) -> None:
         self._marks = frozenset(marks)
         self._known = set(leaders)
-        self._kept = {each.pid for each in self._known} if keep_leaders else set()
+        self._sessions = sessions
 
     def members(self) -> list[Process]:
         """The members alive now."""
@@ -94,18 +94,19 @@ class Tree:
         own = os.getsid(0)
         alive = set(processes)
         members = {each for each in alive if (each.pid, each.started) in self._identities()}
-        members |= {each for each in alive - members if read_mark(each.pid) in self._marks}
+        if self._marks:
+            members |= {each for each in alive - members if read_mark(each.pid) in self._marks}
         todo = set(members)
         while todo:
             pids = {each.pid for each in todo}
-            sessions = {each.session for each in todo} - {own, 0}
+            sessions = {each.session for each in todo} - {own, 0} if self._sessions else set()
             todo = {
                 each for each in alive - members if each.parent in pids or each.session in sessions
             }
             members |= todo
         members = {each for each in members if each.pid != os.getpid()}
         self._known |= members
-        return [each for each in members if each.pid not in self._kept]
+        return list(members)
 
     def _identities(self) -> set[tuple[int, int]]:
         return {(each.pid, each.started) for each in self._known}

@@ -23,17 +23,21 @@ class InputClosed(Exception):
 
 
 class Writer:
-    """Bytes for one file descriptor, in the order of the calls. *Any thread* may call."""
+    """Bytes for one file descriptor, in the order of the calls. *Any thread* may call.
 
-    def __init__(self, loop: Loop, fd: int) -> None:
+    Closing it is the writer's business only if it is its ``own``.
+    """
+
+    def __init__(self, loop: Loop, fd: int, own: bool = True) -> None:
         self._loop = loop
         self._fd = fd
+        self._own = own
         self._lock = threading.Lock()
         self._queue: deque[memoryview] = deque()
         self._pending = 0
         self._ending = False
         self._closed = False
-        self._watched = False
+        self._watched = -1
         self._drained: list[Callable[[], object]] = []
         os.set_blocking(fd, False)
 
@@ -99,18 +103,24 @@ class Writer:
             callback()
 
     def _end(self) -> None:
-        if self._watched:
-            self._loop.remove(self._fd)
-            self._watched = False
+        self._unwatch()
         self._closed = True
         self._queue.clear()
         self._pending = 0
-        os.close(self._fd)
+        if self._own:
+            os.close(self._fd)
 
     def _watch(self) -> None:
-        wanted = bool(self._queue) and not self._closed
-        if wanted and not self._watched:
-            self._loop.add(self._fd, OUT, lambda events: self._flush())
-        elif self._watched and not wanted and not self._closed:
-            self._loop.remove(self._fd)
-        self._watched = wanted
+        if self._queue and not self._closed:
+            if self._watched < 0:
+                # A descriptor of its own: a terminal's is watched for reading already.
+                self._watched = os.dup(self._fd)
+                self._loop.add(self._watched, OUT, lambda events: self._flush())
+        else:
+            self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._watched >= 0:
+            self._loop.remove(self._watched)
+            os.close(self._watched)
+            self._watched = -1

@@ -1,0 +1,220 @@
+"""``/x/jobs``: what the documented answers have no room for."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websocket
+from toolbox_process.testing import alive
+from toolbox_process.testing import eventually
+from toolbox_process.testing import read_pid
+
+from toolbox.testing import Service
+
+LOOP = "while :; do sleep 0.05; done"
+
+
+def start(service: Service, command: str, **more: Any) -> str:
+    answer = service.http.post("/x/jobs", json={"command": command, **more})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def wait(service: Service, job: str) -> Any:
+    answer = service.http.get(f"/x/jobs/{job}/wait?timeout=50")
+    assert answer.json()["done"], answer.text
+    return answer.json()
+
+
+def output(service: Service, job: str, query: str = "") -> Any:
+    return service.http.get(f"/x/jobs/{job}/output?encoding=text{query}").json()
+
+
+def error(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def test_a_job_from_start_to_end(service: Service) -> None:
+    """AC-25: with its streams apart."""
+    job = start(service, "echo out; sleep 0.1; echo err >&2; exit 4")
+    info = wait(service, job)
+    assert (info["exitCode"], info["reason"], info["kind"]) == (4, "exited", "job")
+    assert info["outputEnd"] == 8
+    assert output(service, job) == {
+        "pieces": [
+            {"offset": 0, "stream": "stdout", "data": "out\n"},
+            {"offset": 4, "stream": "stderr", "data": "err\n"},
+        ],
+        "nextOffset": 8,
+        "gap": 0,
+        "done": True,
+    }
+    assert output(service, job, "&offset=2&limit=3")["pieces"] == [
+        {"offset": 2, "stream": "stdout", "data": "t\n"},
+        {"offset": 4, "stream": "stderr", "data": "e"},
+    ]
+    assert job in [each["id"] for each in service.http.get("/x/jobs").json()["jobs"]]
+
+
+def test_the_same_id_is_the_same_job(service: Service, tmp_path: Path) -> None:
+    """AC-16."""
+    file = tmp_path / "count"
+    body = {"id": "once", "command": f"echo x >> {file}"}
+    answers = [service.http.post("/x/jobs", json=body) for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {201}
+    assert {answer.json()["id"] for answer in answers} == {"once"}
+    wait(service, "once")
+    assert service.http.post("/x/jobs", json=body).json()["exitCode"] == 0
+    assert file.read_text() == "x\n"
+    other = service.http.post("/x/jobs", json={**body, "command": "true"})
+    assert error(other) == (409, "CONFLICT")
+
+
+def test_standard_input(service: Service) -> None:
+    """AC-06: in parts, then its end; an error afterwards."""
+    job = start(service, "cat; echo end", stdin=True)
+    path = f"/x/jobs/{job}/stdin"
+    assert service.http.post(path, content=b"a\0b").status_code == 204
+    assert service.http.post(path, content=b"c\n").status_code == 204
+    eventually(lambda: output(service, job)["nextOffset"] == 5, "the echo")
+    assert service.http.post(f"{path}?eof=true").status_code == 204
+    wait(service, job)
+    data = service.http.get(f"/x/jobs/{job}/output").json()["pieces"]
+    assert b"".join(base64.b64decode(each["data"]) for each in data) == b"a\0bc\nend\n"
+    assert error(service.http.post(path, content=b"x")) == (410, "COMMAND_ALREADY_COMPLETED")
+    job = start(service, "sleep 1000")
+    assert error(service.http.post(f"/x/jobs/{job}/stdin", content=b"x")) == (409, "CONFLICT")
+    service.http.delete(f"/x/jobs/{job}")
+
+
+def test_signals(service: Service, pid_file: Path) -> None:
+    job = start(service, f"trap 'echo got' USR1; echo $$ > {pid_file}; {LOOP}")
+    read_pid(pid_file)
+    path = f"/x/jobs/{job}/signal"
+    assert service.http.post(path, json={"signal": "USR1"}).status_code == 204
+    eventually(lambda: output(service, job)["pieces"], "the trap")
+    assert service.http.post(path, json={"signal": 15, "tree": True}).status_code == 204
+    assert wait(service, job)["exitCode"] == 143
+    assert output(service, job)["pieces"][0]["data"] == "got\n"
+    assert error(service.http.post(path, json={"signal": "USR1"})) == (
+        410,
+        "COMMAND_ALREADY_COMPLETED",
+    )
+    for bad in ("NONE", 1000, ""):
+        assert error(service.http.post(path, json={"signal": bad})) == (400, "BAD_REQUEST")
+
+
+def test_end_reasons(service: Service) -> None:
+    """AC-09."""
+    assert wait(service, start(service, "kill -9 $$"))["reason"] == "signal"
+    info = wait(service, start(service, "sleep 1000", timeout=1))
+    assert (info["reason"], info["exitCode"]) == ("timeout", 143)
+    job = start(service, "trap '' TERM; sleep 1000")
+    ended = service.http.delete(f"/x/jobs/{job}").json()
+    assert (ended["done"], ended["reason"]) == (True, "cancelled")
+
+
+def test_the_output_of_a_command_that_took_too_long(service: Service) -> None:
+    """AC-03."""
+    body = {"command": "echo so far; sleep 1000", "timeout": 1}
+    answer = service.http.post("/process/execute", json=body)
+    assert answer.status_code == 408
+    job = answer.headers["X-Toolbox-Job"]
+    assert output(service, job)["pieces"][0]["data"] == "so far\n"
+    assert wait(service, job)["reason"] == "timeout"
+
+
+def test_one_command_of_a_session_can_be_ended(service: Service, tmp_path: Path) -> None:
+    """AC-11: without its session's help, and the session goes on."""
+    service.http.post("/process/session", json={"sessionId": "cancel"})
+    files = [tmp_path / "a", tmp_path / "b"]
+
+    def run(command: str, wait: bool = False) -> Any:
+        body = {"command": command, "runAsync": not wait}
+        return service.http.post("/process/session/cancel/exec", json=body).json()
+
+    run(f"X=kept; sleep 1000 & echo $! > {files[0]}", wait=True)
+    stuck = run(f"sh -c \"trap '' TERM; echo \\$\\$ > {files[1]}; sleep 1000\"")["cmdId"]
+    queued = run("echo never")["cmdId"]
+    pids = [read_pid(file) for file in files]
+    assert service.http.delete(f"/x/jobs/{queued}").json()["reason"] == "cancelled"
+    ended = service.http.delete(f"/x/jobs/{stuck}").json()
+    assert (ended["reason"], ended["done"], ended["exitCode"]) == ("cancelled", True, 137)
+    assert not alive(pids[1])
+    assert alive(pids[0]), "what an earlier command left running is not this one's"
+    assert run("echo $X", wait=True)["output"] == "kept\n"
+    spinning = run("while :; do :; done")["cmdId"]
+    assert service.http.delete(f"/x/jobs/{spinning}").json()["done"]
+    service.http.delete("/process/session/cancel")
+    assert not alive(pids[0])
+
+
+def test_follow_from_an_offset(service: Service) -> None:
+    """AC-23."""
+    job = start(service, "echo one; sleep 0.2; echo two >&2")
+    ws = service.websocket(f"/x/jobs/{job}/output?offset=2&encoding=text")
+    messages = []
+    while True:
+        opcode, data = ws.recv_data(control_frame=True)
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            break
+        if opcode == websocket.ABNF.OPCODE_TEXT:
+            messages.append(json.loads(data))
+    ws.close()
+    assert int.from_bytes(data[:2], "big") == 1000
+    assert messages[0] == {"offset": 2, "stream": "stdout", "data": "e\n"}
+    assert messages[1] == {"offset": 4, "stream": "stderr", "data": "two\n"}
+    assert (messages[2]["id"], messages[2]["exitCode"]) == (job, 0)
+
+
+def test_a_gap_is_told(make_service: Any) -> None:
+    """AC-23: past the bound the middle is dropped, and what is left is told by offset."""
+    service = make_service(settings="[process.local]\noutput_limit = 1048576\n")
+    job = start(service, "seq 1 1000000")
+    info = wait(service, job)
+    assert info["outputEnd"] == 6888896
+    first = output(service, job, "&limit=4194304")
+    assert first["gap"] > 5000000
+    text = first["pieces"]
+    assert text[0]["data"].startswith("1\n2\n")
+    assert text[-1]["data"].endswith("\n999999\n1000000\n")
+    assert first["nextOffset"] == 6888896
+    assert sum(len(each["data"]) for each in text) <= 1048576 + 65536
+
+
+@pytest.mark.parametrize("query", ["offset=-1", "limit=0", "limit=x", "encoding=utf-7"])
+def test_bad_queries(service: Service, query: str) -> None:
+    job = start(service, "true")
+    answer = service.http.get(f"/x/jobs/{job}/output?{query}")
+    assert error(answer) == (400, "BAD_REQUEST")
+
+
+def test_errors(service: Service) -> None:
+    for method, path in [
+        ("GET", "/x/jobs/none"),
+        ("GET", "/x/jobs/none/output"),
+        ("GET", "/x/jobs/none/wait"),
+        ("POST", "/x/jobs/none/stdin"),
+        ("DELETE", "/x/jobs/none"),
+    ]:
+        assert error(service.http.request(method, path)) == (404, "PROCESS_NOT_FOUND")
+    for body in ({"command": " "}, {"command": "x", "cwd": "/no/such/place"}):
+        assert error(service.http.post("/x/jobs", json=body)) == (400, "BAD_REQUEST")
+    for bad in ({"command": "x", "id": "a/b"}, {"id": "x"}, {"command": "x", "timeout": -1}):
+        answer = service.http.post("/x/jobs", json=bad)
+        assert error(answer) == (400, "INVALID_REQUEST_BODY")
+
+
+def test_finished_jobs_are_forgotten_at_some_time(make_service: Any) -> None:
+    """AC-26."""
+    service = make_service(settings="[process.local]\nkeep_jobs = 5\n")
+    jobs = [start(service, f"echo {number}") for number in range(20)]
+    for job in jobs[-3:]:
+        wait(service, job)
+    eventually(lambda: len(service.http.get("/x/jobs").json()["jobs"]) == 5, "forgetting")
+    assert error(service.http.get(f"/x/jobs/{jobs[0]}")) == (404, "PROCESS_NOT_FOUND")

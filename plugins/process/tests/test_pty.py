@@ -1,0 +1,398 @@
+"""Terminals against a real service."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websocket
+from toolbox_process.testing import alive
+from toolbox_process.testing import eventually
+from toolbox_process.testing import open_files
+from toolbox_process.testing import read_pid
+
+from toolbox.testing import Service
+
+EXIT = "X-Daytona-Pty-Exit-Control"
+QUIET = {"PS1": "", "PROMPT_COMMAND": ""}
+
+
+def envs_token(envs: dict[str, str]) -> str:
+    data = base64.urlsafe_b64encode(json.dumps(envs).encode()).decode().rstrip("=")
+    return f"X-Daytona-Pty-Envs~{data}"
+
+
+class Terminal:
+    """A client of a terminal; ``text`` is all it was sent, ``controls`` all it was told."""
+
+    def __init__(self, service: Service, path: str, *subprotocols: str) -> None:
+        options: dict[str, Any] = {"subprotocols": list(subprotocols)} if subprotocols else {}
+        self.service = service
+        self.data = bytearray()
+        self.controls: list[dict[str, Any]] = []
+        self.close: tuple[int, str] | None = None
+        self.ws = service.websocket(path, **options)
+
+    def step(self) -> bool:
+        """Take one message; False at the end."""
+        opcode, data = self.ws.recv_data(control_frame=True)
+        if opcode == websocket.ABNF.OPCODE_BINARY:
+            assert self.controls, "data before the first control message"
+            self.data += data
+        elif opcode == websocket.ABNF.OPCODE_TEXT:
+            self.controls.append(json.loads(data))
+        elif opcode == websocket.ABNF.OPCODE_CLOSE:
+            self.close = (int.from_bytes(data[:2], "big"), data[2:].decode())
+            self.ws.close()
+            return False
+        return True
+
+    def until(self, text: bytes) -> None:
+        while text not in self.data:
+            assert self.step(), f"{text!r} never came: {bytes(self.data)!r}"
+
+    def finish(self) -> tuple[int, str] | None:
+        while self.step():
+            pass
+        return self.close
+
+    def type(self, text: str | bytes) -> None:
+        data = text.encode() if isinstance(text, str) else text
+        self.ws.send_binary(data)
+
+    def stop(self) -> None:
+        self.ws.close()
+
+
+def create(service: Service, name: str, query: str = "", *more: str) -> Terminal:
+    path = f"/process/pty/create-connect?id={name}{query}"
+    return Terminal(service, path, EXIT, *(more or (envs_token(QUIET),)))
+
+
+def connect(service: Service, name: str, query: str = "") -> Terminal:
+    return Terminal(service, f"/process/pty/{name}/connect{query}", EXIT)
+
+
+def error(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.json()["source"] == "DAYTONA_DAEMON"
+    return answer.status_code, answer.json()["code"]
+
+
+def delete(service: Service, name: str) -> httpx.Response:
+    return service.http.delete(f"/process/pty/{name}")
+
+
+def test_a_terminal_from_start_to_end(service: Service) -> None:
+    terminal = create(service, "whole", "&cols=120&rows=40", envs_token({**QUIET, "WORD": "a b"}))
+    assert terminal.ws.getsubprotocol() == EXIT.lower()  # websocket-client folds it
+    terminal.step()
+    assert terminal.controls == [{"type": "control", "status": "connected"}]
+    terminal.type('stty size; echo "[$WORD]" $TERM; tty; echo ctty > /dev/tty; pwd\n')
+    terminal.until(b"ctty\r\n")
+    assert b"40 120\r\n[a b] xterm-256color\r\n/dev/pts/" in terminal.data
+    terminal.until(f"\r\n{service.work_dir}\r\n".encode())
+    terminal.type("exit 3\n")
+    assert terminal.finish() == (1011, '{"exitCode": 3, "exitReason": "non-zero exit"}')
+    ended = {"type": "control", "status": "exited", "exitCode": 3, "exitReason": "non-zero exit"}
+    assert terminal.controls[1:] == [ended]
+    assert error(service.http.get("/process/pty/whole")) == (404, "PROCESS_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("command", "close"),
+    [
+        ("exit", (1000, '{"exitCode": 0}')),
+        ("kill -9 $$", (1011, '{"exitCode": 137, "exitReason": "SIGKILL"}')),
+        ("exit 143", (1011, '{"exitCode": 143, "exitReason": "SIGTERM"}')),
+        ("exit 130", (1011, '{"exitCode": 130, "exitReason": "Ctrl+C"}')),
+        ("kill -HUP $$", (1011, '{"exitCode": 129, "exitReason": "signal 1"}')),
+    ],
+)
+def test_exit_codes(service: Service, command: str, close: tuple[int, str]) -> None:
+    terminal = create(service, "ends")
+    terminal.type(f"{command}\n")
+    assert terminal.finish() == close
+
+
+def test_old_clients_are_not_told_the_exit(service: Service) -> None:
+    terminal = Terminal(service, "/process/pty/create-connect?id=old")
+    terminal.type("exit 0\n")
+    assert terminal.finish() == (1000, '{"exitCode": 0}')
+    assert [each["status"] for each in terminal.controls] == ["connected"]
+
+
+def test_post_then_connect(service: Service) -> None:
+    body = {"id": "posted", "cwd": "/usr", "envs": QUIET, "cols": 100, "rows": 30}
+    answer = service.http.post("/process/pty", json=body)
+    assert (answer.status_code, answer.json()) == (201, {"sessionId": "posted"})
+    info = service.http.get("/process/pty/posted").json()
+    assert info.pop("createdAt")
+    assert info == {
+        "id": "posted",
+        "cwd": "/usr",
+        "envs": {**QUIET, "TERM": "xterm-256color"},
+        "cols": 100,
+        "rows": 30,
+        "active": True,
+        "lazyStart": False,
+    }
+    listed = service.http.get("/process/pty").json()["sessions"]
+    assert [each["id"] for each in listed if each["id"] == "posted"] == ["posted"]
+    terminal = connect(service, "posted")
+    terminal.type("pwd\n")
+    terminal.until(b"/usr\r\n")
+    resized = service.http.post("/process/pty/posted/resize", json={"cols": 90, "rows": 20})
+    assert (resized.status_code, resized.json()["cols"], resized.json()["rows"]) == (200, 90, 20)
+    terminal.type("stty size\n")
+    terminal.until(b"20 90\r\n")
+    answer = delete(service, "posted")
+    assert answer.status_code == 200
+    assert isinstance(answer.json()["message"], str)
+    assert terminal.finish() == (1011, '{"exitCode": 137, "exitReason": "SIGKILL"}')
+    assert [each["status"] for each in terminal.controls] == ["connected"]
+
+
+def test_the_first_client_sees_everything(service: Service) -> None:
+    envs = {"HOME": str(service.work_dir)}
+    (service.work_dir / ".bash_profile").write_text("echo welcome\n")
+    service.http.post("/process/pty", json={"id": "first", "envs": envs})
+    eventually(lambda: offset_of(service, "first") >= 9, "the welcome")
+    (service.work_dir / ".bash_profile").unlink()
+    terminal = connect(service, "first")
+    terminal.until(b"welcome\r\n")
+    delete(service, "first")
+    terminal.finish()
+
+
+def offset_of(service: Service, name: str) -> int:
+    jobs = service.http.get("/x/jobs").json()["jobs"]
+    return max([each["outputEnd"] for each in jobs if each["command"] == name], default=0)
+
+
+def test_lazy_start(service: Service) -> None:
+    body = {"id": "lazy", "lazyStart": True, "envs": QUIET}
+    assert service.http.post("/process/pty", json=body).status_code == 201
+    assert service.http.get("/process/pty/lazy").json()["active"] is False
+    resize = service.http.post("/process/pty/lazy/resize", json={"cols": 77, "rows": 22})
+    assert resize.status_code == 200
+    terminal = connect(service, "lazy")
+    terminal.type("stty size; exit\n")
+    terminal.until(b"22 77\r\n")
+    assert terminal.finish() == (1000, '{"exitCode": 0}')
+    service.http.post("/process/pty", json=body)
+    assert delete(service, "lazy").status_code == 200
+
+
+def test_all_clients_see_the_same(service: Service) -> None:
+    one = create(service, "shared")
+    two = connect(service, "shared")
+    two.step()
+    one.type("echo from-$((1))\n")
+    two.until(b"from-1\r\n")
+    two.type("echo from-$((2))\n")
+    one.until(b"from-2\r\n")
+    one.stop()
+    two.type("echo from-$((3)); exit\n")
+    two.until(b"from-3\r\n")
+    assert two.finish() == (1000, '{"exitCode": 0}')
+
+
+def test_reconnect_from_an_offset(service: Service) -> None:
+    """AC-30: no gap and no duplicate; AC-31: a disconnect ends nothing."""
+    one = create(service, "again")
+    one.type("for i in 1 2 3; do echo line-$i; done\n")
+    one.until(b"line-3\r\n")
+    one.stop()
+    two = connect(service, "again", "?offset=5")
+    two.until(b"line-3\r\n")
+    assert two.controls[0] == {"type": "control", "status": "connected", "offset": 5}
+    assert bytes(two.data) == bytes(one.data[5:])
+    delete(service, "again")
+    two.finish()
+
+
+def test_an_instant_end(service: Service) -> None:
+    """AC-32: with its last output and its exit code."""
+    envs = envs_token({"BASH_ENV": "", "HOME": str(service.work_dir)})
+    (service.work_dir / ".bash_profile").write_text("echo goodbye\nexit 9\n")
+    terminal = create(service, "instant", "", envs)
+    assert terminal.finish() == (1011, '{"exitCode": 9, "exitReason": "non-zero exit"}')
+    assert terminal.data == b"goodbye\r\n"
+    assert [each["status"] for each in terminal.controls] == ["connected", "exited"]
+    (service.work_dir / ".bash_profile").unlink()
+
+
+def test_delete_ends_disowned_processes(service: Service, tmp_path: Path) -> None:
+    """AC-34."""
+    files = [tmp_path / name for name in "abc"]
+    terminal = create(service, "disown")
+    terminal.type(
+        f"sleep 1000 & disown; echo $! > {files[0]}\n"
+        f"nohup setsid sh -c 'echo $$ > {files[1]}; sleep 1000' > /dev/null 2>&1 &\n"
+        f"(setsid sh -c 'trap \"\" HUP TERM; echo $$ > {files[2]}; sleep 1000' &)\n"
+    )
+    pids = [read_pid(file) for file in files]
+    assert delete(service, "disown").status_code == 200
+    assert not any(alive(pid) for pid in pids)
+    terminal.finish()
+
+
+def test_a_background_process_does_not_delay_the_end(service: Service, pid_file: Path) -> None:
+    begun = time.monotonic()
+    terminal = create(service, "background")
+    terminal.type(f"trap '' HUP; sleep 1000 & echo $! > {pid_file}; disown; exit 0\n")
+    assert terminal.finish() == (1000, '{"exitCode": 0}')
+    assert time.monotonic() - begun < 10
+    service.http.post("/process/execute", json={"command": f"kill -9 {read_pid(pid_file)}"})
+
+
+def test_errors(service: Service) -> None:
+    def post(**body: Any) -> tuple[int, str]:
+        return error(service.http.post("/process/pty", json=body))
+
+    create(service, "taken").stop()
+    assert post(id="taken") == (409, "CONFLICT")
+    assert post() == post(id="") == post(id=1) == (400, "INVALID_REQUEST_BODY")
+    for field in ("cols", "rows"):
+        for value in (1001, 70000, 0, -1, "x"):
+            assert post(id="x", **{field: value}) == (400, "INVALID_REQUEST_BODY")
+    assert post(id="x", envs={"A=B": "c"}) == (400, "BAD_REQUEST")
+    assert post(id="x\0") == (400, "BAD_REQUEST")
+    assert error(service.http.get("/process/pty/none")) == (404, "PROCESS_NOT_FOUND")
+    assert error(delete(service, "none")) == (404, "PROCESS_NOT_FOUND")
+    resize = service.http.post("/process/pty/none/resize", json={"cols": 1, "rows": 1})
+    assert error(resize) == (410, "SESSION_ENDED")
+    resize = service.http.post("/process/pty/taken/resize", json={"cols": 1001, "rows": 1})
+    assert error(resize) == (400, "INVALID_REQUEST_BODY")
+    assert delete(service, "taken").status_code == 200
+
+
+def refused(service: Service, path: str, *subprotocols: str) -> int:
+    with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+        service.websocket(path, subprotocols=list(subprotocols) or None)
+    return caught.value.status_code
+
+
+def test_refusals_before_the_upgrade(service: Service) -> None:
+    create(service, "there").stop()
+    path = "/process/pty/create-connect?id"
+    assert refused(service, f"{path}=there") == 409
+    assert refused(service, path) == 400
+    assert refused(service, f"{path}=") == 400
+    for bad in ("cols=1001", "rows=0", "cols=x", "cols=70000"):
+        assert refused(service, f"{path}=new&{bad}") == 400
+    for token in ("!!!", "bm90IGpzb24", "WzFd", "eyJhIjoxfQ", "a" * 65537):
+        assert refused(service, f"{path}=new", f"X-Daytona-Pty-Envs~{token}") == 400
+    assert refused(service, f"{path}=new", envs_token({"": "x"})) == 400
+    assert refused(service, f"{path}=new", envs_token({"a=b": "x"})) == 400
+    assert refused(service, "/process/pty/none/connect") == 404
+    delete(service, "there")
+
+
+def test_refusals_an_sdk_is_told_after_the_upgrade(service: Service) -> None:
+    for terminal in (
+        connect(service, "none"),
+        Terminal(service, "/process/pty/create-connect?id=new&cwd=/no/such/place", EXIT),
+    ):
+        close = terminal.finish()
+        assert close is not None
+        assert close[0] == 1011
+        assert [each["status"] for each in terminal.controls] == ["error"]
+        assert terminal.controls[0]["error"] == close[1]
+    assert error(service.http.get("/process/pty/new")) == (404, "PROCESS_NOT_FOUND")
+
+
+def test_a_large_environment(service: Service) -> None:
+    terminal = create(service, "large", "", envs_token({**QUIET, "BIG": "x" * 40000}))
+    terminal.type("echo ${#BIG}; exit\n")
+    terminal.until(b"40000\r\n")
+    terminal.finish()
+
+
+def test_a_flood_is_whole(service: Service) -> None:
+    """AC-33."""
+    terminal = create(service, "flood")
+    terminal.type("stty -opost; head -c 20000000 /dev/zero | tr '\\0' z; exit\n")
+    assert terminal.finish() == (1000, '{"exitCode": 0}')
+    assert terminal.data.count(b"z") >= 20000000
+
+
+def test_a_large_paste(service: Service) -> None:
+    """AC-33: a megabyte, and what it is made of."""
+    terminal = create(service, "paste")
+    terminal.type("stty -icanon -echo; echo ready-$((1)); head -c 1000000 | md5sum\n")
+    terminal.until(b"ready-1\r\n")
+    terminal.type(b"y" * 500000)
+    terminal.type(b"y" * 500000)
+    terminal.until(b"  -")
+    import hashlib
+
+    assert hashlib.md5(b"y" * 1000000).hexdigest().encode() in terminal.data
+    delete(service, "paste")
+    terminal.finish()
+
+
+def test_signals_from_the_keyboard(service: Service) -> None:
+    """AC-33: to the foreground group."""
+    terminal = create(service, "keys")
+    terminal.type("echo now-$((1)); sleep 1000\n")
+    terminal.until(b"now-1\r\n")
+    terminal.type("\x03")
+    terminal.until(b"^C")
+    terminal.type("echo code-$?; exit 0\n")
+    terminal.until(b"code-130\r\n")
+    terminal.finish()
+
+
+def test_a_client_that_reads_nothing(service: Service) -> None:
+    """AC-27: it delays no other, and is cut off when it is too far behind."""
+    stalled = create(service, "stalled")
+    reader = connect(service, "stalled")
+    reader.step()
+    reader.type("stty -opost; head -c 40000000 /dev/zero | tr '\\0' z; exit\n")
+    assert reader.finish() == (1000, '{"exitCode": 0}')
+    assert reader.data.count(b"z") >= 40000000
+    assert stalled.finish() == (1008, "slow consumer")
+
+
+def test_two_hundred_at_once(make_service: Any, tmp_path: Path) -> None:
+    service = make_service(env={"HOME": str(tmp_path)})
+    service.http.get("/process/pty")
+    worker = service.workers()[0]
+    before = open_files(worker)
+
+    def one(number: int) -> bool:
+        terminal = create(service, f"t{number}")
+        terminal.step()
+        everybody.wait(60)
+        for i in range(3):
+            terminal.type(f"echo $(({number} * 1000 + {i}))\n")
+            terminal.until(f"{number * 1000 + i}\r\n".encode())
+        terminal.type("exit 0\n")
+        return terminal.finish() == (1000, '{"exitCode": 0}')
+
+    everybody = threading.Barrier(200)
+    with ThreadPoolExecutor(200) as pool:
+        assert all(pool.map(one, range(200)))
+    assert service.http.get("/process/pty").json() == {"sessions": []}
+    eventually(lambda: open_files(worker) <= before + 16, "closing the descriptors")
+
+
+def test_connecting_again_and_again_leaks_nothing(service: Service) -> None:
+    """AC-45."""
+    create(service, "cycle").stop()
+    worker = service.workers()[0]
+    before = open_files(worker)
+    for _ in range(100):
+        terminal = connect(service, "cycle")
+        terminal.step()
+        terminal.stop()
+    eventually(lambda: open_files(worker) <= before + 16, "closing the descriptors")
+    delete(service, "cycle")
