@@ -38,24 +38,29 @@ def describe(path: Path, given: str) -> FileInfo:
 
 def make_info(name: str, path: str, info: os.stat_result) -> FileInfo:
     """The description of what ``info`` was found at ``path``."""
-    date, clock, offset, zone = _local(info.st_mtime_ns // 1_000_000_000)
-    fraction = _fraction(info.st_mtime_ns % 1_000_000_000)
-    mode = info.st_mode
+    second, nanosecond = divmod(info.st_mtime_ns, 1_000_000_000)
+    date, clock, go_zone, rfc3339_zone = _local(second)
+    fraction = f".{nanosecond:09d}".rstrip("0") if nanosecond else ""
+    mode, permissions, is_dir = _mode(info.st_mode)
     return FileInfo(
         name=name,
         size=info.st_size,
-        mode=mode_text(mode),
-        mod_time=f"{date} {clock}{fraction} {offset} {zone}",
-        modified_at=f"{date}T{clock}{fraction}{_rfc3339_offset(offset)}",
-        is_dir=stat.S_ISDIR(mode),
+        mode=mode,
+        mod_time=f"{date} {clock}{fraction}{go_zone}",
+        modified_at=f"{date}T{clock}{fraction}{rfc3339_zone}",
+        is_dir=is_dir,
         owner=str(info.st_uid),
         group=str(info.st_gid),
-        permissions=f"{mode & 0o777:04o}",
+        permissions=permissions,
         path=path,
     )
 
 
 @lru_cache(1024)
+def _mode(mode: int) -> tuple[str, str, bool]:
+    return mode_text(mode), f"{mode & 0o777:04o}", stat.S_ISDIR(mode)
+
+
 def mode_text(mode: int) -> str:
     """``mode`` as Go writes it: the letters that apply, in Go's order, then the nine bits."""
     letters = _TYPES.get(stat.S_IFMT(mode), "")
@@ -71,18 +76,11 @@ def mode_text(mode: int) -> str:
 
 @lru_cache(4096)
 def _local(second: int) -> tuple[str, str, str, str]:
-    """Date, clock, offset (``+hhmm``) and zone of a second since the epoch, in local time."""
+    """Date, clock, and the time zone as Go and RFC 3339 write it, of a second since the epoch."""
     local = time.localtime(min(max(second, _FIRST_SECOND), _LAST_SECOND))
     date = f"{local.tm_year:04d}-{local.tm_mon:02d}-{local.tm_mday:02d}"
     clock = f"{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d}"
-    minutes = abs(local.tm_gmtoff) // 60
+    hours, minutes = divmod(abs(local.tm_gmtoff) // 60, 60)
     sign = "-" if local.tm_gmtoff < 0 else "+"
-    return date, clock, f"{sign}{minutes // 60:02d}{minutes % 60:02d}", local.tm_zone
-
-
-def _fraction(nanoseconds: int) -> str:
-    return f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
-
-
-def _rfc3339_offset(offset: str) -> str:
-    return "Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:]}"
+    rfc3339 = f"{sign}{hours:02d}:{minutes:02d}" if local.tm_gmtoff else "Z"
+    return date, clock, f" {sign}{hours:02d}{minutes:02d} {local.tm_zone}", rfc3339

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from toolbox_files.fileinfo import make_info
 from toolbox_files.models import FileInfo
 from toolbox_files.names import absolute
 from toolbox_files.names import to_text
+from toolbox_files.scan import sorted_entries
 
 
 def list_directory(path: Path, depth: int) -> list[FileInfo]:
@@ -21,7 +20,7 @@ def list_directory(path: Path, depth: int) -> list[FileInfo]:
     """
     found: list[FileInfo] = []
     # A stack, not recursion: directories nest deeper than Python's stack is.
-    open_levels = [(absolute(path).rstrip("/"), _sorted_entries(str(path)))]
+    open_levels = [(absolute(path).rstrip("/"), iter(sorted_entries(str(path))))]
     while open_levels:
         shown, entries = open_levels[-1]
         for entry in entries:
@@ -30,7 +29,7 @@ def list_directory(path: Path, depth: int) -> list[FileInfo]:
                 found.append(make_info(name, f"{shown}/{name}", entry.stat()))
                 if len(open_levels) == depth or not entry.is_dir(follow_symlinks=False):
                     continue
-                below = _sorted_entries(entry.path)
+                below = iter(sorted_entries(entry.path))
             except OSError:
                 continue
             open_levels.append((f"{shown}/{name}", below))
@@ -38,8 +37,3 @@ def list_directory(path: Path, depth: int) -> list[FileInfo]:
         else:
             open_levels.pop()
     return found
-
-
-def _sorted_entries(directory: str) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(directory) as entries:
-        return iter(sorted(entries, key=lambda entry: os.fsencode(entry.name)))

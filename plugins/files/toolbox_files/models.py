@@ -11,7 +11,7 @@ from msgspec import Meta
 RequiredText = Annotated[str, Meta(min_length=1)]
 
 
-class FileInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FileInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """One directory entry; symbolic links are followed."""
 
     name: str

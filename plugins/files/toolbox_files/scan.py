@@ -16,6 +16,7 @@ one it starts at, and skips what it can't read.
 from __future__ import annotations
 
 import json
+import operator
 import os
 import re
 import signal
@@ -232,21 +233,24 @@ def _entry_type(entry: os.DirEntry[str]) -> str:
         return ""  # Its type isn't in the directory, and it is gone.
 
 
+def sorted_entries(directory: str) -> list[os.DirEntry[str]]:
+    """The entries of a directory by the bytes of their names. Raises OSError."""
+    with os.scandir(directory) as entries:
+        found = list(entries)
+    # Characters sort like bytes where each is one.
+    ascii_only = all(map(str.isascii, map(_name, found)))
+    found.sort(key=_name if ascii_only else _name_bytes)
+    return found
+
+
 def _entries(directory: str) -> Iterator[os.DirEntry[str]]:
     try:
-        with os.scandir(directory) as entries:
-            found = list(entries)
+        return iter(sorted_entries(directory))
     except OSError:
         return iter(())
-    if all(entry.name.isascii() for entry in found):
-        found.sort(key=_name)
-    else:
-        found.sort(key=_name_bytes)
-    return iter(found)
 
 
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
+_name = operator.attrgetter("name")
 
 
 def _name_bytes(entry: os.DirEntry[str]) -> bytes:
