@@ -31,7 +31,13 @@ def pack(directory: str, target: BinaryIO, compress: bool) -> None:
         pending = [(Path(directory), "")]
         while pending:
             above, prefix = pending.pop()
-            for path in sorted(above.iterdir()):
+            try:
+                below = sorted(above.iterdir())
+            except FileNotFoundError:
+                if not prefix:
+                    raise
+                continue
+            for path in below:
                 _add(archive, path, prefix + path.name)
                 if path.is_dir() and not path.is_symlink():
                     pending.append((path, f"{prefix}{path.name}/"))
