@@ -15,6 +15,7 @@ from toolbox.response import Answer
 from toolbox_process.job import Job
 from toolbox_process.job import Reason
 from toolbox_process.job_models import StartJobRequest
+from toolbox_process.models import CodeRunRequest
 from toolbox_process.models import ExecuteRequest
 from toolbox_process.pty_models import CreatePtyRequest
 from toolbox_process.pty_models import PtyInfo
@@ -205,3 +206,6 @@ class ProcessBackend(Protocol):
 
     def execute(self, request: ExecuteRequest) -> Answer:
         """Run a command and wait: an ExecuteResponse. Raises BadRequest, ExecutionTimeout."""
+
+    def run_code(self, request: CodeRunRequest) -> Answer:
+        """Run a program and wait: a CodeRunResponse. Raises BadRequest, ExecutionTimeout."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from toolbox.lifecycle import Context
 from toolbox.response import Answer
+from toolbox_process.coderun import run_code
 from toolbox_process.engine import Engine
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.execute import execute
 from toolbox_process.job import Reason
 from toolbox_process.jobs import LocalJobs
+from toolbox_process.models import Artifacts
+from toolbox_process.models import CodeRunRequest
+from toolbox_process.models import CodeRunResponse
 from toolbox_process.models import ExecuteRequest
 from toolbox_process.models import ExecuteResponse
 from toolbox_process.output import collect
@@ -16,6 +22,11 @@ from toolbox_process.output import describe_end
 from toolbox_process.sessions import LocalSessions
 from toolbox_process.settings import LocalSettings
 from toolbox_process.terminals import LocalTerminals
+
+NOT_STARTED = -1
+"""The exit code of what could not be started."""
+
+SPAWN_FAILED = {"X-Toolbox-End-Reason": Reason.SPAWN_FAILED.value}
 
 
 class LocalProcess:
@@ -32,10 +43,21 @@ class LocalProcess:
         try:
             job = execute(self._engine, request)
         except SpawnFailed as error:
-            headers = {"X-Toolbox-End-Reason": Reason.SPAWN_FAILED.value}
-            return Answer(ExecuteResponse(exit_code=-1, result=error.message), headers=headers)
+            failure = ExecuteResponse(exit_code=NOT_STARTED, result=error.message)
+            return Answer(failure, headers=SPAWN_FAILED)
         text, dropped = collect(job.spool, None, self.max_result)
         answer = ExecuteResponse(exit_code=job.status, result=text)
+        return Answer(answer, headers=describe_end(job, dropped))
+
+    def run_code(self, request: CodeRunRequest) -> Answer:
+        try:
+            job, charts = run_code(self._engine, request)
+        except SpawnFailed as error:
+            failure = CodeRunResponse(exit_code=NOT_STARTED, result=error.message)
+            return Answer(failure, headers=SPAWN_FAILED)
+        text, dropped = collect(job.spool, None, self.max_result)
+        artifacts = Artifacts(charts) if charts else UNSET
+        answer = CodeRunResponse(exit_code=job.status, result=text, artifacts=artifacts)
         return Answer(answer, headers=describe_end(job, dropped))
 
     def close(self) -> None:

@@ -8,7 +8,11 @@ from toolbox.group import Group
 from toolbox.response import Answer
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.errors import ExecutionTimeout
+from toolbox_process.errors import TooManyWaiting
+from toolbox_process.models import CodeRunRequest
+from toolbox_process.models import CodeRunResponse
 from toolbox_process.models import ExecuteRequest
+from toolbox_process.models import ExecuteResponse
 from toolbox_process.settings import ProcessSettings
 
 group = Group(
@@ -20,7 +24,21 @@ group = Group(
 )
 
 
-@group.post("/process/execute", errors=(BadRequest, InvalidBody, ExecutionTimeout))
+@group.post(
+    "/process/execute",
+    answers=ExecuteResponse,
+    errors=(BadRequest, InvalidBody, ExecutionTimeout, TooManyWaiting),
+)
 def execute_command(backend: ProcessBackend, body: ExecuteRequest) -> Answer:
     """Run a command in the shell and wait for its end."""
     return backend.execute(body)
+
+
+@group.post(
+    "/process/code-run",
+    answers=CodeRunResponse,
+    errors=(BadRequest, InvalidBody, ExecutionTimeout, TooManyWaiting),
+)
+def code_run(backend: ProcessBackend, body: CodeRunRequest) -> Answer:
+    """Run a Python, JavaScript or TypeScript program and wait for its end."""
+    return backend.run_code(body)

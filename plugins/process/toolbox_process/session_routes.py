@@ -26,7 +26,9 @@ from toolbox_process.session_models import CommandInfo
 from toolbox_process.session_models import CreateSessionRequest
 from toolbox_process.session_models import InputRequest
 from toolbox_process.session_models import LogQuery
+from toolbox_process.session_models import Logs
 from toolbox_process.session_models import SessionExecuteRequest
+from toolbox_process.session_models import SessionExecuteResponse
 from toolbox_process.session_models import SessionInfo
 
 ENTRYPOINT = "entrypoint"
@@ -66,6 +68,7 @@ def delete_session(backend: ProcessBackend, session_id: str) -> None:
 
 @group.post(
     "/process/session/{session_id}/exec",
+    answers=SessionExecuteResponse,
     errors=(BadRequest, InvalidBody, ProcessNotFound, SessionEnded),
 )
 def session_execute_command(
@@ -105,7 +108,11 @@ def send_input(
     backend.sessions.send_input(session_id, command_id, body.data)
 
 
-@group.get("/process/session/{session_id}/command/{command_id}/logs", errors=(ProcessNotFound,))
+@group.get(
+    "/process/session/{session_id}/command/{command_id}/logs",
+    answers=Logs,
+    errors=(ProcessNotFound,),
+)
 def get_session_command_logs(
     backend: ProcessBackend, session_id: str, command_id: str, headers: ClientHeaders
 ) -> Any:
@@ -129,7 +136,7 @@ def follow_session_command_logs(
     return LogFollower(command, socket_dialect(headers), query.follow == "true")
 
 
-@group.get("/process/session/entrypoint/logs", errors=(ProcessNotFound,))
+@group.get("/process/session/entrypoint/logs", answers=Logs, errors=(ProcessNotFound,))
 def get_entrypoint_logs(backend: ProcessBackend, headers: ClientHeaders) -> Any:
     """Show the output of the program the service was told to run."""
     dialect = http_dialect(headers)

@@ -47,7 +47,7 @@ def command_line(shell: str, command: str) -> tuple[list[str], int | None]:
         return (
             [shell, "-c", "--", command] if command[:1] in "-+" else [shell, "-c", command]
         ), None
-    fd = os.memfd_create("command", 0)
+    fd = os.memfd_create("command")
     with os.fdopen(os.dup(fd), "wb") as file:
         file.write(text)
     return [shell, "-c", f". /proc/self/fd/{fd}"], fd

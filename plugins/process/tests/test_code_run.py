@@ -1,0 +1,279 @@
+"""``POST /process/code-run`` against a real service, with real interpreters."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from daytona_toolbox_api_client.models.code_run_response import CodeRunResponse
+
+from toolbox.testing import Service
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PYTHON = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
+"""The interpreter that runs the tests has matplotlib."""
+
+
+def post(service: Service, code: str, language: str = "python", **more: Any) -> httpx.Response:
+    body = {"code": code, "language": language, "envs": PYTHON, **more}
+    return service.http.post("/process/code-run", json=body)
+
+
+def run(service: Service, code: str, language: str = "python", **more: Any) -> tuple[int, str]:
+    answer = post(service, code, language, **more)
+    assert answer.status_code == 200, answer.text
+    assert set(answer.json()) == {"exitCode", "result"}
+    return answer.json()["exitCode"], answer.json()["result"]
+
+
+def error(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.json()["source"] == "DAYTONA_DAEMON"
+    return answer.status_code, answer.json()["code"]
+
+
+def test_python(service: Service) -> None:
+    assert run(service, "print(7*8)") == (0, "56\n")
+    assert run(service, "import sys; sys.exit(4)") == (4, "")
+    assert run(service, "import os; print(os.getcwd())") == (0, f"{service.work_dir}\n")
+    envs = {**PYTHON, "X": "a b"}
+    assert run(service, "import os; print(os.environ['X'])", envs=envs) == (0, "a b\n")
+    code, text = run(service, "def f():\n    1/0\nf()")
+    assert code == 1
+    assert 'File "<stdin>", line 2, in f' in text
+    assert text.endswith("ZeroDivisionError: division by zero\n")
+    assert run(service, "import os; os.kill(os.getpid(), 9)")[0] == 137
+
+
+def test_javascript(service: Service) -> None:
+    assert run(service, "console.log(7*8)", "javascript") == (0, "56\n")
+    assert run(service, "process.exit(4)", "javascript") == (4, "")
+    code, text = run(service, "let x = 1\nthrow new Error('no')", "javascript")
+    assert code == 1
+    assert "[stdin]:2" in text
+    assert run(service, "'use strict'; console.log(require('os').EOL)", "javascript")[0] == 0
+
+
+ARGUMENTS = ["a b", "$HOME", "'q\"", "", "-x", "\u65e5", "*", "--help", "a\nb"]
+
+
+def test_arguments_stay_as_they_are(service: Service) -> None:
+    code = "import sys; print(sys.argv)"
+    assert run(service, code, argv=ARGUMENTS) == (0, f"{['-', *ARGUMENTS]}\n")
+    code = "console.log(JSON.stringify(process.argv.slice(1)))"
+    import json
+
+    status, text = run(service, code, "javascript", argv=ARGUMENTS)
+    assert (status, json.loads(text)) == (0, ARGUMENTS)
+
+
+@pytest.fixture(scope="module")
+def ts_node(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH on which ts-node is installed."""
+    directory = tmp_path_factory.mktemp("node")
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "ts-node", "typescript@5"]
+    if shutil.which("npm") is None or subprocess.run(command, cwd=directory).returncode:
+        pytest.skip("npm can't install ts-node here")
+    return f"{directory}/node_modules/.bin:{PYTHON['PATH']}"
+
+
+@pytest.mark.timeout(180)
+def test_typescript(service: Service, ts_node: str) -> None:
+    envs = {"PATH": ts_node}
+    program = "const n: number = 7 * 8;\nconsole.log(n, process.argv.slice(1));\nprocess.exit(n)"
+    code, text = run(service, program, "typescript", envs=envs, argv=["a b", "-c"])
+    assert (code, text) == (56, "56 [ 'a b', '-c' ]\n")
+    code, text = run(service, "enum E { A }\n\nthrow new Error('no')", "typescript", envs=envs)
+    assert code == 1
+    assert "code.ts:3" in text
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_a_megabyte_of_source(service: Service, language: str) -> None:
+    """AC-05."""
+    say = {"python": "print(len(x))", "javascript": "console.log(x.length)"}[language]
+    assert run(service, f"x = '{'y' * (1 << 20)}'\n{say}\n", language) == (0, "1048576\n")
+
+
+def test_nothing_to_read(service: Service) -> None:
+    """AC-06."""
+    code, text = run(service, "input()")
+    assert (code, text.strip().splitlines()[-1]) == (1, "EOFError: EOF when reading a line")
+
+
+def test_errors(service: Service) -> None:
+    assert error(post(service, "x", "ruby")) == (400, "BAD_REQUEST")
+    assert error(post(service, "x", envs={"a b": ""})) == (400, "BAD_REQUEST")
+    assert error(post(service, "x", argv=["\0"])) == (400, "BAD_REQUEST")
+    for body in ({"code": "x"}, {"language": "python"}, {"code": "", "language": "python"}):
+        answer = service.http.post("/process/code-run", json=body)
+        assert error(answer) == (400, "INVALID_REQUEST_BODY")
+    answer = post(service, "import time; time.sleep(1000)", timeout=1)
+    assert error(answer) == (408, "PROCESS_EXECUTION_TIMEOUT")
+    assert run(service, "print(1)", envs={"PATH": "/nowhere"}) == (-1, "python3: not installed")
+
+
+def charts(service: Service, body: str) -> list[dict[str, Any]]:
+    """The charts a program shows, as the answer has them and the SDK's strict model takes them."""
+    code = f"import matplotlib.pyplot as plt\n{body}\nprint('after')\n"
+    answer = post(service, code)
+    assert answer.json()["exitCode"] == 0, answer.text
+    assert answer.json()["result"] == "after\n"
+    assert CodeRunResponse.from_dict(answer.json()) is not None
+    found: list[dict[str, Any]] = answer.json().get("artifacts", {}).get("charts", [])
+    for chart in found:
+        assert base64.b64decode(chart.pop("png")).startswith(PNG)
+    return found
+
+
+def chart(service: Service, body: str) -> dict[str, Any]:
+    found = charts(service, f"{body}\nplt.show()")
+    assert len(found) == 1
+    return found[0]
+
+
+def test_line_chart(service: Service) -> None:
+    found = chart(
+        service,
+        "plt.plot([1, 2, 3], [4, float('nan'), 6.5], label='a'); plt.axhline(5)\n"
+        "plt.title('T'); plt.xlabel('X'); plt.ylabel('Y')",
+    )
+    assert (found["type"], found["title"]) == ("line", "T")
+    assert (found["x_label"], found["y_label"]) == ("X", "Y")
+    assert found["elements"] == [{"label": "a", "points": [[1, 4], [3, 6.5]]}]
+    assert (found["x_scale"], found["y_scale"]) == ("linear", "linear")
+    assert len(found["x_ticks"]) == len(found["x_tick_labels"])
+
+
+def test_log_and_date_axes(service: Service) -> None:
+    found = chart(service, "plt.plot([1, 10, 100], [1, 2, 3]); plt.xscale('log')")
+    assert found["x_scale"] == "log"
+    found = chart(
+        service,
+        "import datetime as d\n"
+        "plt.plot([d.datetime(2024, 1, 1), d.datetime(2024, 1, 2), d.datetime(2024, 1, 3)],"
+        " [1, 3, 2])",
+    )
+    assert found["x_scale"] == "datetime"
+    assert all(isinstance(tick, int | float) for tick in found["x_ticks"])
+    assert any("01" in label for label in found["x_tick_labels"])
+    assert found["elements"][0]["points"][0] == [19723, 1]
+
+
+def test_scatter_chart(service: Service) -> None:
+    found = chart(service, "plt.scatter([1, 2], [3, 4], label='s'); plt.scatter([5], [6])")
+    assert found["type"] == "scatter"
+    assert found["elements"] == [
+        {"label": "s", "points": [[1, 3], [2, 4]]},
+        {"label": "", "points": [[5, 6]]},
+    ]
+
+
+@pytest.mark.parametrize("kind", ["bar", "barh"])
+def test_bar_chart(service: Service, kind: str) -> None:
+    found = chart(
+        service,
+        f"plt.{kind}(['a', 'b'], [2, 2], label='g'); plt.xlabel('X'); plt.ylabel('Y')",
+    )
+    assert found["type"] == "bar"
+    assert found["elements"] == [
+        {"label": "a", "group": "g", "value": "2"},
+        {"label": "b", "group": "g", "value": "2"},
+    ]
+    assert (found["x_label"] == "X") is (kind == "bar")
+    axis = "x" if kind == "bar" else "y"
+    assert found[f"{axis}_scale"] == "categorical"
+
+
+def test_grouped_and_single_bars(service: Service) -> None:
+    found = chart(
+        service,
+        "plt.bar([-.2, .8], [1, 2.5], .4, label='p'); plt.bar([.2, 1.2], [3, 4], .4, label='q')\n"
+        "plt.xticks([0, 1], ['u', 'v'])",
+    )
+    assert [(e["label"], e["group"], e["value"]) for e in found["elements"]] == [
+        ("u", "p", "1"),
+        ("v", "p", "2.5"),
+        ("u", "q", "3"),
+        ("v", "q", "4"),
+    ]
+    assert chart(service, "plt.bar(['only'], [7])")["elements"][0]["value"] == "7"
+
+
+def test_pie_chart(service: Service) -> None:
+    found = chart(service, "plt.pie([1, 3], labels=['a', 'b'], autopct='%d%%', radius=2)")
+    assert found["type"] == "pie"
+    assert found["elements"] == [
+        {"label": "a", "angle": 90, "radius": 2},
+        {"label": "b", "angle": 270, "radius": 2},
+    ]
+
+
+@pytest.mark.parametrize("options", ["", ", patch_artist=True", ", vert=True"])
+def test_box_chart(service: Service, options: str) -> None:
+    found = chart(service, f"plt.boxplot([[1, 2, 3, 4, 20], [5, 6, 7]]{options})")
+    assert found["type"] == "box_and_whisker"
+    assert found["elements"][0] == {
+        "label": "1",
+        "min": 1,
+        "first_quartile": 2,
+        "median": 3,
+        "third_quartile": 4,
+        "max": 4,
+        "outliers": [20],
+    }
+
+
+def test_composite_and_unknown_charts(service: Service) -> None:
+    found = chart(
+        service,
+        "f, (a, b) = plt.subplots(1, 2); f.suptitle('Both')\n"
+        "a.plot([1, 2, 4]); b.bar(['x'], [3]); a.set_title('left')",
+    )
+    assert (found["type"], found["title"]) == ("composite_chart", "Both")
+    assert [(each["type"], each.get("title")) for each in found["elements"]] == [
+        ("line", "left"),
+        ("bar", None),
+    ]
+    found = chart(service, "plt.imshow([[1, 2], [3, 4]]); plt.colorbar()")
+    assert (found["type"], found["elements"]) == ("unknown", [])
+
+
+def test_which_figures_are_charts(service: Service) -> None:
+    assert charts(service, "plt.plot([1, 2])") == []
+    assert charts(service, "plt.plot([1, 2]); plt.savefig('f.png')") == []
+    two = charts(service, "plt.plot([1]); plt.show(); plt.bar([1], [1]); plt.show(); plt.show()")
+    assert [each["type"] for each in two] == ["line", "bar"]
+    both = charts(service, "plt.figure(); plt.plot([1]); plt.figure(); plt.pie([1]); plt.show()")
+    assert [each["type"] for each in both] == ["line", "pie"]
+
+
+def test_a_program_with_charts_is_run_as_any_other(service: Service) -> None:
+    program = "import matplotlib\nimport sys, charts_no\n"
+    code, text = run(service, program)
+    assert code == 1
+    assert text == (
+        "Traceback (most recent call last):\n"
+        '  File "<stdin>", line 2, in <module>\n'
+        "    import sys, charts_no\n"
+        "ModuleNotFoundError: No module named 'charts_no'\n"
+    )
+    program = "import matplotlib, sys\nprint(sys.argv, __name__)\nsys.exit(6)"
+    assert run(service, program, argv=["a b"]) == (6, "['-', 'a b'] __main__\n")
+    assert run(service, "import matplotlib\n1 +")[0] == 1
+    assert run(service, "# import matplotlib\nprint(1)") == (0, "1\n")
+
+
+def test_text_beside_charts_is_left_alone(service: Service) -> None:
+    program = (
+        "import sys, matplotlib.pyplot as plt\nsys.stderr.write('no newline')\n"
+        "plt.plot([1, 2]); plt.show()\nprint('dtn_artifact_k39fd2:{}')"
+    )
+    answer = post(service, program).json()
+    assert answer["result"] == "no newlinedtn_artifact_k39fd2:{}\n"
+    assert len(answer["artifacts"]["charts"]) == 1
