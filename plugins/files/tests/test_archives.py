@@ -176,6 +176,7 @@ def test_a_client_that_goes_away_ends_the_packing(service: Service, tmp_path: Pa
     (worker,) = service.workers()
     query = {"path": str(tmp_path), "format": "tar"}
     with service.http.stream("GET", URL, params=query) as answer:
-        next(answer.iter_raw(1000))
+        blocks = answer.iter_raw(1000)  # Kept: without it the connection is closed.
+        next(blocks)
         assert descendants(worker)
     service.wait_for(lambda: not descendants(worker), "the end of the helper")

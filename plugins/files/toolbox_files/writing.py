@@ -76,11 +76,11 @@ def make_directory(path: Path, mode: int) -> None:
     A directory that is there already is left alone, also one made by somebody else meanwhile.
     Raises OSError.
     """
-    pending = [path]
-    for above in path.parents:
-        if above.is_dir():
+    pending = []
+    for each in (path, *path.parents):
+        if each.is_dir():
             break
-        pending.append(above)
+        pending.append(each)
     for each in reversed(pending):
         try:
             each.mkdir(mode)

@@ -1,0 +1,154 @@
+"""What every backend of the group ``files`` must pass.
+
+Subclass :class:`FilesContract` in a test module and give it the fixture ``backend``: a backend
+whose working directory is empty and may be written::
+
+    class TestMyFiles(FilesContract):
+        @pytest.fixture
+        def backend(self, tmp_path):
+            return MyFiles(...)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from toolbox.errors import Conflict
+from toolbox.errors import PreconditionFailed
+from toolbox_files.backend import FilesBackend
+from toolbox_files.backend import Findings
+from toolbox_files.conditions import Conditions
+from toolbox_files.errors import ChecksumMismatch
+from toolbox_files.errors import FileNotFound
+from toolbox_files.errors import InvalidFilePath
+from toolbox_files.errors import WrongOffset
+from toolbox_files.models import SearchOptions
+
+
+def write(backend: FilesBackend, path: str, content: bytes = b"content") -> None:
+    """Store a file."""
+    with backend.replace(path) as file:
+        file.write(content)
+
+
+def read(backend: FilesBackend, path: str) -> bytes:
+    """A file's content."""
+    with backend.open(path) as file:
+        return file.read()
+
+
+def values(found: Findings) -> list[Any]:
+    """What a search has found."""
+    try:
+        return [json.loads(line) for line in b"".join(found).splitlines()]
+    finally:
+        found.close()
+
+
+class FilesContract:
+    """The rules of :class:`toolbox_files.backend.FilesBackend` that no operation looks after."""
+
+    def test_what_is_written_is_read(self, backend: FilesBackend) -> None:
+        write(backend, "new/directory/file", b"\0\xff")
+        assert read(backend, "new/directory/file") == b"\0\xff"
+        uploaded = backend.uploaded("new/directory/file")
+        assert uploaded.name == "file"
+        assert uploaded.path == backend.info("new/directory/file").path
+
+    def test_a_write_that_fails_changes_nothing(self, backend: FilesBackend) -> None:
+        write(backend, "file", b"old")
+        with pytest.raises(ZeroDivisionError), backend.replace("file") as file:
+            file.write(b"new")
+            raise ZeroDivisionError
+        assert read(backend, "file") == b"old"
+        assert [entry.name for entry in backend.list(".", 1)] == ["file"]
+
+    def test_writes_can_be_conditional(self, backend: FilesBackend) -> None:
+        write(backend, "file", b"one")
+        etag = backend.etag("file")
+        with backend.replace("file", Conditions(if_match=etag)) as file:
+            file.write(b"two")
+        assert backend.etag("file") != etag
+        for conditions in (Conditions(if_match=etag), Conditions(if_none_match="*")):
+            with pytest.raises(PreconditionFailed), backend.replace("file", conditions):
+                pass
+        assert read(backend, "file") == b"two"
+
+    def test_lists_are_sorted_and_have_levels(self, backend: FilesBackend) -> None:
+        for name in ("b", "a/y", "a/x", ".hidden"):
+            write(backend, name)
+        assert [entry.name for entry in backend.list(".", 1)] == [".hidden", "a", "b"]
+        assert [entry.name for entry in backend.list(".", 2)] == [".hidden", "a", "x", "y", "b"]
+        assert backend.info("a").is_dir
+
+    def test_what_is_not_there_is_told(self, backend: FilesBackend) -> None:
+        for call in (backend.info, backend.open, backend.etag):
+            with pytest.raises(FileNotFound):
+                call("absent")
+        for path in ("", "a\0b"):
+            with pytest.raises(InvalidFilePath):
+                backend.info(path)
+        backend.make_folder("directory", "755")
+        with pytest.raises(InvalidFilePath):
+            backend.open("directory")
+
+    def test_nothing_is_lost_by_moving(self, backend: FilesBackend) -> None:
+        write(backend, "tree/file")
+        write(backend, "other")
+        with pytest.raises(Conflict):
+            backend.move("other", "tree/file")
+        with pytest.raises(InvalidFilePath):
+            backend.move("tree", "tree/below")
+        assert backend.move("tree", "moved") == ""
+        assert read(backend, "moved/file") == b"content"
+
+    def test_directories_are_deleted_only_recursively(self, backend: FilesBackend) -> None:
+        write(backend, "tree/file")
+        with pytest.raises(InvalidFilePath):
+            backend.delete("tree", recursive=False)
+        backend.delete("tree", recursive=True)
+        assert backend.list(".", 1) == []
+
+    def test_permissions_are_set(self, backend: FilesBackend) -> None:
+        write(backend, "file")
+        backend.set_permissions("file", "640", "", "")
+        assert backend.info("file").permissions == "0640"
+
+    def test_names_and_lines_are_found(self, backend: FilesBackend) -> None:
+        write(backend, "tree/file.txt", b"first\nneedle\r\n")
+        names = SearchOptions(path="tree", pattern="*.txt")
+        assert values(backend.search_names(names)) == ["tree/file.txt"]
+        lines = SearchOptions(path="tree", pattern="needle")
+        assert values(backend.search_lines(lines)) == [
+            {"file": "tree/file.txt", "line": 2, "content": "needle"}
+        ]
+
+    def test_uploads_can_be_resumed(self, backend: FilesBackend) -> None:
+        upload = backend.partial_upload("file", "id")
+        with upload.appending(0) as file:
+            file.write(b"one ")
+        with pytest.raises(WrongOffset), upload.appending(1):
+            pass
+        again = backend.partial_upload("file", "id")
+        assert again.offset() == 4
+        with again.appending(4) as file:
+            file.write(b"two")
+        again.complete("", Conditions())
+        assert read(backend, "file") == b"one two"
+        with backend.partial_upload("file", "id").appending(0) as file:
+            file.write(b"new")
+        with pytest.raises(ChecksumMismatch):
+            backend.partial_upload("file", "id").complete("0" * 64, Conditions())
+        assert read(backend, "file") == b"one two"
+
+    def test_directories_are_packed_and_unpacked(self, backend: FilesBackend) -> None:
+        write(backend, "tree/sub/file", b"x" * 100_000)
+        for compress in (True, False):
+            with backend.unpack("copy") as archive:
+                for block in backend.pack("tree", compress):
+                    archive.write(memoryview(block))
+                assert archive.finish() == 2
+            assert read(backend, "copy/sub/file") == b"x" * 100_000
