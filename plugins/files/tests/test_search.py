@@ -248,7 +248,7 @@ def test_a_client_that_goes_away_ends_the_search(service: Service) -> None:
         "GET", "/files/search", params={"path": "/", "pattern": "*"}
     ) as answer:
         assert next(answer.iter_raw(1000))
-        assert helpers()
+        assert helpers(), f"{list(answer.iter_raw())}\n{service.log()}"
     service.wait_for(lambda: not helpers(), "the end of the helper")
 
 
@@ -350,6 +350,20 @@ def test_ripgrep_changes_no_result(tree: Any, pattern: str, skip: list[str]) -> 
             assert run(**task, shown=shown, rg=RG) == run(**task, shown=shown)
 
     planted(tree, use)
+
+
+@pytest.mark.skipif(not RG, reason="ripgrep is not installed")
+def test_lines_that_are_too_long_for_ripgrep_are_searched_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "long").open("wb") as file:
+        file.write(b"x" * (64 * 1024 * 1024) + b"needle")
+    task: dict[str, Any] = {"kind": "lines", "root": str(tmp_path), "shown": "."}
+    task["pattern"] = "needle"
+    assert scan._ask_rg(Task(**task, rg=RG), b"needle") is not None
+    monkeypatch.setattr(scan, "RG_MEMORY", 32 * 1024 * 1024)
+    assert scan._ask_rg(Task(**task, rg=RG), b"needle") is None
+    assert run(**task, rg=RG) == run(**task)
 
 
 @settings(deadline=None)

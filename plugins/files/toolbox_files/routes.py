@@ -177,8 +177,8 @@ def search_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
 def find_in_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
     """Find lines by a text in them, taken literally.
 
-    Binary files (a NUL among the first 512 bytes) are left out; for the rest see the search by
-    name.
+    Binary files (a NUL among the first 512 bytes) are left out. Of a line at most 1 MiB is told.
+    For the rest see the search by name.
     """
     return json_answer(backend.search_lines(query), query, "", "")
 

@@ -15,6 +15,7 @@ one it starts at, and skips what it can't read.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import operator
 import os
@@ -37,6 +38,9 @@ MAX_CONTENT = 1024 * 1024
 
 LOT = 32 * 1024
 """Characters of results written at once."""
+
+RG_MEMORY = 512 * 1024 * 1024
+"""Bytes of data that ripgrep may have; what it needs grows with the longest line there is."""
 
 SNIFFED = 512
 """A NUL among that many first bytes makes a file binary."""
@@ -309,8 +313,10 @@ def _ask_rg(task: Task, pattern: bytes) -> Iterator[tuple[str, str]] | None:
     """What ripgrep says holds the text; None if it can't be asked.
 
     It only saves reading the other files: which lines, and whether a file is binary, is found out
-    by the same code as without it.
+    by the same code as without it. It keeps whole lines in memory, so it is given a limit, and
+    asked in vain where one is longer.
     """
+    import resource
     import subprocess
 
     command = [task.rg, "--no-config", "--no-ignore", "--hidden", "--no-messages"]
@@ -321,17 +327,25 @@ def _ask_rg(task: Task, pattern: bytes) -> Iterator[tuple[str, str]] | None:
         command.append("--glob=!**/" + re.sub(r"([\\*?\[\]{}!])", r"\\\1", name) + "/")
     root = task.root.rstrip("/") + "/"
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [*command, "--regexp", os.fsdecode(pattern), "--", root],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            check=False,
         )
     except OSError:
         return None
+    with process:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (RG_MEMORY, RG_MEMORY))
+            resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
     # 0: found, 1: not found, 2: found or not, and something could not be read.
-    return _sorted(done.stdout, root, task.shown) if done.returncode in (0, 1, 2) else None
+    return _sorted(output, root, task.shown) if process.returncode in (0, 1, 2) else None
 
 
 def _sorted(output: bytes, root: str, shown: str) -> Iterator[tuple[str, str]]:
