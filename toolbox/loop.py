@@ -42,7 +42,8 @@ class Loop:
 
     def __init__(self, name: str = "toolbox-loop") -> None:
         self._epoll = select.epoll()
-        self._callbacks: dict[int, Callable[[int], object]] = {}
+        self._callbacks: dict[int, tuple[Callable[[int], object], int]] = {}
+        self._round = 0
         self._calls: deque[Callable[[], object]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
@@ -91,7 +92,7 @@ class Loop:
 
     def add(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
         """Call ``callback(events)`` whenever ``fd`` is ready for ``events`` (or hung up)."""
-        self._callbacks[fd] = callback
+        self._callbacks[fd] = (callback, self._round)
         self._epoll.register(fd, events)
 
     def modify(self, fd: int, events: int) -> None:
@@ -105,17 +106,25 @@ class Loop:
 
     def _run(self) -> None:
         while not self._stopping:
-            for fd, events in self._epoll.poll(self._timeout(), 256):
+            ready = self._epoll.poll(self._timeout(), 256)
+            self._round += 1
+            for fd, events in ready:
                 if fd == self._wake_read:
                     self._drain_wake_ups()
-                elif callback := self._callbacks.get(fd):
-                    # An earlier callback of this round may have removed this one.
-                    self._guard(callback, events)
+                else:
+                    self._dispatch(fd, events)
             self._run_timers()
             self._run_calls()
         self._epoll.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
+
+    def _dispatch(self, fd: int, events: int) -> None:
+        callback, added = self._callbacks.get(fd, (None, 0))
+        # An earlier callback of this round may have closed this descriptor, and another may have
+        # opened one of the same number since: what is reported here is not about that one.
+        if callback is not None and added != self._round:
+            self._guard(callback, events)
 
     def _timeout(self) -> float:
         if self._calls:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+
+import pytest
+
+from toolbox.loop import IN
+from toolbox.loop import Loop
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    running = Loop()
+    running.start()
+    yield running
+    running.stop()
+
+
+def on(loop: Loop, call: Callable[[], object]) -> None:
+    """Run ``call`` on the loop and wait for it."""
+    done = threading.Event()
+    loop.call_soon(lambda: (call(), done.set()))
+    assert done.wait(30)
+
+
+def test_calls_run_on_the_loop_in_their_order(loop: Loop) -> None:
+    seen: list[tuple[int, bool]] = []
+    for number in range(100):
+        loop.call_soon(lambda number=number: seen.append((number, loop.here)))  # type: ignore[misc]
+    on(loop, lambda: None)
+    assert seen == [(number, True) for number in range(100)]
+    assert not loop.here
+
+
+def test_timers_run_when_they_are_due_and_in_that_order(loop: Loop) -> None:
+    seen: list[str] = []
+    last = threading.Event()
+    began = time.monotonic()
+    loop.call_later(0.2, lambda: (seen.append("late"), last.set()))
+    loop.call_later(0.1, lambda: seen.append("early"))
+    loop.call_later(0.15, lambda: seen.append("never")).cancel()
+    assert last.wait(30)
+    assert seen == ["early", "late"]
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_callback_that_fails_leaves_the_others_alone(loop: Loop) -> None:
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    loop.call_soon(fail)
+    on(loop, lambda: None)
+
+
+def test_what_is_readable_is_told_until_it_is_removed(loop: Loop) -> None:
+    reader, writer = os.pipe()
+    seen: list[bytes] = []
+    arrived = threading.Event()
+
+    def read(events: int) -> None:
+        seen.append(os.read(reader, 1))
+        arrived.set()
+
+    on(loop, lambda: loop.add(reader, IN, read))
+    os.write(writer, b"a")
+    assert arrived.wait(30)
+    on(loop, lambda: loop.remove(reader))
+    os.write(writer, b"b")
+    on(loop, lambda: None)
+    on(loop, lambda: None)
+    assert seen == [b"a"]
+    os.close(reader)
+    os.close(writer)
+
+
+def test_an_event_of_a_closed_descriptor_is_not_told_to_one_of_the_same_number(loop: Loop) -> None:
+    pairs = [os.pipe() for _ in range(2)]
+    told: list[int] = []
+    replaced: list[int] = []
+
+    def replace(other: int) -> Callable[[int], None]:
+        def callback(events: int) -> None:
+            # The first of the two that are reported together closes the other, and opens a pipe
+            # that gets its number and has nothing to read.
+            if replaced:
+                return
+            loop.remove(other)
+            os.close(other)
+            reader, writer = os.pipe()
+            assert reader == other
+            replaced.extend((reader, writer))
+            loop.add(reader, IN, told.append)
+
+        return callback
+
+    readers = [pair[0] for pair in pairs]
+
+    def add() -> None:
+        loop.add(readers[0], IN, replace(readers[1]))
+        loop.add(readers[1], IN, replace(readers[0]))
+        for _, writer in pairs:
+            os.write(writer, b"x")
+
+    on(loop, add)
+    on(loop, lambda: None)
+    on(loop, lambda: None)
+    assert replaced
+    assert told == []
+    kept = next(reader for reader in readers if reader != replaced[0])
+    on(loop, lambda: (loop.remove(kept), loop.remove(replaced[0])))
+    for fd in (kept, *replaced, *(writer for _, writer in pairs)):
+        os.close(fd)
