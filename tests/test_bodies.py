@@ -37,6 +37,24 @@ def test_a_body_after_expect_100_arrives_whole(toys: Service) -> None:
     assert response.json() == {"bytes": 100_000}
 
 
+def test_a_chunked_body_is_read_as_it_comes(toys: Service) -> None:
+    head = f"POST /faulty/echo HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    with socket.create_connection(("127.0.0.1", toys.port), 30) as sock:
+        sock.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+        answer = b""
+        for word in (b"one", b"two", b"three"):
+            sock.sendall(b"%x\r\n%s\r\n" % (len(word), word))
+            while word not in answer:
+                data = sock.recv(65536)
+                assert data, answer
+                answer += data
+        sock.sendall(b"0\r\n\r\n")
+        while not answer.endswith(b"0\r\n\r\n"):
+            data = sock.recv(65536)
+            assert data, answer
+            answer += data
+
+
 def test_parts_arrive_one_by_one(toys: Service) -> None:
     big = os.urandom(3_000_000)
     files = [

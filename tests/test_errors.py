@@ -6,6 +6,7 @@ import socket
 import uuid
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -189,6 +190,17 @@ def test_the_other_slash_is_a_redirect(
 ) -> None:
     response = toys.http.request(method, path)
     assert (response.status_code, response.headers["location"]) == (status, location)
+
+
+@pytest.mark.parametrize("rest", ["", "a", "a/", "a/b", "/", "//a//", "a%0Ab", "a%2Fb", "%20"])
+def test_the_rest_of_a_path_may_be_anything(toys: Service, rest: str) -> None:
+    answer = toys.http.get("/faulty/rest/" + rest)
+    assert answer.json() == {"rest": unquote(rest)}
+
+
+def test_the_rest_of_a_path_begins_with_a_slash(toys: Service) -> None:
+    answer = toys.http.get("/faulty/rest?a=b")
+    assert (answer.status_code, answer.headers["location"]) == (301, "/faulty/rest/?a=b")
 
 
 def test_a_path_that_takes_both_slashes_is_answered(toys: Service) -> None:

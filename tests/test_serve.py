@@ -161,6 +161,17 @@ def test_a_request_that_never_ends_does_not_hold_the_end_up(toy_service: ToyServ
         assert isinstance(request.exception(), httpx.TransportError)
 
 
+def test_an_answer_without_an_end_can_end_with_the_service(toy_service: ToyService) -> None:
+    # AC-47
+    service = toy_service("faulty", settings="[server]\nshutdown_timeout = 600\n")
+    with service.http.stream("GET", "/faulty/endless") as response:
+        chunks = response.iter_raw()
+        assert next(chunks) == b"begun"
+        service.process.terminate()
+        assert b"".join(chunks) == b", ended"
+    assert service.process.wait(60) == 0
+
+
 def test_a_killed_worker_is_replaced_and_leaves_nothing(
     toy_service: ToyService, tmp_path: Path
 ) -> None:

@@ -422,3 +422,46 @@ def test_finished_sockets_have_a_line_in_the_access_log(toy_service: ToyService)
     assert r"GET '/greet/a\nb' 200" in service.log()
     assert "secret" not in service.log()
     assert "GET '/sockets/echo'" not in service.log()
+
+
+def raw_socket(service: Service) -> socket.socket:
+    head = f"GET /sockets/raw HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}"
+    lines = "\r\n".join((head, *UPGRADE, KEY, VERSION)) + "\r\n\r\n"
+    sock = socket.create_connection(("127.0.0.1", service.port), 30)
+    sock.sendall(lines.encode() + b"early")
+    return sock
+
+
+def test_an_operation_may_take_over_the_connection(toys: Service) -> None:
+    with raw_socket(toys) as sock:
+        answer = b""
+        for word in (b"early", b"later"):
+            while not answer.endswith(word):
+                data = sock.recv(65536)
+                assert data, answer
+                answer += data
+            if word == b"early":
+                sock.sendall(b"later")
+    assert answer == b"HTTP/1.1 101 Raw\r\nUpgrade: raw\r\n\r\nearlylater"
+
+
+def test_a_connection_taken_over_counts_and_ends_with_the_service(
+    toy_service: ToyService,
+) -> None:
+    settings = "[websocket]\nmax_sockets = 1\n[log]\naccess = true"
+    service = toy_service("sockets", settings=settings)
+    with raw_socket(service) as sock:
+        assert sock.recv(65536)
+        with pytest.raises(websocket.WebSocketBadStatusException, match="503"):
+            service.websocket("/sockets/echo")
+        service.stop()
+    assert "'/sockets/raw' 1001" in service.log()
+
+
+def test_an_operation_may_refuse_in_its_own_words(toy_service: ToyService) -> None:
+    service = toy_service("sockets", settings="[websocket]\nmax_sockets = 1")
+    for _ in range(3):
+        with pytest.raises(websocket.WebSocketBadStatusException, match="418") as refusal:
+            service.websocket("/sockets/own-refusal")
+        assert refusal.value.resp_body == b"not today"
+    service.websocket("/sockets/echo").close()

@@ -17,6 +17,7 @@ from flask import Flask
 from flask import g
 from flask import request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response
 
@@ -29,6 +30,8 @@ from toolbox.errors import from_status
 from toolbox.group import Argument
 from toolbox.group import Operation
 from toolbox.group import flask_rule
+from toolbox.handoff import OnEnd
+from toolbox.handoff import OpenSocket
 from toolbox.handoff import check_handshake
 from toolbox.lifecycle import Toolbox
 from toolbox.request import Body
@@ -40,7 +43,6 @@ from toolbox.request import decode_query
 from toolbox.response import JSON
 from toolbox.response import respond
 from toolbox.signing import SIGNATURE_QUERY
-from toolbox.websocket import WebSocket
 
 log = logging.getLogger("toolbox")
 access_log = logging.getLogger("toolbox.access")
@@ -56,6 +58,7 @@ def create_app(toolbox: Toolbox) -> Flask:
     app = Flask("toolbox", static_folder=None)
     app.extensions["toolbox"] = toolbox
     app.url_map.merge_slashes = False
+    app.url_map.converters["rest"] = _Rest
     constants: dict[str, bytes] = {}
     public: set[str] = set()
     signed: dict[str, str] = {}
@@ -164,19 +167,22 @@ def _socket_view(toolbox: Toolbox, operation: Operation, backend: Backend) -> Vi
         try:
             arguments = [read(path) for read in readers]
             handler = operation.function(backend(), *arguments)
-            toolbox.sockets.accept(environ, key, handler, _socket_logger(environ))
+            if not isinstance(handler, Response):
+                toolbox.sockets.accept(environ, key, handler, _socket_logger(environ))
+                return HandedOff()
         except Exception:
             toolbox.sockets.release()
             raise
-        return HandedOff()
+        toolbox.sockets.release()
+        return handler
 
     return view
 
 
-def _socket_logger(environ: dict[str, Any]) -> Callable[[WebSocket, int, str], None]:
+def _socket_logger(environ: dict[str, Any]) -> OnEnd:
     path, client = environ["PATH_INFO"], environ.get("REMOTE_ADDR", "-")
 
-    def write(ws: WebSocket, code: int, reason: str) -> None:
+    def write(ws: OpenSocket, code: int, reason: str) -> None:
         access_log.info(
             "%s WEBSOCKET %r %d in=%d out=%d %r",
             *(client, path, code, ws.received_bytes, ws.sent_bytes, reason),
@@ -296,6 +302,13 @@ def _adapter() -> Any:
     from flask import current_app
 
     return current_app.url_map.bind_to_environ(request.environ)
+
+
+class _Rest(PathConverter):
+    """All that is left of a path: Werkzeug's own ends before ``//`` and a line break."""
+
+    regex = r"(?s:.*)"
+    part_isolating = False
 
 
 class HandedOff(flask.Response):

@@ -17,8 +17,10 @@ A struct, list or dict it returns is the JSON answer, ``None`` an empty one, and
 :mod:`toolbox.response` are everything else. Errors are raised (:mod:`toolbox.errors`). The first
 line of its docstring is its summary in the OpenAPI document, the rest its description.
 
-A WebSocket operation runs before the upgrade, so an error it raises is a real HTTP answer; it
-returns the :class:`toolbox.websocket.SocketHandler` that drives the socket.
+A WebSocket operation runs before the upgrade, so an error it raises is a real HTTP answer. It
+returns the :class:`toolbox.websocket.SocketHandler` that drives the socket; or a
+:class:`toolbox.handoff.TakeOver` to speak with the client itself; or a Werkzeug response, which
+refuses the upgrade in its own words.
 """
 
 from __future__ import annotations
@@ -122,7 +124,8 @@ class Group:
     ) -> Callable[[F], F]:
         """Register a function as the operation ``methods path``.
 
-        ``path`` is written as in OpenAPI: ``/port/{port}/in-use``; ``{rest:path}`` takes slashes.
+        ``path`` is written as in OpenAPI: ``/port/{port}/in-use``; ``{rest:path}``, at the end,
+        takes all that is left, slashes too, and may be empty.
         ``public`` operations need no token, ``signed`` ones none if the URL carries a signature
         for its query parameter ``path`` (:mod:`toolbox.signing`). ``constant`` promises that the
         answer never changes and needs no argument, so it is made once. ``max_body`` overrides
@@ -212,7 +215,7 @@ def _source(name: str, kind: Any, in_path: set[str]) -> Source:
 
 def flask_rule(path: str) -> str:
     """An OpenAPI path as Werkzeug writes it."""
-    return _IN_PATH.sub(lambda match: f"<{'path:' if match[2] else ''}{match[1]}>", path)
+    return _IN_PATH.sub(lambda match: f"<{'rest:' if match[2] else ''}{match[1]}>", path)
 
 
 def openapi_path(path: str) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from typing import Protocol
 
 import wsproto.utilities
 
@@ -59,13 +62,41 @@ def check_handshake(environ: dict[str, Any]) -> str:
     return key
 
 
+class OpenSocket(Protocol):
+    """A client's connection that is no longer the server's: a :class:`WebSocket`, or its like."""
+
+    received_bytes: int
+    sent_bytes: int
+
+    def start(self) -> None:
+        """Begin, on the request's thread."""
+
+    def close(self, code: int, reason: str) -> None:
+        """End soon. From any thread; when it has ended ``OnEnd`` is called, once."""
+
+
+OnEnd = Callable[[OpenSocket, int, str], object]
+"""Called with the socket, the close code and the reason once it has ended."""
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """What a WebSocket operation returns to speak with the client itself, from the 101 on.
+
+    ``open(sock, early, on_end)`` gets the connection, what was read from it beyond the request,
+    and what to call at the end. It must not fail.
+    """
+
+    open: Callable[[socket.socket, bytes, OnEnd], OpenSocket]
+
+
 class Sockets:
     """All open WebSockets, and the bound on them."""
 
     def __init__(self, settings: WebSocketSettings, loop: Loop) -> None:
         self._settings = settings
         self._loop = loop
-        self._open: set[WebSocket] = set()
+        self._open: set[OpenSocket] = set()
         self._reserved = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -88,28 +119,29 @@ class Sockets:
             self._reserved -= 1
 
     def accept(
-        self, environ: dict[str, Any], key: str, handler: SocketHandler, on_end: Any
-    ) -> WebSocket:
-        """Answer 101, take the socket and hand it to the loop; it takes the place reserved."""
+        self,
+        environ: dict[str, Any],
+        key: str,
+        handler: SocketHandler | TakeOver,
+        on_end: OnEnd,
+    ) -> None:
+        """Take the socket and hand it to ``handler``, answering 101 unless it is a
+        :class:`TakeOver`. The socket has the place reserved until it ends.
+        """
         sock, early = take_socket(environ)
-        accepted = wsproto.utilities.generate_accept_token(key.encode("latin-1")).decode()
-        lines = [
-            "HTTP/1.1 101 Switching Protocols",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {accepted}",
-        ]
-        if chosen := choose_subprotocol(offered_subprotocols(environ)):
-            lines.append(f"Sec-WebSocket-Protocol: {chosen}")
-        greeting = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
-        def ended(ws: WebSocket, code: int, reason: str) -> None:
+        def ended(ws: OpenSocket, code: int, reason: str) -> None:
             with self._changed:
                 self._open.discard(ws)
                 self._changed.notify_all()
             on_end(ws, code, reason)
 
-        ws = WebSocket(sock, self._loop, handler, self._settings, ended, greeting, early)
+        ws: OpenSocket
+        if isinstance(handler, TakeOver):
+            ws = handler.open(sock, early, ended)
+        else:
+            greeting = _greeting(environ, key)
+            ws = WebSocket(sock, self._loop, handler, self._settings, ended, greeting, early)
         with self._changed:
             self._reserved -= 1
             self._open.add(ws)
@@ -117,7 +149,6 @@ class Sockets:
         ws.start()
         if stopping:
             ws.close(GOING_AWAY, "the service is stopping")
-        return ws
 
     def close_all(self, timeout: float) -> None:
         """Close every socket with 1001 and wait for them, ``timeout`` seconds at most."""
@@ -129,6 +160,19 @@ class Sockets:
         deadline = time.monotonic() + timeout
         with self._changed:
             self._changed.wait_for(lambda: not self._open, max(0.0, deadline - time.monotonic()))
+
+
+def _greeting(environ: dict[str, Any], key: str) -> bytes:
+    accepted = wsproto.utilities.generate_accept_token(key.encode("latin-1")).decode()
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {accepted}",
+    ]
+    if chosen := choose_subprotocol(offered_subprotocols(environ)):
+        lines.append(f"Sec-WebSocket-Protocol: {chosen}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def take_socket(environ: dict[str, Any]) -> tuple[socket.socket, bytes]:

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import Executor
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class Context:
     """Where relative paths start."""
     auth: Auth
     """The token, for the group that sets it."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the service begins to end: an answer that has no end of its own ends now."""
 
 
 class Toolbox:
@@ -51,6 +54,7 @@ class Toolbox:
         self.loop = Loop()
         self.sockets = Sockets(settings.websocket, self.loop)
         self.pool = ThreadPoolExecutor(64, "toolbox-pool")
+        self.stopping = threading.Event()
         self._state = "starting"
         self._in_flight = 0
         self._idle = threading.Condition()
@@ -73,7 +77,9 @@ class Toolbox:
         """Make the backends and run the start hooks. In the worker, before it accepts."""
         self.loop.start()
         for served in self.registry.served:
-            context = Context(served.options, self.loop, self.pool, self.work_dir, self.auth)
+            context = Context(
+                *(served.options, self.loop, self.pool, self.work_dir, self.auth, self.stopping)
+            )
             self.backends[served.group.name] = served.backend_class(served.settings, context)
         if self.registry.hook.toolbox_startup.get_hookimpls():
             # A slow start must not look like a dead service: answer "starting" meanwhile.
@@ -115,6 +121,7 @@ class Toolbox:
         if self._state == "stopping":
             return
         self._state = "stopping"
+        self.stopping.set()
         deadline = time.monotonic() + timeout
         self.sockets.close_all(timeout / 4)
         with self._idle:

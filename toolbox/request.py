@@ -69,7 +69,7 @@ class Body:
         if not wanted:
             return b""
         try:
-            data: bytes = self._input.read(wanted)
+            data = self._read_input(wanted)
         except TimeoutError:
             raise RequestTimeout("the client stopped sending the body") from None
         except Exception as error:
@@ -78,6 +78,21 @@ class Body:
         self._left -= len(data)
         if not data and not self._chunked:
             raise BadRequest("the client went away before the body was complete")
+        return data
+
+    def _read_input(self, size: int) -> bytes:
+        reader: Any = getattr(self._input, "reader", None)
+        if not self._chunked or not hasattr(reader, "parser"):
+            data: bytes = self._input.read(size)
+            return data
+        # gunicorn waits for all that is asked for, and a client may wait for us meanwhile: wait
+        # for one byte, then take what has come with it.
+        try:
+            data = reader.read(1)
+            data += reader.read(min(size - 1, reader.buf.tell()))
+        except Exception:
+            self._input.failed = True  # It would know, had it been asked.
+            raise
         return data
 
     def readinto(self, buffer: memoryview) -> int:

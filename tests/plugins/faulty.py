@@ -31,6 +31,7 @@ class Faulty:
 
     def __init__(self, settings: NoSettings, context: Context) -> None:
         self.work_dir = context.work_dir
+        self.stopping = context.stopping
         self.waiting = threading.Semaphore(0)
         self.release = threading.Event()
         self.drained = threading.Event()
@@ -79,6 +80,30 @@ def refuse(backend: Faulty, body: Body) -> None:
 def count(backend: Faulty, body: Body) -> dict[str, int]:
     """Count the bytes of the body."""
     return {"bytes": sum(len(chunk) for chunk in body)}
+
+
+@group.post("/faulty/echo")
+def echo(backend: Faulty, body: Body) -> StreamAnswer:
+    """Send the body back while it comes."""
+    return StreamAnswer(body)
+
+
+@group.get("/faulty/rest/{rest:path}")
+def rest(backend: Faulty, rest: str) -> dict[str, str]:
+    """Tell what is left of the path."""
+    return {"rest": rest}
+
+
+@group.get("/faulty/endless")
+def endless(backend: Faulty) -> StreamAnswer:
+    """Send a stream that has no end of its own."""
+
+    def chunks() -> Iterator[bytes]:
+        yield b"begun"
+        backend.stopping.wait()
+        yield b", ended"
+
+    return StreamAnswer(chunks())
 
 
 @group.post("/faulty/parts")

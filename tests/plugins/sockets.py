@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import msgspec
+from werkzeug.wrappers import Response
 
 from toolbox import hookimpl
 from toolbox.conversation import BlockingHandler
 from toolbox.conversation import Conversation
 from toolbox.errors import Conflict
 from toolbox.group import Group
+from toolbox.handoff import OnEnd
+from toolbox.handoff import TakeOver
 from toolbox.lifecycle import Context
 from toolbox.plugins import Backend
 from toolbox.plugins import NoSettings
@@ -124,6 +128,46 @@ def both(backend: Sockets) -> SocketHandler:
 def refused(backend: Sockets) -> SocketHandler:
     """Refuse before the upgrade."""
     raise Conflict("taken", {"X-Extra": "1"})
+
+
+class RawEcho:
+    """Sends back what comes, after an answer of its own, on a thread."""
+
+    def __init__(self, sock: socket.socket, early: bytes, on_end: OnEnd) -> None:
+        self.received_bytes = self.sent_bytes = 0
+        self.sock = sock
+        self.early = early
+        self.on_end = on_end
+        self.end = (1000, "")
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._run).start()
+
+    def close(self, code: int, reason: str) -> None:
+        """End."""
+        self.end = (code, reason)
+        self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _run(self) -> None:
+        with self.sock:
+            self.sock.sendall(b"HTTP/1.1 101 Raw\r\nUpgrade: raw\r\n\r\n" + self.early)
+            while data := self.sock.recv(1024):
+                self.received_bytes += len(data)
+                self.sock.sendall(data)
+        self.on_end(self, *self.end)
+
+
+@group.websocket("/sockets/raw")
+def raw(backend: Sockets) -> TakeOver:
+    """Speak with the client without the core."""
+    return TakeOver(RawEcho)
+
+
+@group.websocket("/sockets/own-refusal")
+def own_refusal(backend: Sockets) -> Response:
+    """Refuse in words of one's own."""
+    return Response("not today", 418)
 
 
 @group.websocket("/sockets/flood/{total}")
