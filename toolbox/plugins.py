@@ -40,7 +40,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     ``target`` is ``"package.module:Class"``. The class is made with ``(settings, context)``: the
     struct of its table ``[<group>.<name>]`` and a :class:`toolbox.lifecycle.Context`. If it has
     ``close()``, that is called at the end. ``requires`` names programs it runs; operators are
-    shown which of them are missing.
+    shown which of them are missing, and what its ``details()`` returns, if it has that.
     """
 
     group: str
@@ -72,6 +72,8 @@ class PluginReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     group: str = ""
     backend: str = ""
     backends: list[BackendReport] = []
+    details: dict[str, str] = {}
+    """What the backend in use tells of itself, once it runs: ``details()``, if it has that."""
 
 
 class BackendReport(msgspec.Struct, kw_only=True, omit_defaults=True):

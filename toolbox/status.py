@@ -56,4 +56,9 @@ def get_openapi(toolbox: Toolbox) -> dict[str, Any]:
 @group.get("/plugins")
 def list_plugins(toolbox: Toolbox) -> Plugins:
     """List the installed plugins: enabled, disabled or failed and why, and each group's backend."""
-    return Plugins(toolbox.registry.reports)
+    return Plugins([_with_details(toolbox, report) for report in toolbox.registry.reports])
+
+
+def _with_details(toolbox: Toolbox, report: PluginReport) -> PluginReport:
+    details = getattr(toolbox.backends.get(report.group), "details", None)
+    return msgspec.structs.replace(report, details=details()) if details else report
