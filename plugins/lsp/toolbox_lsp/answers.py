@@ -1,0 +1,43 @@
+"""Reading what servers answer: checked, because a server may answer anything."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import TypeVar
+
+import msgspec
+
+from toolbox_lsp.errors import ServerFailed
+from toolbox_lsp.models import Location
+from toolbox_lsp.models import Range
+from toolbox_lsp.server import LanguageServer
+
+T = TypeVar("T")
+
+
+class _Link(msgspec.Struct, frozen=True, rename="camel"):
+    """LocationLink."""
+
+    target_uri: str
+    target_selection_range: Range
+
+
+def read(value: Any, kind: type[T], server: LanguageServer) -> T:
+    """``value`` as ``kind``. Raises ServerFailed if it isn't one."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ServerFailed(f"{server.name} answered out of protocol: {error}") from None
+
+
+def read_locations(value: Any, server: LanguageServer) -> list[Location]:
+    """Locations: one, several, links or null."""
+    values = value if isinstance(value, list) else [value] if value else []
+    return [_location(each, server) for each in values]
+
+
+def _location(value: Any, server: LanguageServer) -> Location:
+    if isinstance(value, dict) and "targetUri" in value:
+        link = read(value, _Link, server)
+        return Location(link.target_uri, link.target_selection_range)
+    return read(value, Location, server)

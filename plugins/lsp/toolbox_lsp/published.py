@@ -1,0 +1,85 @@
+"""The diagnostics a server publishes of its own accord, the latest of each document."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolbox_lsp.paths import uri_path
+
+MAX_DOCUMENTS = 1000
+MAX_DIAGNOSTICS = 1000
+"""Of one document; a server that floods must not fill our memory."""
+SETTLE = 0.3
+"""Seconds of silence after which a server has said all: many publish in several steps."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published last of one document."""
+
+    number: int
+    time: float
+    version: int | None
+    diagnostics: list[Any]
+
+
+class PublishedDiagnostics:
+    """By document. *Any thread.*"""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._number = 0
+        self._ended = False
+        self._found: OrderedDict[Path, Publication] = OrderedDict()
+
+    @property
+    def number(self) -> int:
+        """How many publications there have been."""
+        return self._number
+
+    def publish(self, params: dict[str, Any]) -> None:
+        """Take what a ``textDocument/publishDiagnostics`` tells."""
+        path = uri_path(params["uri"])
+        if path is None:
+            return
+        diagnostics = list(params["diagnostics"])[:MAX_DIAGNOSTICS]
+        with self._changed:
+            self._number += 1
+            self._found[path] = Publication(
+                self._number, time.monotonic(), params.get("version"), diagnostics
+            )
+            self._found.move_to_end(path)
+            if len(self._found) > MAX_DOCUMENTS:
+                self._found.popitem(last=False)
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """There will be no more."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait(self, path: Path, after: int, version: int, timeout: float) -> list[Any] | None:
+        """What was published of ``path`` after publication ``after``, for ``version`` or later.
+
+        None if nothing was within ``timeout`` seconds, or if the server has ended.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                latest = self._found.get(path)
+                current = latest is not None and latest.number > after
+                if current and latest.version is not None:  # type: ignore[union-attr]
+                    current = latest.version >= version  # type: ignore[union-attr]
+                until = latest.time + SETTLE if current and latest else deadline
+                if current and latest and (now >= until or now >= deadline):
+                    return latest.diagnostics
+                if self._ended or now >= deadline:
+                    return None
+                self._changed.wait(min(until, deadline) - now)
