@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 @hookimpl
 def toolbox_group() -> Group:
     # Imported for the operations they add to the group.
+    from toolbox_process import interpreter_routes  # noqa: F401
     from toolbox_process import job_routes  # noqa: F401
     from toolbox_process import pty_routes  # noqa: F401
     from toolbox_process import session_routes  # noqa: F401

@@ -12,6 +12,11 @@ from typing import Protocol
 
 from toolbox.loop import Loop
 from toolbox.response import Answer
+from toolbox_process.interpreter_models import CodeRequest
+from toolbox_process.interpreter_models import ContextInfo
+from toolbox_process.interpreter_models import CreateContextRequest
+from toolbox_process.interpreter_run import Run
+from toolbox_process.interpreter_run import RunClient
 from toolbox_process.job import Job
 from toolbox_process.job import Reason
 from toolbox_process.job_models import StartJobRequest
@@ -186,6 +191,27 @@ class Jobs(Protocol):
         """End it and everything it has started. Raises ProcessNotFound."""
 
 
+class Interpreters(Protocol):
+    """The interpreter contexts by id."""
+
+    loop: Loop
+
+    def create(self, request: CreateContextRequest) -> ContextInfo:
+        """Raises BadRequest, SpawnFailed."""
+
+    def list(self) -> Sequence[ContextInfo]:
+        """All but the default one, the oldest first."""
+
+    def delete(self, context_id: str) -> None:
+        """End it and all it has started. Raises BadRequest, ProcessNotFound."""
+
+    def submit(self, request: CodeRequest, timeout: int, client: RunClient) -> Run:
+        """Run code when its turn has come. Never blocks. Raises BadRequest, ProcessNotFound."""
+
+    def abandon(self, run: Run) -> None:
+        """Tell the client of ``run`` nothing more. The run goes on."""
+
+
 class ProcessBackend(Protocol):
     """Runs programs."""
 
@@ -199,6 +225,10 @@ class ProcessBackend(Protocol):
     @property
     def terminals(self) -> Terminals:
         """The terminals."""
+
+    @property
+    def interpreters(self) -> Interpreters:
+        """The interpreter contexts."""
 
     @property
     def jobs(self) -> Jobs:

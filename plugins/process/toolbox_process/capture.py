@@ -78,15 +78,19 @@ class Capture:
         """
         self.pause(False)
         self._after = after
-        for fd in list(self._streams):
-            for _ in range(FAIR):
-                if not self._read(fd):
-                    break
+        self.read_now()
         self.notify()
         if not self._done_draining():
             now = time.monotonic()
             self._last = now
             self._look_again(now + self._limit)
+
+    def read_now(self) -> None:
+        """Read what is in the pipes at this moment."""
+        for fd in list(self._streams):
+            for _ in range(FAIR):
+                if not self._read(fd):
+                    break
 
     def _done_draining(self) -> bool:
         if self._streams or self._after is None:

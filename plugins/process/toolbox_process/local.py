@@ -10,6 +10,7 @@ from toolbox_process.coderun import run_code
 from toolbox_process.engine import Engine
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.execute import execute
+from toolbox_process.interpreters import LocalInterpreters
 from toolbox_process.job import Reason
 from toolbox_process.jobs import LocalJobs
 from toolbox_process.models import Artifacts
@@ -37,6 +38,7 @@ class LocalProcess:
         self._engine = Engine(settings, context)
         self.sessions = LocalSessions(self._engine)
         self.terminals = LocalTerminals(self._engine)
+        self.interpreters = LocalInterpreters(self._engine)
         self.jobs = LocalJobs(self._engine, self.sessions)
 
     def execute(self, request: ExecuteRequest) -> Answer:

@@ -1,0 +1,301 @@
+"""Interpreter contexts against a real service."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websocket
+from toolbox_process.testing import alive
+from toolbox_process.testing import eventually
+from toolbox_process.testing import read_pid
+
+from toolbox.testing import Service
+
+
+class Result:
+    """What a run has told."""
+
+    def __init__(self, ws: websocket.WebSocket) -> None:
+        self.stdout = self.stderr = ""
+        self.errors: list[dict[str, str]] = []
+        self.controls: list[str] = []
+        while True:
+            opcode, data = ws.recv_data(control_frame=True)
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                self.code = int.from_bytes(data[:2], "big")
+                self.reason = data[2:].decode()
+                break
+            if opcode == websocket.ABNF.OPCODE_TEXT:
+                assert len(data) <= 32 * 1024 or b'"error"' in data
+                self.take(json.loads(data))
+        ws.close()
+
+    def take(self, event: dict[str, str]) -> None:
+        assert set(event) == {"type", "text", "name", "value", "traceback"}
+        assert not self.controls, "something after the end"
+        if event["type"] == "stdout":
+            self.stdout += event["text"]
+        elif event["type"] == "stderr":
+            self.stderr += event["text"]
+        elif event["type"] == "error":
+            self.errors.append(event)
+        else:
+            self.controls.append(event["text"])
+
+    @property
+    def short(self) -> tuple[str, str, int]:
+        return self.stdout, self.stderr, self.code
+
+
+def begin(service: Service, code: Any, **more: Any) -> websocket.WebSocket:
+    ws = service.websocket("/process/interpreter/execute")
+    ws.send(json.dumps({"code": code, **more}))
+    return ws
+
+
+def run(service: Service, code: Any, **more: Any) -> Result:
+    return Result(begin(service, code, **more))
+
+
+def create(service: Service, **body: Any) -> str:
+    answer = service.http.post("/process/interpreter/context", json=body)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.fixture
+def context(service: Service) -> str:
+    return create(service)
+
+
+def error(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.json()["source"] == "DAYTONA_DAEMON"
+    return answer.status_code, answer.json()["code"]
+
+
+def test_keeps_state(service: Service, context: str) -> None:
+    first = run(service, "x = 41\nimport sys\ndef f(): return x + 1", contextId=context)
+    assert first.short == ("", "", 1000)
+    assert first.controls == ["completed"]
+    second = run(service, "print(f()); print('e', file=sys.stderr)", contextId=context)
+    assert second.short == ("42\n", "e\n", 1000)
+    assert run(service, "print('x' in globals(), __name__)").stdout == "False __main__\n"
+
+
+def test_errors_of_the_code(service: Service, context: str) -> None:
+    result = run(service, "print('a')\ndef f():\n    1/0\nf()", contextId=context)
+    assert result.short == ("a\n", "", 1000)
+    assert result.errors == [
+        {
+            "type": "error",
+            "text": "",
+            "name": "ZeroDivisionError",
+            "value": "division by zero",
+            "traceback": "Traceback (most recent call last):\n"
+            '  File "<stdin>", line 4\n  File "<stdin>", line 3\n'
+            "ZeroDivisionError: division by zero\n",
+        }
+    ]
+    assert result.controls == ["completed"]
+    syntax = run(service, "1 +", contextId=context).errors[0]
+    assert syntax["name"] == "SyntaxError"
+    assert syntax["traceback"] == f"SyntaxError: {syntax['value']}\n"
+    for code, name in [
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("class E(Exception):\n  def __str__(self): 1/0\nraise E", "E"),
+        ("raise BaseException('x')", "BaseException"),
+        ("input()", "EOFError"),
+        ("await x", "SyntaxError"),
+    ]:
+        result = run(service, code, contextId=context)
+        assert (result.errors[0]["name"], result.code) == (name, 1000)
+    assert run(service, "import sys; print(1); sys.exit(3)").short == ("1\n", "", 1000)
+    assert run(service, "print(2)").short == ("2\n", "", 1000)
+
+
+def test_output_of_children_and_descriptors(service: Service, context: str) -> None:
+    """The channel is private: nothing is lost, nothing forged."""
+    code = (
+        "import os, subprocess, json\n"
+        "subprocess.run(['echo', 'child'])\n"
+        "os.write(1, b'raw\\n')\n"
+        "os.write(2, json.dumps({'id': 1, 'error': None}).encode())\n"
+        "print('no newline', end='')"
+    )
+    result = run(service, code, contextId=context)
+    assert result.stdout == "child\nraw\nno newline"
+    assert result.stderr == '{"id": 1, "error": null}'
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('x' * 5_000_000)",
+        "import sys\nfor i in range(200000): sys.stdout.write('xxxxxxxxxxxxxxxxxxxxxxxx\\n')",
+        "import os; os.write(1, b'x' * 5_000_000)",
+    ],
+)
+def test_much_output(service: Service, context: str, code: str) -> None:
+    assert run(service, code, contextId=context).stdout.replace("\n", "") in (
+        "x" * 5_000_000,
+        "x" * 4_800_000,
+    )
+
+
+def test_any_text(service: Service, context: str) -> None:
+    """AC-20."""
+    code = "print('\\u65e5\\U0001f600\\0\\ud800')\nimport os; os.write(1, b'\\xff\\n')"
+    assert run(service, code, contextId=context).stdout == "日😀\0\\ud800\n\ufffd\n"
+    assert run(service, "raise ValueError('\\ud800')", contextId=context).errors[0]["value"]
+    pieces = "import os, time\nfor b in '€'.encode(): os.write(1, bytes([b])); time.sleep(.1)"
+    assert run(service, pieces, contextId=context).stdout == "€"
+    assert run(service, f"len('''{'é' * 100000}''')", contextId=context).code == 1000
+
+
+def test_environment_holds_for_one_run(service: Service, context: str) -> None:
+    code = "import os; print(os.environ.get('A'), os.environ.get('HOME') == 'h')"
+    envs = {"A": "b c", "HOME": "h"}
+    assert run(service, code, contextId=context, envs=envs).stdout == "b c True\n"
+    assert run(service, code, contextId=context).stdout == "None False\n"
+
+
+def test_timeout(service: Service, context: str) -> None:
+    run(service, "x = 5", contextId=context)
+    begun = time.monotonic()
+    result = run(service, "print(1)\nwhile True: pass", contextId=context, timeout=1)
+    assert time.monotonic() - begun < 10
+    assert (result.short, result.errors, result.controls) == (("1\n", "", 4008), [], [])
+    assert run(service, "print(x)", contextId=context).stdout == "5\n", "the state is kept"
+    for stubborn in (
+        "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass",
+        "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
+    ):
+        result = run(service, stubborn, contextId=context, timeout=1)
+        assert (result.code, result.controls) == (4008, [])
+        lost = run(service, "print('x' in globals())", contextId=context)
+        assert lost.short == ("False\n", "", 1000)
+
+
+def test_a_timeout_counts_from_the_turn(service: Service, context: str) -> None:
+    first = begin(service, "import time; time.sleep(2); print('first')", contextId=context)
+    second = run(service, "print('second')", contextId=context, timeout=1)
+    assert second.short == ("second\n", "", 1000)
+    assert Result(first).stdout == "first\n"
+
+
+def test_the_end_of_the_process(service: Service, context: str) -> None:
+    """AC-08: told at once, never as a success, and the next run works."""
+    for code in (
+        "import os; print('p'); os._exit(1)",
+        "import os; print('p'); os.kill(os.getpid(), 9)",
+    ):
+        begun = time.monotonic()
+        result = run(service, f"{code}", contextId=context)
+        assert time.monotonic() - begun < 10
+        assert result.code == 1001
+        assert result.errors[0]["name"] == "InterpreterExited"
+        assert result.controls == []
+        assert run(service, "print('again')", contextId=context).short == ("again\n", "", 1000)
+
+
+def test_a_forked_child_is_no_second_interpreter(service: Service, context: str) -> None:
+    code = "import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nprint('done')"
+    result = run(service, code, contextId=context)
+    assert (result.stdout, result.code) == ("done\ndone\n", 1000)
+    assert run(service, "print(1)", contextId=context).short == ("1\n", "", 1000)
+
+
+def test_contexts(service: Service) -> None:
+    context = create(service, cwd="/usr", language="python")
+    listed = service.http.get("/process/interpreter/context").json()["contexts"]
+    info = next(each for each in listed if each["id"] == context)
+    assert info.pop("createdAt")
+    assert info == {"id": context, "cwd": "/usr", "active": True, "language": "python"}
+    assert "default" not in [each["id"] for each in listed]
+    assert run(service, "import os; print(os.getcwd())", contextId=context).stdout == "/usr\n"
+    answer = service.http.delete(f"/process/interpreter/context/{context}")
+    assert (answer.status_code, type(answer.json()["message"])) == (200, str)
+    path = "/process/interpreter/context"
+    assert error(service.http.delete(f"{path}/{context}")) == (404, "PROCESS_NOT_FOUND")
+    assert error(service.http.delete(f"{path}/default")) == (400, "BAD_REQUEST")
+    assert error(service.http.post(path, json={"language": "ruby"})) == (400, "BAD_REQUEST")
+    assert error(service.http.post(path, json={"language": ""})) == (400, "BAD_REQUEST")
+    assert error(service.http.post(path, json={"cwd": "/no/such/place"})) == (400, "BAD_REQUEST")
+    assert error(service.http.post(path)) == (400, "INVALID_REQUEST_BODY")
+
+
+def test_delete_ends_what_runs(service: Service, context: str, pid_file: Path) -> None:
+    code = (
+        "import subprocess, time\n"
+        f"p = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+        f"open('{pid_file}', 'w').write(f'{{p.pid}}\\n')\ntime.sleep(1000)"
+    )
+    running = begin(service, code, contextId=context)
+    waiting = begin(service, "print('never')", contextId=context)
+    pid = read_pid(pid_file)
+    service.http.delete(f"/process/interpreter/context/{context}")
+    assert not alive(pid)
+    for result in (Result(running), Result(waiting)):
+        assert (result.stdout, result.code) == ("", 1001)
+        assert result.errors
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("not json", 1002),
+        ('"text"', 1002),
+        ('{"code": 1}', 1002),
+        ('{"code": "1", "timeout": 1.5}', 1002),
+        ('{"code": "1", "envs": {"A": 1}}', 1002),
+        ('{"code": ""}', 1008),
+        ("{}", 1008),
+        ('{"code": "1", "timeout": -1}', 1008),
+        ('{"code": "1", "contextId": "nobody"}', 1008),
+        ('{"code": "1", "envs": {"A B": "c"}}', 1008),
+    ],
+)
+def test_bad_first_messages(service: Service, message: str, code: int) -> None:
+    ws = service.websocket("/process/interpreter/execute")
+    ws.send(message)
+    result = Result(ws)
+    assert result.code == code
+    assert "nobody" not in message or "nobody" in result.reason
+
+
+def test_a_binary_first_message_and_later_ones(service: Service) -> None:
+    ws = service.websocket("/process/interpreter/execute")
+    ws.send_binary(b'{"code": "print(1)", "timeout": 0, "contextId": null, "envs": null}')
+    ws.send("ignored")
+    assert Result(ws).short == ("1\n", "", 1000)
+
+
+def test_a_client_that_leaves_stops_nothing(service: Service, context: str, tmp_path: Path) -> None:
+    file = tmp_path / "done"
+    code = f"import time; time.sleep(0.5); open('{file}', 'w').write('x')"
+    begin(service, code, contextId=context).close()
+    assert run(service, "print('next')", contextId=context).short == ("next\n", "", 1000)
+    eventually(file.exists, "the code of the client that left")
+
+
+def test_not_an_upgrade(service: Service) -> None:
+    assert service.http.get("/process/interpreter/execute").status_code == 400
+
+
+def test_many_at_once(service: Service) -> None:
+    contexts = [create(service) for _ in range(8)]
+
+    def one(number: int) -> bool:
+        context = contexts[number % 8]
+        return run(service, f"print({number})", contextId=context).stdout == f"{number}\n"
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(one, range(64)))
+    for context in contexts:
+        service.http.delete(f"/process/interpreter/context/{context}")

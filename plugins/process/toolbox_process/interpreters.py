@@ -1,0 +1,73 @@
+"""All interpreter contexts, by id."""
+
+from __future__ import annotations
+
+import threading
+
+from toolbox.errors import BadRequest
+from toolbox_process.engine import Engine
+from toolbox_process.errors import ProcessNotFound
+from toolbox_process.execute import check_environment
+from toolbox_process.execute import check_text
+from toolbox_process.interpreter import InterpreterContext
+from toolbox_process.interpreter_models import CodeRequest
+from toolbox_process.interpreter_models import ContextInfo
+from toolbox_process.interpreter_models import CreateContextRequest
+from toolbox_process.interpreter_run import Run
+from toolbox_process.interpreter_run import RunClient
+from toolbox_process.job import new_id
+
+DEFAULT = "default"
+"""The context of code that names none; it can't be deleted."""
+
+
+class LocalInterpreters:
+    """See :class:`toolbox_process.backend.Interpreters`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.loop = engine.loop
+        self._lock = threading.Lock()
+        self._contexts = {DEFAULT: InterpreterContext(engine, DEFAULT, None)}
+
+    def create(self, request: CreateContextRequest) -> ContextInfo:
+        if request.language not in (None, "python"):
+            raise BadRequest(f"the language {request.language!r} is not python")
+        context = InterpreterContext(
+            self._engine, new_id(), check_text("cwd", request.cwd or "") or None
+        )
+        context.start()
+        with self._lock:
+            self._contexts[context.id] = context
+        return context.info()
+
+    def list(self) -> list[ContextInfo]:
+        with self._lock:
+            contexts = list(self._contexts.values())
+        return [context.info() for context in contexts if context.id != DEFAULT]
+
+    def delete(self, context_id: str) -> None:
+        if context_id == DEFAULT:
+            raise BadRequest("the default context can't be deleted")
+        with self._lock:
+            context = self._contexts.pop(context_id, None)
+        if context is None:
+            raise ProcessNotFound(f"there is no context {context_id!r}")
+        context.delete()
+
+    def submit(self, request: CodeRequest, timeout: int, client: RunClient) -> Run:
+        if not request.code:
+            raise BadRequest("there is no code")
+        if timeout < 0:
+            raise BadRequest("the timeout is negative")
+        envs = check_environment(request.envs)
+        with self._lock:
+            context = self._contexts.get(request.context_id or DEFAULT)
+        if context is None:
+            raise ProcessNotFound(f"there is no context {request.context_id!r}")
+        run = Run(request.code, envs, timeout, client, context)
+        context.submit(run)
+        return run
+
+    def abandon(self, run: Run) -> None:
+        run.context.abandon(run)

@@ -1,0 +1,110 @@
+"""Runs Python code, piece by piece, in one namespace.
+
+Its argument is the descriptor of a socket on which requests come and outcomes go, a line of JSON
+each. The program's own streams are left to the code, so nothing it or its children write can be
+taken for an outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+import types
+from typing import Any
+
+SOURCE = "<stdin>"
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """An exception as clients are told it: of the stack, only the lines of their own code."""
+    name = type(error).__name__
+    try:
+        value = str(error)
+    except Exception:
+        value = "<no text>"
+    lines = [
+        f'  File "{SOURCE}", line {frame.lineno}\n'
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == SOURCE
+    ]
+    head = ["Traceback (most recent call last):\n"] if lines else []
+    last = f"{name}: {value}\n" if value else f"{name}\n"
+    told = {"name": name, "value": value, "traceback": "".join([*head, *lines, last])}
+    # A surrogate that stands alone is no text outside of Python.
+    return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in told.items()}
+
+
+def run(code: str, namespace: dict[str, Any]) -> dict[str, str] | None:
+    """Run code; what it failed with."""
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        exec(compile(code, SOURCE, "exec", dont_inherit=True), namespace)
+    except SystemExit:
+        return None
+    except BaseException as error:
+        return describe(error)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return None
+
+
+def flush() -> None:
+    """Let go of what the code has printed without a newline."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # The code may have closed or replaced it.
+
+
+def with_environment(envs: dict[str, str], code: str, namespace: dict[str, Any]) -> Any:
+    """Run code with variables that hold for this run."""
+    before = {name: os.environ.get(name) for name in envs}
+    os.environ.update(envs)
+    try:
+        return run(code, namespace)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def serve(channel: socket.socket, namespace: dict[str, Any]) -> None:
+    """Answer requests until there are no more."""
+    own = os.getpid()
+    for line in channel.makefile("rb"):
+        request = json.loads(line)
+        try:
+            error = with_environment(request["envs"], request["code"], namespace)
+        except KeyboardInterrupt as late:
+            error = describe(late)
+        flush()
+        if os.getpid() != own:
+            os._exit(0)  # A child the code has forked, and not ended.
+        answer = json.dumps({"id": request["id"], "error": error})
+        channel.sendall(answer.encode("ascii") + b"\n")
+
+
+def main() -> None:
+    """Prepare the namespace and serve."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.argv = [""]
+    sys.path[0] = ""
+    module = types.ModuleType("__main__")
+    module.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = module
+    serve(channel, module.__dict__)
+
+
+if __name__ == "__main__":
+    main()
