@@ -7,6 +7,8 @@ where the server is ours (three times as fast as ``wsgi.input``); otherwise ``ws
 from __future__ import annotations
 
 import socket
+import types
+import typing
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -239,13 +241,23 @@ def decode_path(text: str, kind: Any, name: str) -> Any:
         raise BadRequest(f"{name} in the path: {error}") from None
 
 
+def _is_list(kind: Any) -> bool:
+    arguments = typing.get_args(kind)
+    match typing.get_origin(kind):
+        case typing.Annotated:
+            return _is_list(arguments[0])
+        case typing.Union | types.UnionType:
+            return any(_is_list(each) for each in arguments)
+        case origin:
+            return list in (kind, origin)
+
+
 def _decode_text(found: Mapping[str, list[str]], kind: type[T], what: str) -> T:
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]
         name = field.encode_name
         if name in found:
-            is_list = "list" in str(field.type)
-            values[name] = found[name] if is_list else found[name][-1]
+            values[name] = found[name] if _is_list(field.type) else found[name][-1]
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
