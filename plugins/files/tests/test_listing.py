@@ -136,6 +136,7 @@ def test_info_of_links_dots_and_the_root(service: Service, tmp_path: Path) -> No
     [
         ("absent", 404, "FILE_NOT_FOUND"),
         ("file/below", 400, "INVALID_FILE_PATH"),
+        ("file/", 400, "INVALID_FILE_PATH"),
         ("loop", 400, "INVALID_FILE_PATH"),
         ("n" * 256, 400, "INVALID_FILE_PATH"),
         ("nul\0byte", 400, "INVALID_FILE_PATH"),

@@ -176,6 +176,8 @@ def test_hard_links_are_written_in_place_and_the_log_says_so(
         ("file/below/deeper", "INVALID_FILE_PATH"),
         ("n" * 256, "INVALID_FILE_PATH"),
         ("nul\0byte", "INVALID_FILE_PATH"),
+        ("new/", "INVALID_FILE_PATH"),
+        ("file/", "INVALID_FILE_PATH"),
     ],
 )
 def test_errors_of_uploads(service: Service, tmp_path: Path, path: str, code: str) -> None:

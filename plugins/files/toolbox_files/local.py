@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,6 +20,7 @@ from toolbox_files.changing import parse_mode
 from toolbox_files.changing import set_permissions
 from toolbox_files.conditions import UNCONDITIONAL
 from toolbox_files.conditions import Conditions
+from toolbox_files.errors import InvalidFilePath
 from toolbox_files.errors import file_errors
 from toolbox_files.fileinfo import describe
 from toolbox_files.listing import list_directory
@@ -45,7 +47,16 @@ class LocalFiles:
         self._ripgrep = find_ripgrep()
 
     def _path(self, text: str) -> Path:
-        return to_path(text, self._base)
+        path = to_path(text, self._base)
+        if text.endswith("/"):
+            _check_directory(path)
+        return path
+
+    def _file(self, text: str) -> Path:
+        """The path of a file to be written, which may be new."""
+        if text.endswith("/"):
+            raise InvalidFilePath("the path of a file doesn't end with a slash")
+        return self._path(text)
 
     def list(self, path: str, depth: int) -> list[FileInfo]:
         with file_errors():
@@ -61,7 +72,7 @@ class LocalFiles:
     def replace(
         self, path: str, conditions: Conditions = UNCONDITIONAL
     ) -> AbstractContextManager[BinaryIO]:
-        return replacing(self._path(path), conditions.check)
+        return replacing(self._file(path), conditions.check)
 
     def uploaded(self, path: str) -> UploadedFile:
         full = absolute(self._path(path))
@@ -94,7 +105,7 @@ class LocalFiles:
         return Search("lines", options, self._base, self._ripgrep)
 
     def partial_upload(self, path: str, upload_id: str) -> PartialUpload:
-        return PartialUpload(self._path(path), upload_id)
+        return PartialUpload(self._file(path), upload_id)
 
     def pack(self, path: str, compress: bool) -> Iterator[bytes]:
         return pack(self._path(path), compress)
@@ -105,3 +116,12 @@ class LocalFiles:
     def watch(self, path: str, recursive: bool, force: bool) -> Watch:
         context = self._context
         return Watch(self._path(path), recursive, force, context.loop, context.pool)
+
+
+def _check_directory(path: Path) -> None:
+    """Raise InvalidFilePath if something else is there: as the kernel does for ``file/``, but a
+    ``Path`` drops its last slash.
+    """
+    with file_errors(path):
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "", str(path))

@@ -44,7 +44,7 @@ class ListQuery(msgspec.Struct, frozen=True):
     """A directory and how many levels of it."""
 
     path: str = "."
-    depth: Annotated[int, Meta(ge=1)] = 1
+    depth: Annotated[int, Meta(ge=1, description="Levels of directories that are listed.")] = 1
 
 
 class FolderQuery(msgspec.Struct, frozen=True):
@@ -89,14 +89,18 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     path: RequiredText
     pattern: RequiredText
-    skip: list[Annotated[str, Meta(min_length=1)]] = []
-    """Names of directories that are not entered: ``.git``, ``node_modules``."""
-    limit: Annotated[int, Meta(ge=0)] = 0
-    """Results at most; 0 for all."""
-    offset: Annotated[int, Meta(ge=0)] = 0
-    """Results left out at the beginning: with ``limit``, pages."""
-    seconds: Annotated[float, Meta(ge=0, le=86400)] = 0
-    """Time the search may take; 0 for as long as it takes."""
+    skip: Annotated[
+        list[RequiredText],
+        Meta(description="Names of directories that are not entered: .git, node_modules."),
+    ] = []
+    limit: Annotated[int, Meta(ge=0, description="Results at most; 0 for all.")] = 0
+    offset: Annotated[
+        int, Meta(ge=0, description="Results left out at the beginning: with limit, pages.")
+    ] = 0
+    seconds: Annotated[
+        float,
+        Meta(ge=0, le=86400, description="Time it may take; 0 for as long as it takes."),
+    ] = 0
 
 
 class FoundFiles(msgspec.Struct, frozen=True):
@@ -225,11 +229,14 @@ class Unpacked(msgspec.Struct, frozen=True):
 
 
 class WatchQuery(msgspec.Struct, frozen=True):
-    """What to watch. ``force`` watches network file systems too, whose other users aren't seen."""
+    """What to watch."""
 
     path: RequiredText
-    recursive: bool = False
-    force: bool = False
+    recursive: Annotated[bool, Meta(description="Watch the directories below it, too.")] = False
+    force: Annotated[
+        bool,
+        Meta(description="Watch network file systems, whose other users' changes aren't seen."),
+    ] = False
 
 
 Event = Literal["created", "modified", "attributes", "deleted", "overflow"]
