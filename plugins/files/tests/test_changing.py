@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox_files.scan import name_text
+from toolbox_files.helpers.nametext import name_text
 
 from toolbox.testing import Service
 

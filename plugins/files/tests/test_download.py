@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from toolbox_files.scan import name_text
+from toolbox_files.helpers.nametext import name_text
 
 from toolbox.testing import Service
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import InvalidFilePath
+from toolbox_files.helpers.nametext import name_text
 from toolbox_files.names import to_bytes
 from toolbox_files.names import to_path
 from toolbox_files.names import to_text
-from toolbox_files.scan import name_text
 
 NAMES = st.binary(min_size=1).map(lambda name: name.replace(b"\0", b"x"))
 

@@ -15,9 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from toolbox_files import scan
-from toolbox_files.scan import Task
-from toolbox_files.scan import compile_glob
+from toolbox_files.helpers import lines
+from toolbox_files.helpers import ripgrep
+from toolbox_files.helpers import scan
+from toolbox_files.helpers.globs import compile_glob
+from toolbox_files.helpers.nametext import name_text
+from toolbox_files.helpers.scan import Task
 from toolbox_files.searching import find_ripgrep
 
 from toolbox.processes import descendants
@@ -195,12 +198,12 @@ def test_lines_are_found_literally(service: Service, tmp_path: Path) -> None:
 
 
 def test_lines_may_be_longer_than_any_buffer(service: Service, tmp_path: Path) -> None:
-    long = b"x" * (scan.CHUNK - 3) + b"needle" + b"y" * (3 * scan.CHUNK)
+    long = b"x" * (lines.CHUNK - 3) + b"needle" + b"y" * (3 * lines.CHUNK)
     (tmp_path / "file").write_bytes(b"first needle\n" + long + b"\nnone\n" + b"last needle")
     found = find(service, tmp_path, "needle")
     assert [(line, len(content)) for _, line, content in found] == [
         (1, 12),
-        (2, scan.MAX_CONTENT),
+        (2, lines.MAX_CONTENT),
         (4, 11),
     ]
 
@@ -242,7 +245,7 @@ def test_a_client_that_goes_away_ends_the_search(service: Service) -> None:
     (worker,) = service.workers()
 
     def helpers() -> list[int]:
-        return [pid for pid in descendants(worker) if b"scan.py" in _command(pid)]
+        return [pid for pid in descendants(worker) if b"helpers.scan" in _command(pid)]
 
     with service.http.stream(
         "GET", "/files/search", params={"path": "/", "pattern": "*"}
@@ -270,7 +273,7 @@ def test_a_helper_that_is_killed_cuts_the_answer(service: Service) -> None:
         blocks = answer.iter_raw(1000)
         next(blocks)
         for pid in descendants(worker):
-            if b"scan.py" in _command(pid):
+            if b"helpers.scan" in _command(pid):
                 os.kill(pid, signal.SIGKILL)
         with pytest.raises(httpx.RemoteProtocolError):
             list(blocks)
@@ -334,7 +337,7 @@ def test_the_walk_finds_what_the_definition_says(tree: Any, pattern: str) -> Non
     def use(root: str) -> None:
         found = run(kind="lines", root=root, shown=root, pattern=pattern)
         assert [(each["file"], each["line"], each["content"]) for each in found] == [
-            (scan.name_text(path), number, content.decode("utf-8", "replace"))
+            (name_text(path), number, content.decode("utf-8", "replace"))
             for path, number, content in plain_lines(os.fsencode(root), pattern.encode())
         ]
 
@@ -361,9 +364,9 @@ def test_lines_that_are_too_long_for_ripgrep_are_searched_without_it(
         file.write(b"x" * (64 * 1024 * 1024) + b"needle")
     task: dict[str, Any] = {"kind": "lines", "root": str(tmp_path), "shown": "."}
     task["pattern"] = "needle"
-    assert scan._ask_rg(Task(**task, rg=RG), b"needle") is not None
-    monkeypatch.setattr(scan, "RG_MEMORY", 32 * 1024 * 1024)
-    assert scan._ask_rg(Task(**task, rg=RG), b"needle") is None
+    assert ripgrep.files_with_text(RG, str(tmp_path), ".", b"needle", []) is not None
+    monkeypatch.setattr(ripgrep, "MAX_MEMORY", 32 * 1024 * 1024)
+    assert ripgrep.files_with_text(RG, str(tmp_path), ".", b"needle", []) is None
     assert run(**task, rg=RG) == run(**task)
 
 
@@ -371,15 +374,15 @@ def test_lines_that_are_too_long_for_ripgrep_are_searched_without_it(
 @given(CONTENTS, st.integers(1, 9), st.text("ab.\ré", min_size=1, max_size=3))
 def test_files_of_any_length_are_scanned_alike(content: bytes, chunk: int, pattern: str) -> None:
     def use(path: str) -> list[tuple[int, bytes]]:
-        return list(scan.matching_lines(path, pattern.encode(), bytearray(chunk)))
+        return list(lines.matching_lines(path, pattern.encode(), bytearray(chunk)))
 
     small = planted(content, use)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "CHUNK", chunk)
-        patch.setattr(scan, "SNIFFED", chunk)
+        patch.setattr(lines, "CHUNK", chunk)
+        patch.setattr(lines, "SNIFFED", chunk)
         if b"\0" not in content:
             assert planted(content, use) == small
-            lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+            plain = [line.removesuffix(b"\r") for line in content.split(b"\n")]
             assert small == [
-                (number, line) for number, line in enumerate(lines, 1) if pattern.encode() in line
+                (number, line) for number, line in enumerate(plain, 1) if pattern.encode() in line
             ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,10 @@ import msgspec
 
 from toolbox.errors import ToolboxError
 from toolbox.processes import popen
-from toolbox_files import tarring
 from toolbox_files.errors import InvalidArchive
 from toolbox_files.errors import file_errors
 from toolbox_files.errors import from_file_error
+from toolbox_files.helper_process import helper_command
 
 READ = 1024 * 1024
 
@@ -34,8 +33,7 @@ class _Failure(msgspec.Struct):
 @contextlib.contextmanager
 def _helper(*arguments: str, **pipes: int) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """The running helper and the file with its errors; what is left of it is killed."""
-    # Isolated from the user's environment, without site-packages: it needs neither.
-    command = [sys.executable, "-I", "-S", "-X", "utf8", tarring.__file__, *arguments]
+    command = helper_command("tarring", *arguments)
     with tempfile.TemporaryFile() as errors:
         process = popen(command, stderr=errors, **{"stdin": subprocess.DEVNULL, **pipes})
         try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolbox_files.fileinfo import make_info
+from toolbox_files.helpers.walking import sorted_entries
 from toolbox_files.models import FileInfo
 from toolbox_files.names import absolute
 from toolbox_files.names import to_text
-from toolbox_files.scan import sorted_entries
 
 
 def list_directory(path: Path, depth: int) -> list[FileInfo]:

@@ -15,8 +15,8 @@ import os
 from pathlib import Path
 
 from toolbox_files.errors import InvalidFilePath
-from toolbox_files.scan import name_bytes
-from toolbox_files.scan import name_text
+from toolbox_files.helpers.nametext import name_bytes
+from toolbox_files.helpers.nametext import name_text
 
 
 def to_text(name: str) -> str:

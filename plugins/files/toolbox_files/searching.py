@@ -23,8 +23,9 @@ from toolbox.errors import ToolboxError
 from toolbox.processes import popen
 from toolbox.response import JSON
 from toolbox.response import StreamAnswer
-from toolbox_files import scan
 from toolbox_files.backend import Findings
+from toolbox_files.helper_process import helper_command
+from toolbox_files.helpers import scan
 from toolbox_files.models import SearchOptions
 from toolbox_files.names import to_path
 from toolbox_files.names import to_text
@@ -70,9 +71,7 @@ class Search:
         self._blocks.close()
 
     def _run(self, task: bytes) -> Generator[bytes, None, None]:
-        # Isolated from the user's environment, without site-packages: it needs neither.
-        command = [sys.executable, "-I", "-S", "-X", "utf8", scan.__file__]
-        process = popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = popen(helper_command("scan"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin and process.stdout
         try:
             with process.stdin as stdin:

@@ -1,7 +1,6 @@
 """The helper program that packs and unpacks: ``pack DIRECTORY [gz]`` or ``unpack DIRECTORY``.
 
-As :mod:`toolbox_files.scan` it is run by its file name and imports the standard library only. The
-archive goes through standard output or input; what goes wrong is one JSON object on standard
+The archive goes through standard output or input; what goes wrong is one JSON object on standard
 error. Exit status 0, else 1.
 """
 
@@ -103,7 +102,3 @@ def main(arguments: list[str]) -> int:
 
 def _tell(**what: object) -> None:
     sys.stderr.write(json.dumps(what))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

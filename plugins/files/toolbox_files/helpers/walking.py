@@ -1,0 +1,80 @@
+"""Walking trees: depth first, in the order of the names' bytes.
+
+Symbolic links aren't followed but the one where a walk starts; what can't be read is skipped.
+"""
+
+# Importing pathlib would take longer than many a search.
+# ruff: noqa: PTH116
+
+from __future__ import annotations
+
+import operator
+import os
+import stat
+from collections.abc import Iterator
+
+
+def walk(root: str, shown: str, skip: frozenset[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Every entry at and below ``root``: its path, what it is called, its name and its type.
+
+    The type is ``d``, ``f`` for a regular file, or empty.
+    """
+    try:
+        mode = os.stat(root).st_mode
+    except (OSError, ValueError):
+        return
+    yield root, shown, shown.rpartition("/")[2] or shown, _type(mode)
+    if not stat.S_ISDIR(mode):
+        return
+    prefix = "" if shown == "." else shown.rstrip("/") + "/"
+    levels = [(prefix, _entries(root))]
+    while levels:
+        prefix, entries = levels[-1]
+        for entry in entries:
+            name = entry.name
+            kind = _entry_type(entry)
+            yield entry.path, prefix + name, name, kind
+            if kind == "d" and name not in skip:
+                levels.append((f"{prefix}{name}/", _entries(entry.path)))
+                break
+        else:
+            levels.pop()
+
+
+def _type(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "d"
+    return "f" if stat.S_ISREG(mode) else ""
+
+
+def _entry_type(entry: os.DirEntry[str]) -> str:
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            return "d"
+        return "f" if entry.is_file(follow_symlinks=False) else ""
+    except OSError:
+        return ""  # Its type isn't in the directory, and it is gone.
+
+
+def sorted_entries(directory: str) -> list[os.DirEntry[str]]:
+    """The entries of a directory by the bytes of their names. Raises OSError."""
+    with os.scandir(directory) as entries:
+        found = list(entries)
+    # Characters sort like bytes where each is one.
+    ascii_only = all(map(str.isascii, map(_name, found)))
+    found.sort(key=_name if ascii_only else _name_bytes)
+    return found
+
+
+def _entries(directory: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        return iter(sorted_entries(directory))
+    except OSError:
+        return iter(())
+
+
+_name = operator.attrgetter("name")
+
+
+def _name_bytes(entry: os.DirEntry[str]) -> bytes:
+    return os.fsencode(entry.name)
