@@ -20,7 +20,11 @@ USAGE_ERROR = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    at = given.index("--") if "--" in given else len(given)
+    options = _parser().parse_args(given[:at], argparse.Namespace(program=given[at + 1 :]))
+    if at < len(given) and options.run is not _serve:
+        _parser().error("only serve takes a program after --")
     # Imported late: ``toolbox --help`` and a usage error need none of it.
     from toolbox.settings import SettingsError
 
@@ -50,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     serve = command("serve", _serve, "Serve until a signal ends it.")
+    serve.usage = "toolbox serve [OPTION]... [-- PROGRAM [ARGUMENT]...]"
+    serve.epilog = "PROGRAM, an image's entrypoint, runs as the session 'entrypoint'."
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", help="TCP port; 0 takes a free one")
     serve.add_argument("--port-file", metavar="FILE", help="write the port there once ready")
@@ -74,6 +80,7 @@ def _serve(options: argparse.Namespace) -> int:
         ("server", "port"): options.port,
         ("server", "port_file"): options.port_file,
         ("auth", "token_file"): options.token_file,
+        ("process", "local", "entrypoint"): options.program or None,
     }
     # What is relative on the command line is relative to here, wherever work_dir leads.
     for path in (("server", "port_file"), ("auth", "token_file")):

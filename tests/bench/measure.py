@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import socket
 import statistics
 import subprocess
@@ -171,15 +172,16 @@ def _complete(answer: bytes) -> bool:
 
 
 def posix_spawn() -> float:
-    """Seconds to run ``sh -c true`` with its output on a pipe, the median: the least an execute
-    can take.
+    """Seconds to run ``true`` in the shell the service takes, with its output on a pipe, the
+    median: the least an execute can take.
     """
+    shell = shutil.which("zsh") or shutil.which("bash") or "/bin/sh"
     times = []
     for _ in range(200):
         began = time.perf_counter()
         reader, writer = os.pipe()
         actions = [(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_CLOSE, reader)]
-        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "true"], os.environ, file_actions=actions)
+        pid = os.posix_spawn(shell, [shell, "-c", "true"], os.environ, file_actions=actions)
         os.close(writer)
         while os.read(reader, 65536):
             pass
