@@ -1,0 +1,1 @@
+"""The backend ``cli``: the git binary."""

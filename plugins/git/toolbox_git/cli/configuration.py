@@ -1,0 +1,74 @@
+"""Configuration and stored credentials by the git binary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolbox.errors import BadRequest
+from toolbox_git.cli.diagnosis import diagnose
+from toolbox_git.cli.running import Call
+from toolbox_git.cli.running import Runner
+from toolbox_git.models import CredentialsRequest
+from toolbox_git.models import Scope
+from toolbox_git.names import to_bytes
+from toolbox_git.names import to_text
+from toolbox_git.repository import find
+
+
+class Configuration:
+    """Reads and changes git's configuration files. Methods raise as those of GitBackend."""
+
+    def __init__(self, runner: Runner, base: Path, timeout: float) -> None:
+        self._runner = runner
+        self._base = base
+        self._timeout = timeout
+
+    def get(self, key: str, scope: Scope, path: str) -> str | None:
+        """One value, None if it isn't set."""
+        check_key(key)
+        call = self._call(scope, path)
+        output = self._runner.try_(["config", f"--{scope}", "-z", "--get", to_bytes(key)], call)
+        if output.status == 1 and not output.stderr.strip():
+            return None
+        if output.status:
+            raise diagnose(output.status, output.stdout, output.stderr)
+        return to_text(output.stdout.removesuffix(b"\0"))
+
+    def set(self, key: str, value: str, scope: Scope, path: str) -> None:
+        """Set the one value of ``key``."""
+        check_key(key)
+        change = ("config", f"--{scope}", "--replace-all", to_bytes(key), to_bytes(value))
+        self._runner.run(change, self._call(scope, path))
+
+    def store(self, body: CredentialsRequest) -> None:
+        """Keep credentials by git's ``store`` helper."""
+        host, protocol = body.host or "github.com", body.protocol or "https"
+        call = self._call("global", "")
+        get = ["config", "--global", "--get-all", "credential.helper"]
+        helpers = self._runner.try_(get, call).stdout.split()
+        if b"store" not in helpers:
+            add = ["config", "--global", "--add", "credential.helper", "store"]
+            self._runner.run(add, call)
+        where = f"protocol={protocol}\nhost={host}\n"
+        whole = f"{where}username={body.username}\npassword={body.password}\n"
+        for action, text in (("erase", where), ("store", whole)):
+            given = Call(cwd=self._base, stdin=f"{text}\n".encode(), timeout=self._timeout)
+            self._runner.run(["credential-store", action], given)
+
+    def _call(self, scope: Scope, path: str) -> Call:
+        if scope != "local":
+            return Call(cwd=self._base, timeout=self._timeout)
+        if not path:
+            raise BadRequest("scope 'local' needs the path of a repository")
+        repository = find(path, self._base)
+        git_dir = repository.git_dir.absolute()
+        return Call(cwd=repository.path, git_dir=git_dir, timeout=self._timeout)
+
+
+def check_key(key: str) -> None:
+    """Raises BadRequest unless ``key`` is ``section.name`` or ``section.subsection.name``."""
+    section, dot, rest = key.partition(".")
+    name = rest.rpartition(".")[2]
+    plain = all(part.replace("-", "a").isalnum() and part.isascii() for part in (section, name))
+    if not dot or not plain or not name[0].isalpha() or "\n" in key:
+        raise BadRequest(f"{key!r} is no key: section.name or section.subsection.name")

@@ -1,0 +1,272 @@
+"""Running git: what it inherits, what it may ask, how much it may say and how it is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from toolbox.errors import ContentTooLarge
+from toolbox.errors import RequestTimeout
+from toolbox.errors import Unavailable
+from toolbox.processes import environment
+from toolbox.processes import popen
+from toolbox_git.backend import Gone
+from toolbox_git.cli.diagnosis import diagnose
+from toolbox_git.errors import TransportFailed
+from toolbox_git.urls import PROTOCOLS
+from toolbox_git.urls import Credentials
+from toolbox_git.urls import origin_of
+from toolbox_git.urls import redact
+from toolbox_git.urls import scheme_of
+
+MAX_OUTPUT = 256 * 1024 * 1024
+MAX_ERRORS = 64 * 1024
+_POLL = 0.25
+_GRACE = 5.0
+
+# Other variables named GIT_* may point git at another repository, make it ask, or trace secrets.
+_INHERITED = frozenset(
+    {
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_EXEC_PATH",
+        "GIT_PROXY_COMMAND",
+        "GIT_SSH",
+        "GIT_SSH_COMMAND",
+        "GIT_SSH_VARIANT",
+        "GIT_SSL_CAINFO",
+        "GIT_SSL_CAPATH",
+        "GIT_TEMPLATE_DIR",
+    }
+)
+_NEVER = frozenset({"DISPLAY", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "TOOLBOX_TOKEN"})
+
+_CONFIG = {
+    # Nothing of a repository's or user's settings may run programs behind an operation's back,
+    # outlive it, or change what is printed.
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.quotePath": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "log.showSignature": "false",
+    "merge.autoStash": "false",
+    "push.gpgSign": "false",
+    "commit.gpgSign": "false",
+    "advice.detachedHead": "false",
+    # The user works in repositories that others have made: whoever may call this service has
+    # been let in.
+    "safe.directory": "*",
+}
+
+_HELPER = (
+    '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n"'
+    ' "$TOOLBOX_GIT_USERNAME" "$TOOLBOX_GIT_PASSWORD"; }; f'
+)
+"""A credential helper that keeps the secret out of every argument list."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """How one git process is to be run."""
+
+    cwd: Path
+    git_dir: Path | None = None
+    stdin: bytes = b""
+    env: Mapping[str, str] = {}
+    config: Mapping[str, str] = {}
+    url: str = ""
+    """The remote it talks to, if any."""
+    credentials: Credentials = Credentials()
+    timeout: float = 600.0
+    gone: Gone | None = None
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What a git process has said."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+
+class Runner:
+    """Runs git processes and ends those that are left at the end of the service."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, arguments: Sequence[bytes | str], call: Call) -> bytes:
+        """Run ``git *arguments``; what it printed. Raises the error that its failure means."""
+        output = self.try_(arguments, call)
+        if output.status:
+            raise diagnose(output.status, output.stdout, output.stderr)
+        return output.stdout
+
+    def try_(self, arguments: Sequence[bytes | str], call: Call) -> Output:
+        """Run ``git *arguments``; its exit status may be anything.
+
+        Raises Unavailable if there is no git, RequestTimeout or TransportFailed if it takes too
+        long, and ToolboxError if the client is gone.
+        """
+        command = ["git", *(os.fsdecode(argument) for argument in arguments)]
+        try:
+            process = popen(
+                command,
+                cwd=call.cwd,
+                env=_environment(call),
+                stdin=subprocess.PIPE if call.stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except FileNotFoundError as error:
+            if error.filename == str(call.cwd):
+                raise
+            raise Unavailable("git is not installed") from None
+        with process:
+            with self._lock:
+                self._running.add(process)
+            try:
+                stdout, stderr = self._communicate(process, call)
+            finally:
+                _end(process)
+                with self._lock:
+                    self._running.discard(process)
+        text = redact(stderr.decode("utf-8", "backslashreplace"), call.credentials)
+        return Output(process.returncode, stdout, text)
+
+    def close(self) -> None:
+        """End every process that runs."""
+        with self._lock:
+            self._closed = True
+            running = list(self._running)
+        for process in running:
+            _signal(process, signal.SIGTERM)
+
+    def _communicate(self, process: subprocess.Popen[bytes], call: Call) -> tuple[bytes, bytes]:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        stdout, stderr = bytearray(), bytearray()
+        streams = {process.stdout.fileno(): stdout, process.stderr.fileno(): stderr}
+        deadline = time.monotonic() + call.timeout
+        to_send = memoryview(call.stdin)
+        with selectors.DefaultSelector() as selector:
+            for stream in streams:
+                selector.register(stream, selectors.EVENT_READ)
+            if process.stdin is not None:
+                os.set_blocking(process.stdin.fileno(), False)
+                selector.register(process.stdin, selectors.EVENT_WRITE)
+            while selector.get_map():
+                for key, _ in selector.select(_POLL):
+                    if key.fileobj is process.stdin:
+                        to_send = _send(process.stdin, to_send)
+                        if not to_send:
+                            selector.unregister(process.stdin)
+                            process.stdin.close()
+                        continue
+                    data = os.read(key.fd, 1 << 18)
+                    if not data:
+                        selector.unregister(key.fd)
+                    streams[key.fd] += data
+                _check_output(stdout)
+                # The end of what git says tells why it failed.
+                del stderr[:-MAX_ERRORS]
+                self._check(call, deadline)
+                if process.poll() is not None and _left_to_others(selector):
+                    break
+        process.wait()
+        return bytes(stdout), bytes(stderr)
+
+    def _check(self, call: Call, deadline: float) -> None:
+        if self._closed:
+            raise Unavailable("the service is stopping")
+        if time.monotonic() > deadline:
+            message = f"git was ended after {call.timeout:.0f} s"
+            raise TransportFailed(message) if call.url else RequestTimeout(message)
+        if call.gone is not None and call.gone():
+            raise RequestTimeout("the client has gone; git was ended")
+
+
+def _check_output(stdout: bytearray) -> None:
+    if len(stdout) > MAX_OUTPUT:
+        raise ContentTooLarge(f"the answer would be over {MAX_OUTPUT} bytes")
+
+
+def _left_to_others(selector: selectors.BaseSelector) -> bool:
+    """Whether nothing is left to read, though something git left behind holds the pipes."""
+    return not selector.select(0)
+
+
+def _send(stdin: IO[bytes], data: memoryview) -> memoryview:
+    try:
+        return data[os.write(stdin.fileno(), data[: 1 << 16]) :]
+    except BlockingIOError:
+        return data
+    except BrokenPipeError:
+        return data[len(data) :]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its session: at TERM git removes its locks and temporary files."""
+    if process.poll() is None:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    if process.poll() is None:
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+
+def _environment(call: Call) -> dict[str, str]:
+    inherited = environment()
+    env = {
+        name: value
+        for name, value in inherited.items()
+        if name not in _NEVER and (not name.startswith("GIT_") or name in _INHERITED)
+    }
+    env |= {
+        "LC_ALL": "C",
+        "LANGUAGE": "",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "",
+        "SSH_ASKPASS_REQUIRE": "never",
+        "GCM_INTERACTIVE": "never",
+        "GIT_EDITOR": "true",
+        "GIT_PAGER": "cat",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
+    }
+    if call.git_dir is not None:
+        env["GIT_DIR"] = str(call.git_dir)
+    config = [*_CONFIG.items(), *call.config.items()]
+    if call.credentials and scheme_of(call.url) in ("http", "https"):
+        # Bound to the origin, so that a redirect elsewhere is not given them.
+        config += [("credential.helper", "")]
+        config += [(f"credential.{origin_of(call.url)}.helper", _HELPER)]
+        env["TOOLBOX_GIT_USERNAME"] = call.credentials.username
+        env["TOOLBOX_GIT_PASSWORD"] = call.credentials.password
+    env["GIT_CONFIG_COUNT"] = str(len(config))
+    for number, (key, value) in enumerate(config):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return {**env, **call.env}

@@ -1,0 +1,185 @@
+"""Clone, fetch, pull and push by the git binary."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from toolbox.errors import BadRequest
+from toolbox.errors import NotFound
+from toolbox_git.backend import Gone
+from toolbox_git.cli.diagnosis import diagnose
+from toolbox_git.cli.running import Call
+from toolbox_git.cli.running import Runner
+from toolbox_git.cli.worktree import Worktree
+from toolbox_git.errors import BranchNotFound
+from toolbox_git.errors import RepositoryNotFound
+from toolbox_git.models import CloneRequest
+from toolbox_git.models import PullRequest
+from toolbox_git.models import PushRequest
+from toolbox_git.names import is_branch_name
+from toolbox_git.names import to_bytes
+from toolbox_git.repository import Repository
+from toolbox_git.urls import Credentials
+from toolbox_git.urls import check_url
+from toolbox_git.urls import complete_url
+from toolbox_git.urls import scheme_of
+from toolbox_git.urls import split_credentials
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
+_FULL = (40, 64)
+
+
+class Transfer:
+    """What talks to remotes. Methods raise as those of GitBackend."""
+
+    def __init__(self, runner: Runner, timeout: float, stall_timeout: float) -> None:
+        self._runner = runner
+        self._timeout = timeout
+        self._stall = {
+            "http.lowSpeedLimit": "1",
+            "http.lowSpeedTime": str(max(1, round(stall_timeout))),
+        }
+
+    def clone(self, body: CloneRequest, target: Path, base: Path, gone: Gone) -> None:
+        """Clone into ``target``, which must not exist."""
+        check_clone(body)
+        url, credentials = split_credentials(
+            complete_url(body.url, base), body.username, body.password
+        )
+        config = dict(self._stall)
+        if body.insecure_skip_tls:
+            config["http.sslVerify"] = "false"
+        if body.depth and scheme_of(url) == "file" and "://" not in url:
+            url = f"file://{url}"  # git ignores a depth for what it can link.
+        options = ["--depth", str(body.depth)] if body.depth else []
+        options += ["--branch", body.branch] if body.branch else []
+        options += ["--no-checkout"] if body.commit_id else []
+        effective = self._rewritten(url, base)
+        call = Call(
+            cwd=base,
+            config=config,
+            url=effective,
+            credentials=credentials,
+            timeout=self._timeout,
+            gone=gone,
+        )
+        command = ["clone", "-q", "--single-branch", "--no-recurse-submodules", *options]
+        self._runner.run([*command, "--", to_bytes(url), to_bytes(str(target))], call)
+        made = Worktree(self._runner, Repository(target, target / ".git"), self._timeout)
+        if not made.commit_of("HEAD"):
+            raise RepositoryNotFound("the remote repository is empty")
+        if body.commit_id:
+            self._check_out(made, body, body.commit_id, effective, credentials, config, gone)
+        # Files that are moved are not changed, but git would have to look.
+        made.try_git("update-index", "-q", "--refresh")
+
+    def _check_out(
+        self,
+        made: Worktree,
+        body: CloneRequest,
+        commit: str,
+        url: str,
+        credentials: Credentials,
+        config: dict[str, str],
+        gone: Gone,
+    ) -> None:
+        if not made.commit_of(commit):
+            if len(commit) not in _FULL:
+                raise BranchNotFound(f"no commit {commit}")
+            depth = [f"--depth={body.depth}"] if body.depth else []
+            made.git(
+                *("fetch", "-q", "--no-tags", *depth, "origin", commit),
+                url=url,
+                credentials=credentials,
+                config=config,
+                gone=gone,
+            )
+        made.git("checkout", "-q", "--detach", made.resolve(commit), "--", gone=gone)
+
+    def pull(self, tree: Worktree, body: PullRequest, gone: Gone) -> None:
+        """Fetch the branch and fast-forward to it."""
+        current = tree.current()
+        tracked = tree.config(f"branch.{current}.merge") if current else ""
+        remote = body.remote or tree.config(f"branch.{current}.remote") or "origin"
+        branch = body.branch or tracked.removeprefix("refs/heads/") or current
+        if not branch:
+            raise BranchNotFound("HEAD is detached: name the branch to pull")
+        if not is_branch_name(branch):
+            raise BadRequest(f"{branch!r} is not a valid branch name")
+        self.fetch(tree, remote, body.username, body.password, gone, branch)
+        fetched = tree.resolve("FETCH_HEAD")
+        tree.git("merge", "-q", "--ff-only", "--no-verify-signatures", fetched)
+
+    def fetch(
+        self,
+        tree: Worktree,
+        remote: str,
+        username: str | None,
+        password: str | None,
+        gone: Gone,
+        branch: str = "",
+    ) -> None:
+        """Fetch a branch of ``remote``, or all."""
+        url, credentials = self._remote(tree, remote, username, password)
+        what = [to_bytes(f"refs/heads/{branch}")] if branch else []
+        tree.git(
+            *("fetch", "-q", "--no-recurse-submodules", "--no-auto-gc", "--"),
+            *(to_bytes(remote), *what),
+            url=url,
+            credentials=credentials,
+            config=self._stall,
+            timeout=self._timeout,
+            gone=gone,
+        )
+
+    def push(self, tree: Worktree, body: PushRequest, gone: Gone) -> None:
+        """Push the branch to the one of the same name."""
+        branch = body.branch or tree.current()
+        if not branch:
+            raise BranchNotFound("HEAD is detached: name the branch to push")
+        if not is_branch_name(branch) or not tree.commit_of(f"refs/heads/{branch}"):
+            raise BranchNotFound(f"no branch {branch!r}")
+        remote = body.remote or "origin"
+        url, credentials = self._remote(tree, remote, body.username, body.password, "--push")
+        reference = to_bytes(f"refs/heads/{branch}")
+        output = tree.try_git(
+            *("push", "--porcelain", "--no-verify", "--recurse-submodules=no"),
+            *(["--set-upstream"] if body.set_upstream else []),
+            *("--", to_bytes(remote), reference + b":" + reference),
+            url=url,
+            credentials=credentials,
+            config=self._stall,
+            timeout=self._timeout,
+            gone=gone,
+        )
+        if output.status:
+            raise diagnose(output.status, output.stdout, output.stderr)
+
+    def _remote(
+        self,
+        tree: Worktree,
+        remote: str,
+        username: str | None,
+        password: str | None,
+        *which: str,
+    ) -> tuple[str, Credentials]:
+        """The URL git will use for a remote, and the credentials. Raises NotFound."""
+        if remote not in (each.name for each in tree.remotes()):
+            raise NotFound(f"no remote {remote!r}")
+        url = tree.git("remote", "get-url", *which, "--", to_bytes(remote)).decode().strip()
+        check_url(url)
+        return split_credentials(url, username, password)
+
+    def _rewritten(self, url: str, base: Path) -> str:
+        """``url`` as ``url.<base>.insteadOf`` of the user's configuration has it."""
+        call = Call(cwd=base)
+        return self._runner.run(["ls-remote", "--get-url", to_bytes(url)], call).decode().strip()
+
+
+def check_clone(body: CloneRequest) -> None:
+    """Raises BadRequest for what can't be cloned."""
+    if body.branch and not is_branch_name(body.branch):
+        raise BadRequest(f"{body.branch!r} is not a valid branch name")
+    if body.commit_id and not _COMMIT.fullmatch(body.commit_id):
+        raise BadRequest("commit_id must be 4 to 64 hexadecimal digits")

@@ -1,0 +1,224 @@
+"""One repository by the git binary: everything that needs no remote."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from toolbox.errors import BadRequest
+from toolbox.errors import Conflict
+from toolbox_git.cli.diagnosis import diagnose
+from toolbox_git.cli.parsing import LOG
+from toolbox_git.cli.parsing import STATUS
+from toolbox_git.cli.parsing import parse_log
+from toolbox_git.cli.parsing import parse_status
+from toolbox_git.cli.running import Call
+from toolbox_git.cli.running import Output
+from toolbox_git.cli.running import Runner
+from toolbox_git.errors import BranchExists
+from toolbox_git.errors import BranchNotFound
+from toolbox_git.models import Branches
+from toolbox_git.models import CommitInfo
+from toolbox_git.models import CommitRequest
+from toolbox_git.models import GitStatus
+from toolbox_git.models import Remote
+from toolbox_git.models import ResetRequest
+from toolbox_git.models import RestoreRequest
+from toolbox_git.names import is_branch_name
+from toolbox_git.names import to_bytes
+from toolbox_git.names import to_member
+from toolbox_git.names import to_text
+from toolbox_git.repository import Repository
+
+_FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
+_HASH = re.compile(r"[0-9a-f]{40,64}")
+
+
+class Worktree:
+    """A repository, and its working tree if it has one. Methods raise as those of GitBackend."""
+
+    def __init__(self, runner: Runner, repository: Repository, timeout: float) -> None:
+        self._runner = runner
+        self._timeout = timeout
+        self.path = repository.path
+        self.repository = repository
+
+    def git(self, *arguments: bytes | str, **options: Any) -> bytes:
+        """Run git on this repository; ``options`` as of :class:`Call`."""
+        return self._runner.run(arguments, self._call(options))
+
+    def try_git(self, *arguments: bytes | str, **options: Any) -> Output:
+        """Run git on this repository; the exit status may be anything."""
+        return self._runner.try_(arguments, self._call(options))
+
+    def _call(self, options: dict[str, Any]) -> Call:
+        git_dir = self.repository.git_dir.absolute()
+        return Call(cwd=self.path, git_dir=git_dir, **{"timeout": self._timeout, **options})
+
+    def status(self) -> GitStatus:
+        if self.repository.bare:
+            raise BadRequest("a bare repository has no working tree")
+        return parse_status(self.git(*STATUS))
+
+    def history(self) -> list[CommitInfo]:
+        return parse_log(self.git(*LOG)) if self.commit_of("HEAD") else []
+
+    def branches(self) -> Branches:
+        found = self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads")
+        return Branches(sorted(to_text(name) for name in found.splitlines()), self.current())
+
+    def current(self) -> str:
+        """The branch that is checked out, empty if HEAD is detached."""
+        output = self.try_git("symbolic-ref", "-q", "HEAD")
+        return to_text(output.stdout.strip().removeprefix(b"refs/heads/"))
+
+    def commit_of(self, revision: str) -> str:
+        """The hash of the commit that ``revision`` names, empty if it names none."""
+        if revision.startswith("-"):
+            return ""
+        output = self.try_git("rev-parse", "--verify", "-q", to_bytes(revision) + b"^{commit}")
+        found = output.stdout.decode("ascii", "replace").strip()
+        return found if _HASH.fullmatch(found) else ""
+
+    def resolve(self, revision: str) -> str:
+        """As :meth:`commit_of`. Raises BranchNotFound."""
+        if found := self.commit_of(revision):
+            return found
+        raise BranchNotFound(f"no branch, tag or commit {revision!r}")
+
+    def create_branch(self, name: str) -> None:
+        if not is_branch_name(name):
+            raise BadRequest(f"{name!r} is not a valid branch name")
+        if self.commit_of(f"refs/heads/{name}"):
+            raise BranchExists(f"a branch {name!r} already exists")
+        head = self.resolve("HEAD")
+        self.git("update-ref", b"refs/heads/" + to_bytes(name), head, "0" * len(head))
+        self._switch_to(name)
+
+    def _switch_to(self, name: str) -> None:
+        # Neither files nor index change, so nothing can be lost, in whatever state they are.
+        reason = f"checkout: moving to {name}"
+        self.git("symbolic-ref", "-m", reason, "HEAD", b"refs/heads/" + to_bytes(name))
+
+    def delete_branch(self, name: str) -> None:
+        if not is_branch_name(name) or not self.commit_of(f"refs/heads/{name}"):
+            raise BranchNotFound(f"no branch {name!r}")
+        output = self.try_git("branch", "-q", "-D", "--", to_bytes(name))
+        if "checked out at" in output.stderr or "used by worktree" in output.stderr:
+            raise Conflict(f"the branch {name!r} is checked out")
+        if output.status:
+            raise diagnose(output.status, output.stdout, output.stderr)
+
+    def checkout(self, name: str) -> None:
+        if name.startswith("-"):
+            raise BranchNotFound(f"no branch or commit {name!r}")
+        if self.commit_of(f"refs/heads/{name}"):
+            self.git("checkout", "-q", "--no-guess", to_bytes(name), "--")
+        elif remote := self._tracking(name):
+            self.git("checkout", "-q", "-b", to_bytes(name), "--track", to_bytes(remote))
+        else:
+            self.git("checkout", "-q", "--detach", self.resolve(name), "--")
+
+    def _tracking(self, name: str) -> str:
+        """The one branch of a remote called ``name``, as ``refs/remotes/<remote>/<name>``."""
+        if not is_branch_name(name):
+            return ""
+        found = [f"refs/remotes/{remote.name}/{name}" for remote in self.remotes()]
+        found = [reference for reference in found if self.commit_of(reference)]
+        return found[0] if len(found) == 1 else ""
+
+    def add(self, files: list[str]) -> None:
+        members = [to_member(name, self.path) for name in files]
+        kinds = {name: (self.path / os.fsdecode(name)) for name in members}
+        directories = [n for n, p in kinds.items() if p.is_dir() and not p.is_symlink()]
+        others = [name for name in kinds if name not in directories]
+        if others:
+            self._check_known(others)
+        # A file that is ignored is added if it is named, not if only its directory is.
+        for names, force in ((others, ("-f",)), (directories, ())):
+            if names:
+                self.git("add", "-A", *force, *_FROM_STDIN, stdin=b"\0".join(names))
+
+    def _check_known(self, names: list[bytes]) -> None:
+        absent = [name for name in names if not os.path.lexists(self.path / os.fsdecode(name))]
+        if absent:
+            self.git("ls-files", "--error-unmatch", "--", *absent)
+
+    def commit(self, body: CommitRequest) -> str:
+        author, email = clean(body.author), clean(body.email)
+        if not author:
+            raise BadRequest("the author's name has no usable character")
+        options = ["--allow-empty"] if body.allow_empty else []
+        output = self.try_git(
+            *("commit", "-q", "--no-verify", "--cleanup=verbatim", "--allow-empty-message"),
+            *(*options, "-F", "-"),
+            stdin=body.message.encode(),
+            env={
+                "GIT_AUTHOR_NAME": author,
+                "GIT_AUTHOR_EMAIL": email,
+                "GIT_COMMITTER_NAME": author,
+                "GIT_COMMITTER_EMAIL": email,
+            },
+            config={"i18n.commitEncoding": "UTF-8"},
+        )
+        if output.status == 1 and not output.stderr.strip():
+            raise Conflict("nothing is staged to commit")
+        if output.status:
+            raise diagnose(output.status, output.stdout, output.stderr)
+        return self.resolve("HEAD")
+
+    def reset(self, body: ResetRequest) -> None:
+        mode = body.mode or "mixed"
+        target = [self.resolve(body.target)] if body.target else []
+        if not body.files:
+            self._need_worktree(mode not in ("soft",))
+            self.git("reset", "-q", f"--{mode}", *target, "--")
+            return
+        if mode != "mixed":
+            raise BadRequest(f"files can't be reset in mode {mode!r}")
+        names = [to_member(name, self.path) for name in body.files]
+        self.git("reset", "-q", *_FROM_STDIN, *target, stdin=b"\0".join(names))
+
+    def _need_worktree(self, needed: bool) -> None:
+        if needed and self.repository.bare:
+            raise BadRequest("a bare repository has no working tree")
+
+    def restore(self, body: RestoreRequest) -> None:
+        names = b"\0".join(to_member(name, self.path) for name in body.files)
+        source = [f"--source={self.resolve(body.source)}"] if body.source else []
+        if body.staged and not source and not self.commit_of("HEAD"):
+            # There is nothing to restore from: what was staged is no longer.
+            self.git("ls-files", "--error-unmatch", "--", *names.split(b"\0"))
+            self.git("rm", "-q", "-r", "-f", "--cached", *_FROM_STDIN, stdin=names)
+            return
+        where = ["--staged"] if body.staged else []
+        if body.worktree or not body.staged:
+            where.append("--worktree")
+        self.git("restore", "-q", *where, *source, *_FROM_STDIN, stdin=names)
+
+    def remotes(self) -> list[Remote]:
+        output = self.try_git("config", "-z", "--get-regexp", r"^remote\..*\.url$")
+        found: dict[str, str] = {}
+        for record in output.stdout.split(b"\0"):
+            key, _, value = record.partition(b"\n")
+            if key:
+                name = to_text(key.removeprefix(b"remote.").removesuffix(b".url"))
+                found.setdefault(name, to_text(value))
+        return [Remote(name, url) for name, url in sorted(found.items())]
+
+    def config(self, key: str) -> str:
+        """A value of the configuration, empty if it isn't set."""
+        output = self.try_git("config", "-z", "--get", to_bytes(key))
+        return to_text(output.stdout.removesuffix(b"\0"))
+
+
+def clean(identity: str) -> str:
+    """A name or address without what would break the line it is kept in."""
+    return re.sub(r"[<>\r\n]", "", identity).strip()
+
+
+def top_of(path: Path) -> Path:
+    """The nearest directory that exists, to run git in."""
+    return next(each for each in (path, *path.parents) if each.is_dir())
