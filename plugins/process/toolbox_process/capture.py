@@ -36,9 +36,13 @@ class Capture:
         self._after: Callable[[], object] | None = None
         self._last = 0.0
         self._paused = False
+        self._burst = 1
 
-    def add(self, fd: int, stream: int, own: bool = True) -> None:
-        """Read ``fd``, and close it at its end if it is our ``own``."""
+    def add(self, fd: int, stream: int, own: bool = True, burst: int = 1) -> None:
+        """Read ``fd``, up to ``burst`` times in a row, and close it at its end if it is our
+        ``own``.
+        """
+        self._burst = burst
         if own:
             self._owned.add(fd)
         os.set_blocking(fd, False)
@@ -110,7 +114,9 @@ class Capture:
             self._loop.call_later(self._idle - silent, lambda: self._look_again(give_up))
 
     def _ready(self, fd: int) -> None:
-        self._read(fd)
+        for _ in range(self._burst):
+            if not self._read(fd):
+                break
         self.notify()
         self._done_draining()
 

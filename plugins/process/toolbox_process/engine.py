@@ -90,6 +90,7 @@ class Engine:
         self.pool = context.pool
         self.work_dir = context.work_dir
         self.state = StateDirectory(settings.state_dir)
+        self.pipes = StateDirectory(settings.state_dir, small=True)
         self._oom = OomWatch()
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
@@ -255,6 +256,7 @@ class Engine:
         for job in running:
             job.done.wait(max(0.0, deadline - time.monotonic()))
         self.state.close()
+        self.pipes.close()
 
 
 @contextmanager

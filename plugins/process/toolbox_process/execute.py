@@ -55,7 +55,7 @@ def execute(engine: Engine, request: ExecuteRequest) -> Job:
         raise BadRequest("the command is empty")
     check_text("the command", request.command)
     envs = check_environment(request.envs)
-    shell = find_shell(engine.settings.shell, {**os.environ, **envs})
+    shell = find_shell(engine.settings.shell)
     with engine.waiting():
         arguments, script = command_line(shell, request.command)
         try:

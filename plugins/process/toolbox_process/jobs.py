@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 from toolbox.errors import BadRequest
+from toolbox_process.command import Command
 from toolbox_process.engine import Engine
 from toolbox_process.engine import Spec
 from toolbox_process.errors import AlreadyExists
@@ -25,7 +26,6 @@ from toolbox_process.job_models import JobOutput
 from toolbox_process.job_models import OutputQuery
 from toolbox_process.job_models import Piece
 from toolbox_process.job_models import StartJobRequest
-from toolbox_process.session import Command
 from toolbox_process.sessions import LocalSessions
 from toolbox_process.shells import command_line
 from toolbox_process.shells import find_shell
@@ -77,7 +77,7 @@ class LocalJobs:
 
     def _start(self, request: StartJobRequest, envs: dict[str, str]) -> Job:
         engine = self._engine
-        shell = find_shell(engine.settings.shell, {**os.environ, **envs})
+        shell = find_shell(engine.settings.shell)
         arguments, script = command_line(shell, request.command)
         try:
             job = engine.start(

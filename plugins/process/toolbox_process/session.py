@@ -14,23 +14,21 @@ import shlex
 import shutil
 import subprocess
 import threading
+import time
 from collections import deque
 from pathlib import Path
 
-from msgspec import UNSET
-
 from toolbox.errors import describe_os_error
+from toolbox_process.command import Command
 from toolbox_process.engine import Engine
 from toolbox_process.engine import Spec
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import InputUnavailable
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SessionEnded
-from toolbox_process.job import Job
 from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
-from toolbox_process.session_models import CommandInfo
 from toolbox_process.session_models import SessionInfo
 from toolbox_process.shells import command_word
 from toolbox_process.spool import ERR
@@ -51,31 +49,6 @@ SHELL_OUTPUT = 64 * 1024
 
 SETTLE = 1.0
 """Seconds a command has to end after everything it started was."""
-
-
-class Command(Job):
-    """One command of a session."""
-
-    def __init__(self, engine: Engine, label: str, wait: bool, echo: bool, job_id: str) -> None:
-        spool = engine.new_spool()
-        capture = engine.new_capture(spool)
-        super().__init__(Kind.COMMAND, label, spool, capture, engine.loop, job_id)
-        self.wait = wait
-        self.echo = echo
-        self.early: list[bytes] = []
-        self.running = False
-        self.completing = False
-        self.cancelled = False
-        self.clock = 0
-
-    def info(self) -> CommandInfo:
-        exit_code = UNSET if self.exit_code is None else self.exit_code
-        return CommandInfo(id=self.id, command=self.label, exit_code=exit_code)
-
-    def note(self, text: str) -> None:
-        """Add a line to its standard error. On the loop."""
-        self.spool.append(text.encode("utf-8", "backslashreplace"), ERR)
-        self.capture.notify()
 
 
 class Session:
@@ -165,8 +138,9 @@ class Session:
 
     def _start(self, command: Command) -> None:
         self._number += 1
-        base = self._make_directory() / str(self._number)
-        script, out, err, into = (base.with_suffix(f".{end}") for end in ("sh", "out", "err", "in"))
+        directory = self._make_directory()
+        command.files = [directory / f"{self._number}.{end}" for end in ("sh", "out", "err", "in")]
+        script, out, err, into = command.files
         with os.fdopen(os.open(script, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(command.label.encode("utf-8", "surrogateescape") + b"\n")
         for path, stream in ((out, OUT), (err, ERR)):
@@ -194,7 +168,7 @@ class Session:
 
     def _make_directory(self) -> Path:
         if self._directory is None or not self._directory.is_dir():
-            self._directory = self._engine.state.path() / secrets.token_hex(8)
+            self._directory = self._engine.pipes.path() / secrets.token_hex(8)
             self._directory.mkdir(0o700)
         return self._directory
 
@@ -227,9 +201,8 @@ class Session:
             command.stdin.abort()
 
         def finish() -> None:
-            if self._directory is not None:
-                for file in self._directory.glob(f"{self._number}.*"):
-                    file.unlink(missing_ok=True)
+            for file in command.files:
+                file.unlink(missing_ok=True)
             self._current = None
             command.running = False
             verdict = Reason.CANCELLED if command.cancelled else reason
@@ -320,6 +293,8 @@ class Session:
 
     def end(self, grace: float | None = None) -> None:
         """End the shell and everything the session has started. Blocks until that is so."""
+        for command in self.commands():
+            command.cancelled = True
         self._engine.end(self.shell, Reason.CANCELLED, grace)
         for command in self.commands():
             command.done.wait(SETTLE)
@@ -327,5 +302,4 @@ class Session:
 
 def _clock_ticks() -> int:
     """Now, as ``/proc`` counts the start of processes: clock ticks since the boot."""
-    with open("/proc/uptime", encoding="ascii") as file:  # noqa: PTH123
-        return int(float(file.read().split()[0]) * os.sysconf("SC_CLK_TCK"))
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import threading
 from pathlib import Path
 
 from toolbox.errors import BadRequest
+from toolbox_process.command import Command
 from toolbox_process.engine import Engine
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.execute import check_text
-from toolbox_process.session import Command
 from toolbox_process.session import Session
 from toolbox_process.shells import find_shell
 from toolbox_process.shells import session_arguments
@@ -41,7 +40,7 @@ class LocalSessions:
                 raise AlreadyExists(f"session {session_id!r} exists")
             self._sessions[session_id] = None  # The id is taken while the shell starts.
         try:
-            shell = find_shell(self._engine.settings.shell, dict(os.environ))
+            shell = find_shell(self._engine.settings.shell)
             session = Session(self._engine, session_id, session_arguments(shell), cwd)
         except BaseException:
             with self._lock:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from toolbox_process.errors import ShellMissing
+
+LIST = Path("/etc/shells")
 
 PREFERRED = ("/usr/bin/zsh", "/bin/zsh", "/usr/bin/bash", "/bin/bash")
 """The order of the Daytona Toolbox API."""
@@ -17,9 +20,11 @@ MAX_ARGUMENT = 100 * 1024
 """Longer commands don't travel as an argument: Linux takes 128 KiB (execve(2))."""
 
 
-def find_shell(configured: str, environ: dict[str, str]) -> str:
-    """The path of the shell. Raises ShellMissing."""
-    candidates = [configured] if configured else [*_listed(), environ.get("SHELL", "")]
+def find_shell(configured: str) -> str:
+    """The path of the shell: the one configured, else a preferred one that ``/etc/shells`` names,
+    else ``$SHELL``, else ``sh``. Raises ShellMissing.
+    """
+    candidates = [configured] if configured else [*_listed(), os.environ.get("SHELL", "")]
     for path in [*candidates, "/bin/sh", "/usr/bin/sh"]:
         if Path(path).name in POSIX and os.access(path, os.X_OK):
             return path
@@ -27,11 +32,16 @@ def find_shell(configured: str, environ: dict[str, str]) -> str:
 
 
 def _listed() -> list[str]:
-    """The preferred shells that ``/etc/shells`` names."""
     try:
-        lines = Path("/etc/shells").read_text("utf-8", "replace").splitlines()
+        return _read_list(LIST.stat().st_mtime_ns)
     except OSError:
         return []
+
+
+@lru_cache(1)
+def _read_list(changed: int) -> list[str]:
+    """The preferred shells in the list; read again when it was changed."""
+    lines = LIST.read_text("utf-8", "replace").splitlines()
     named = {line.strip() for line in lines if not line.startswith("#")}
     return [path for path in PREFERRED if path in named]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import threading
@@ -112,7 +111,8 @@ class LocalTerminal(ProcessJob):
 
     def _begin(self) -> None:
         assert self._device is not None
-        self.capture.add(self._device.fd, OUT, own=False)
+        # The kernel gives 4 KiB of a terminal at once.
+        self.capture.add(self._device.fd, OUT, own=False, burst=16)
         self.capture.listen(self.pump)
 
     def finish(self, exit_code: int, reason: Reason) -> None:
@@ -196,7 +196,7 @@ class LocalTerminals:
             if not name or set(name) & set("=\0\r\n"):
                 raise BadRequest(f"{name!r} is no name of an environment variable")
             check_text(f"the variable {name}", value or "")
-        shell = find_shell(self._engine.settings.shell, dict(os.environ))
+        shell = find_shell(self._engine.settings.shell)
         terminal = LocalTerminal(self._engine, request, shell)
         with self._lock:
             if request.id in self._terminals:

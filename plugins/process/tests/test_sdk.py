@@ -1,0 +1,196 @@
+"""The official Python SDK, sync and async, on what this group does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("toolbox_standalone", reason="answers what the SDK asks of a control plane")
+
+from daytona import AsyncDaytona
+from daytona import AsyncSandbox
+from daytona import CodeRunParams
+from daytona import Daytona
+from daytona import DaytonaConfig
+from daytona import Sandbox
+from daytona import SessionExecuteRequest
+from daytona.common.errors import DaytonaConflictError
+from daytona.common.errors import DaytonaError
+from daytona.common.errors import DaytonaNotFoundError
+from daytona.common.errors import DaytonaTimeoutError
+from daytona.common.pty import PtySize
+
+from toolbox.testing import DEADLINE
+from toolbox.testing import TOKEN
+from toolbox.testing import Service
+
+
+def config(service: Service) -> DaytonaConfig:
+    return DaytonaConfig(api_key=TOKEN, api_url=f"{service.url}/api", target="local")
+
+
+@pytest.fixture
+def sandbox(service: Service) -> Iterator[Sandbox]:
+    daytona = Daytona(config(service))
+    yield daytona.get("any-id")
+    dispatcher = daytona._event_dispatcher
+    assert dispatcher is not None and dispatcher._bg_thread is not None
+    dispatcher._bg_thread.join(DEADLINE)
+    dispatcher.disconnect()
+
+
+@pytest.fixture
+async def async_sandbox(service: Service) -> AsyncIterator[AsyncSandbox]:
+    async with AsyncDaytona(config(service)) as daytona:
+        yield await daytona.get("any-id")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def test_execute(sandbox: Sandbox) -> None:
+    answer = sandbox.process.exec('echo "$A"; pwd; exit 3', cwd="/usr", env={"A": "b c"})
+    assert (answer.exit_code, answer.result) == (3, "b c\n/usr\n")
+    with pytest.raises(DaytonaTimeoutError):
+        sandbox.process.exec("sleep 1000", timeout=1)
+
+
+def test_run_code(sandbox: Sandbox) -> None:
+    params = CodeRunParams(argv=["a b"], env={"X": "y"})
+    code = "import sys, os; print(sys.argv[1:], os.environ['X'])"
+    answer = sandbox.process.code_run(code, params)
+    assert (answer.exit_code, answer.result) == (0, "['a b'] y\n")
+    with pytest.raises(Exception, match="408"):
+        sandbox.process.code_run("import time; time.sleep(1000)", timeout=1)
+
+
+def test_sessions(sandbox: Sandbox) -> None:
+    process = sandbox.process
+    process.create_session("sdk")
+    with pytest.raises(DaytonaConflictError):
+        process.create_session("sdk")
+    first = process.execute_session_command("sdk", SessionExecuteRequest(command="X=5; cd /usr"))
+    assert (first.exit_code, first.stdout, first.stderr) == (0, "", "")
+    second = process.execute_session_command(
+        "sdk", SessionExecuteRequest(command="echo $X; pwd >&2; exit 7")
+    )
+    assert (second.exit_code, second.stdout, second.stderr) == (7, "5\n", "/usr\n")
+    with pytest.raises(DaytonaError) as ended:
+        process.execute_session_command("sdk", SessionExecuteRequest(command="true"))
+    assert (ended.value.status_code, ended.value.code) == (410, "SESSION_ENDED")
+    assert [each.exit_code for each in process.get_session("sdk").commands or []] == [0, 7]
+    logs = process.get_session_command_logs("sdk", second.cmd_id)
+    assert (logs.stdout, logs.stderr) == ("5\n", "/usr\n")
+    process.delete_session("sdk")
+    with pytest.raises(DaytonaNotFoundError):
+        process.get_session("sdk")
+
+
+def test_input_and_followed_logs(sandbox: Sandbox) -> None:
+    process = sandbox.process
+    process.create_session("input")
+    request = SessionExecuteRequest(command="read x; echo got $x; echo € >&2", run_async=True)
+    command = process.execute_session_command("input", request).cmd_id
+    process.send_session_command_input("input", command, "hello")
+    out: list[str] = []
+    err: list[str] = []
+    asyncio.run(process.get_session_command_logs_async("input", command, out.append, err.append))
+    assert ("".join(out), "".join(err)) == ("hello\ngot hello\n", "€\n")
+    assert process.get_session_command("input", command).exit_code == 0
+    process.delete_session("input")
+
+
+def test_a_terminal(sandbox: Sandbox) -> None:
+    size = PtySize(rows=30, cols=100)
+    envs = {"PS1": "", "WORD": "w x"}
+    terminal = sandbox.process.create_pty_session("sdk-pty", cwd="/usr", envs=envs, pty_size=size)
+    seen = bytearray()
+    terminal.send_input('stty size; pwd; echo "[$WORD]"; read x; stty size; exit 3\n')
+
+    def take(data: bytes) -> None:
+        seen.extend(data)
+        if b"[w x]\r\n" in seen and not resized.is_set():
+            resized.set()
+            terminal.resize(PtySize(rows=20, cols=90))
+            terminal.send_input("\n")
+
+    resized = threading.Event()
+    result = terminal.wait(on_data=take)
+    assert b"30 100\r\n/usr\r\n[w x]\r\n" in seen
+    assert b"20 90\r\n" in seen
+    assert (result.exit_code, terminal.exit_code) == (3, 3)
+    with pytest.raises(DaytonaNotFoundError):
+        sandbox.process.get_pty_session_info("sdk-pty")
+
+
+def test_a_terminal_that_is_killed(sandbox: Sandbox) -> None:
+    terminal = sandbox.process.create_pty_session("sdk-kill")
+    assert [each.id for each in sandbox.process.list_pty_sessions()] == ["sdk-kill"]
+    with pytest.raises(DaytonaConflictError):
+        sandbox.process.create_pty_session("sdk-kill")
+    again = sandbox.process.connect_pty_session("sdk-kill")
+    terminal.kill()
+    assert terminal.wait().exit_code == 137
+    assert again.wait().exit_code == 137
+    with pytest.raises(DaytonaError):
+        sandbox.process.connect_pty_session("sdk-kill")
+
+
+def test_an_interpreter(sandbox: Sandbox) -> None:
+    interpreter = sandbox.code_interpreter
+    context = interpreter.create_context(cwd="/usr")
+    chunks: list[Any] = []
+    result = interpreter.run_code(
+        "import os, sys; x = 1; print(os.getcwd(), os.environ['E']); sys.stderr.write('err')",
+        context=context,
+        envs={"E": "v"},
+        on_stdout=chunks.append,
+    )
+    assert (result.stdout, result.stderr, result.error) == ("/usr v\n", "err", None)
+    assert chunks
+    failed = interpreter.run_code("x / 0", context=context)
+    assert failed.error is not None
+    assert (failed.error.name, failed.error.value) == ("ZeroDivisionError", "division by zero")
+    with pytest.raises(DaytonaTimeoutError):
+        interpreter.run_code("while True: pass", context=context, timeout=1)
+    assert interpreter.run_code("print(x)", context=context).stdout == "1\n"
+    with pytest.raises(DaytonaError):
+        interpreter.run_code("import os; os._exit(1)", context=context)
+    assert interpreter.run_code("print('default')").stdout == "default\n"
+    assert context.id in [each.id for each in interpreter.list_contexts()]
+    interpreter.delete_context(context)
+    with pytest.raises(DaytonaNotFoundError):
+        interpreter.delete_context(context)
+
+
+@pytest.mark.anyio
+async def test_everything_async(async_sandbox: AsyncSandbox) -> None:
+    process = async_sandbox.process
+    assert (await process.exec("echo hi")).result == "hi\n"
+    assert (await process.code_run("print(1)")).result == "1\n"
+    await process.create_session("async")
+    request = SessionExecuteRequest(command="echo a; echo b >&2; sleep 0.2; echo c", run_async=True)
+    command = (await process.execute_session_command("async", request)).cmd_id
+    out: list[str] = []
+    err: list[str] = []
+    await process.get_session_command_logs_async("async", command, out.append, err.append)
+    assert ("".join(out), "".join(err)) == ("a\nc\n", "b\n")
+    await process.delete_session("async")
+
+    seen = bytearray()
+    terminal = await process.create_pty_session("async-pty", on_data=seen.extend)
+    await terminal.send_input("echo from-$((1)); exit 4\n")
+    assert (await terminal.wait()).exit_code == 4
+    assert b"from-1\r\n" in seen
+
+    interpreter = async_sandbox.code_interpreter
+    assert (await interpreter.run_code("print(2)")).stdout == "2\n"
+    with pytest.raises(DaytonaTimeoutError):
+        await interpreter.run_code("while True: pass", timeout=1)

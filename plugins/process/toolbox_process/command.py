@@ -1,0 +1,39 @@
+"""One command of a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import UNSET
+
+from toolbox_process.engine import Engine
+from toolbox_process.job import Job
+from toolbox_process.job import Kind
+from toolbox_process.session_models import CommandInfo
+from toolbox_process.spool import ERR
+
+
+class Command(Job):
+    """Text for the shell, waiting for its turn, running or ended."""
+
+    def __init__(self, engine: Engine, label: str, wait: bool, echo: bool, job_id: str) -> None:
+        spool = engine.new_spool()
+        capture = engine.new_capture(spool)
+        super().__init__(Kind.COMMAND, label, spool, capture, engine.loop, job_id)
+        self.wait = wait
+        self.echo = echo
+        self.early: list[bytes] = []
+        self.running = False
+        self.completing = False
+        self.cancelled = False
+        self.clock = 0
+        self.files: list[Path] = []
+
+    def info(self) -> CommandInfo:
+        exit_code = UNSET if self.exit_code is None else self.exit_code
+        return CommandInfo(id=self.id, command=self.label, exit_code=exit_code)
+
+    def note(self, text: str) -> None:
+        """Add a line to its standard error. On the loop."""
+        self.spool.append(text.encode("utf-8", "backslashreplace"), ERR)
+        self.capture.notify()
