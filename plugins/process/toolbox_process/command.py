@@ -26,7 +26,7 @@ class Command(Job):
         self.running = False
         self.completing = False
         self.cancelled = False
-        self.clock = 0
+        self.before: frozenset[int] = frozenset()
         self.files: list[Path] = []
 
     def info(self) -> CommandInfo:

@@ -14,7 +14,6 @@ import shlex
 import shutil
 import subprocess
 import threading
-import time
 from collections import deque
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
 from toolbox_process.spool import Spool
 from toolbox_process.tree import Tree
-from toolbox_process.tree import all_processes
+from toolbox_process.tree import children
 from toolbox_process.tree import read_process
 from toolbox_process.writer import InputClosed
 from toolbox_process.writer import InputFull
@@ -159,7 +158,7 @@ class Session:
         )
         self._current = command
         self._complaint.clear()
-        command.clock = _clock_ticks()
+        command.before = children(self.shell.process.pid)
         command.running = True
         assert self.shell.stdin is not None
         self.shell.stdin.write(os.fsencode(line))
@@ -275,12 +274,9 @@ class Session:
         command.cancelled = True
         if not command.running:
             self._engine.loop.call_soon(lambda: self._drop(command))
-        elif shell := read_process(self.shell.process.pid):
-            started = [
-                each
-                for each in all_processes()
-                if each.parent == shell.pid and each.started >= command.clock
-            ]
+        elif shell := self.shell.leader():
+            pids = children(shell.pid) - command.before
+            started = [each for pid in pids if (each := read_process(pid))]
             Tree(started, [], sessions=False).end(grace)
         if not command.done.wait(SETTLE):
             self._engine.end(self.shell, Reason.CANCELLED, grace)
@@ -298,8 +294,3 @@ class Session:
         self._engine.end(self.shell, Reason.CANCELLED, grace)
         for command in self.commands():
             command.done.wait(SETTLE)
-
-
-def _clock_ticks() -> int:
-    """Now, as ``/proc`` counts the start of processes: clock ticks since the boot."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))

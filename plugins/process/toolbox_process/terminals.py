@@ -119,8 +119,9 @@ class LocalTerminal(ProcessJob):
         super().finish(KILLED if self.deleted else exit_code, reason)
         # Whoever still holds the other side is hung up on, as when a window is closed.
         self.capture.close()
-        if self._device is not None:
-            self._device.close()
+        with self._state:
+            if self._device is not None:
+                self._device.close()
 
     def resize(self, size: PtySize) -> None:
         """Change the size, now or for the start."""

@@ -60,7 +60,10 @@ class Writer:
                 raise InputFull
             self._queue.append(memoryview(data))
             self._pending += len(data)
-        self._loop.call_soon(self._flush)
+        if self._loop.here:
+            self._flush()
+        else:
+            self._loop.call_soon(self._flush)
 
     def when_drained(self, callback: Callable[[], object]) -> None:
         """Call ``callback()`` on the loop, once, when nothing waits."""

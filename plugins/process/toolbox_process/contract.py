@@ -1,0 +1,103 @@
+"""What every backend of the group must do: subclass it and give it a backend.
+
+::
+
+    class TestMine(ProcessContract):
+        @pytest.fixture
+        def backend(self):
+            ...
+
+Only the Protocols of :mod:`toolbox_process.backend` are used, so it says nothing about HTTP.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from toolbox.errors import BadRequest
+from toolbox_process.backend import ProcessBackend
+from toolbox_process.errors import AlreadyExists
+from toolbox_process.errors import CommandCompleted
+from toolbox_process.errors import ExecutionTimeout
+from toolbox_process.errors import ProcessNotFound
+from toolbox_process.errors import SessionEnded
+from toolbox_process.job_models import StartJobRequest
+from toolbox_process.models import CodeRunRequest
+from toolbox_process.models import ExecuteRequest
+from toolbox_process.output import collect
+from toolbox_process.pty_models import CreatePtyRequest
+from toolbox_process.pty_models import PtySize
+from toolbox_process.spool import ERR
+from toolbox_process.spool import OUT
+
+LIMIT = 1 << 20
+
+
+class ProcessContract:
+    """Tests of a backend, which the fixture ``backend`` gives and closes."""
+
+    def test_execute(self, backend: ProcessBackend) -> None:
+        """A command's status and output, its time limit, and what can't be run."""
+        answer = backend.execute(ExecuteRequest(command="echo a; echo b >&2; exit 3")).value
+        assert (answer.exit_code, answer.result) == (3, "a\nb\n")
+        assert backend.execute(ExecuteRequest(command="true", cwd="/none")).value.exit_code == -1
+        with pytest.raises(ExecutionTimeout):
+            backend.execute(ExecuteRequest(command="sleep 1000", timeout=1))
+        for bad in (ExecuteRequest(command=" "), ExecuteRequest(command="x", envs={"=": ""})):
+            with pytest.raises(BadRequest):
+                backend.execute(bad)
+
+    def test_run_code(self, backend: ProcessBackend) -> None:
+        """A program's arguments arrive as they are."""
+        request = CodeRunRequest(
+            code="import sys; print(sys.argv[1:])", language="python", argv=["a b", "$x"]
+        )
+        answer = backend.run_code(request).value
+        assert (answer.exit_code, answer.result) == (0, "['a b', '$x']\n")
+        with pytest.raises(BadRequest):
+            backend.run_code(CodeRunRequest(code="x", language="none"))
+
+    def test_sessions(self, backend: ProcessBackend) -> None:
+        """State is kept, streams are apart, the shell's end is noticed."""
+        sessions = backend.sessions
+        sessions.create("contract", at_home=False)
+        with pytest.raises(AlreadyExists):
+            sessions.create("contract", at_home=False)
+        sessions.execute("contract", "X=1", wait=True, echo=True)
+        command = sessions.execute("contract", "echo $X; echo e >&2", wait=True, echo=True)
+        assert collect(command.spool, OUT, LIMIT).text == "1\n"
+        assert collect(command.spool, ERR, LIMIT).text == "e\n"
+        reading = sessions.execute("contract", "read x; echo got $x", wait=False, echo=False)
+        sessions.send_input("contract", reading.id, "line")
+        assert reading.done.wait(30)
+        assert collect(reading.spool, None, LIMIT).text == "got line\n"
+        with pytest.raises(CommandCompleted):
+            sessions.send_input("contract", reading.id, "line")
+        assert sessions.execute("contract", "exit 4", wait=True, echo=True).exit_code == 4
+        with pytest.raises(SessionEnded):
+            sessions.execute("contract", "true", wait=True, echo=True)
+        sessions.delete("contract")
+        with pytest.raises(ProcessNotFound):
+            sessions.get("contract")
+
+    def test_terminals(self, backend: ProcessBackend) -> None:
+        """One is created, resized, written to and gone after its end."""
+        terminal = backend.terminals.create(CreatePtyRequest(id="contract", envs={"PS1": ""}))
+        backend.terminals.resize("contract", PtySize(cols=90, rows=20))
+        terminal.write(b"stty size; exit 5\n")
+        assert terminal.done.wait(30)
+        assert terminal.exit_code == 5
+        assert "20 90\r\n" in collect(terminal.spool, None, LIMIT).text
+        with pytest.raises(SessionEnded):
+            backend.terminals.resize("contract", PtySize(cols=90, rows=20))
+
+    def test_jobs(self, backend: ProcessBackend) -> None:
+        """A job is run once for each id, waited for, ended and found by id."""
+        request = StartJobRequest(command="echo x; sleep 1000", id="contract-job")
+        job = backend.jobs.start(request)
+        assert backend.jobs.start(request) is job
+        assert not backend.jobs.wait(job.id, 0.1).done.is_set()
+        assert backend.jobs.end(job.id).done.is_set()
+        assert backend.jobs.get(job.id).reason == "cancelled"
+        with pytest.raises(ProcessNotFound):
+            backend.jobs.get("none")
