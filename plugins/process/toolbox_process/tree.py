@@ -135,7 +135,8 @@ class Tree:
                 wait_gone(members, kill_from)
             else:
                 send(members, signal.SIGKILL)
-                _kill_groups(members)
+                if self._sessions:  # A group may reach further than descent.
+                    _kill_groups(members)
                 wait_gone(members, min(give_up, now + 0.2))
             members = self.members()
         return members
