@@ -12,3 +12,7 @@ pytestmark = pytest.mark.skipif(
 
 class TestCli(GitContract):
     backend = "cli"
+
+
+class TestDulwich(GitContract):
+    backend = "dulwich"

@@ -12,11 +12,13 @@ import re
 from pathlib import Path
 
 from toolbox.errors import BadRequest
+from toolbox_git.models import CloneRequest
 
 _ESCAPE = 0x10F700
 _ESCAPES = re.compile(f"[{chr(_ESCAPE + 0x80)}-{chr(_ESCAPE + 0xFF)}]")
 _SURROGATES = re.compile("[\udc80-\udcff]")
 
+_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 
 
@@ -76,3 +78,25 @@ def is_branch_name(name: str) -> bool:
     if name in ("@", "HEAD") or _BAD_REF.search(name):
         return False
     return not any(part.startswith(".") or part.endswith(".lock") for part in name.split("/"))
+
+
+def clean_identity(identity: str) -> str:
+    """A name or address without what would break the line it is kept in."""
+    return re.sub(r"[<>\r\n]", "", identity).strip()
+
+
+def check_key(key: str) -> None:
+    """Raises BadRequest unless ``key`` is ``section.name`` or ``section.subsection.name``."""
+    section, dot, rest = key.partition(".")
+    name = rest.rpartition(".")[2]
+    plain = all(part.replace("-", "a").isalnum() and part.isascii() for part in (section, name))
+    if not dot or not plain or not name[0].isalpha() or "\n" in key:
+        raise BadRequest(f"{key!r} is no key: section.name or section.subsection.name")
+
+
+def check_clone(body: CloneRequest) -> None:
+    """Raises BadRequest for what can't be cloned."""
+    if body.branch and not is_branch_name(body.branch):
+        raise BadRequest(f"{body.branch!r} is not a valid branch name")
+    if body.commit_id and not _COMMIT.fullmatch(body.commit_id):
+        raise BadRequest("commit_id must be 4 to 64 hexadecimal digits")

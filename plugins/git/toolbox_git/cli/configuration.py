@@ -10,6 +10,7 @@ from toolbox_git.cli.running import Call
 from toolbox_git.cli.running import Runner
 from toolbox_git.models import CredentialsRequest
 from toolbox_git.models import Scope
+from toolbox_git.names import check_key
 from toolbox_git.names import to_bytes
 from toolbox_git.names import to_text
 from toolbox_git.repository import find
@@ -63,12 +64,3 @@ class Configuration:
         repository = find(path, self._base)
         git_dir = repository.git_dir.absolute()
         return Call(cwd=repository.path, git_dir=git_dir, timeout=self._timeout)
-
-
-def check_key(key: str) -> None:
-    """Raises BadRequest unless ``key`` is ``section.name`` or ``section.subsection.name``."""
-    section, dot, rest = key.partition(".")
-    name = rest.rpartition(".")[2]
-    plain = all(part.replace("-", "a").isalnum() and part.isascii() for part in (section, name))
-    if not dot or not plain or not name[0].isalpha() or "\n" in key:
-        raise BadRequest(f"{key!r} is no key: section.name or section.subsection.name")

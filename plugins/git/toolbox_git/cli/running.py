@@ -19,11 +19,11 @@ import msgspec
 from toolbox.errors import ContentTooLarge
 from toolbox.errors import RequestTimeout
 from toolbox.errors import Unavailable
-from toolbox.processes import environment
 from toolbox.processes import popen
 from toolbox_git.backend import Gone
 from toolbox_git.cli.diagnosis import diagnose
 from toolbox_git.errors import TransportFailed
+from toolbox_git.inheritance import clean_environment
 from toolbox_git.urls import PROTOCOLS
 from toolbox_git.urls import Credentials
 from toolbox_git.urls import origin_of
@@ -34,24 +34,6 @@ MAX_OUTPUT = 256 * 1024 * 1024
 MAX_ERRORS = 64 * 1024
 _POLL = 0.25
 _GRACE = 5.0
-
-# Other variables named GIT_* may point git at another repository, make it ask, or trace secrets.
-_INHERITED = frozenset(
-    {
-        "GIT_CONFIG_GLOBAL",
-        "GIT_CONFIG_NOSYSTEM",
-        "GIT_CONFIG_SYSTEM",
-        "GIT_EXEC_PATH",
-        "GIT_PROXY_COMMAND",
-        "GIT_SSH",
-        "GIT_SSH_COMMAND",
-        "GIT_SSH_VARIANT",
-        "GIT_SSL_CAINFO",
-        "GIT_SSL_CAPATH",
-        "GIT_TEMPLATE_DIR",
-    }
-)
-_NEVER = frozenset({"DISPLAY", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "TOOLBOX_TOKEN"})
 
 _CONFIG = {
     # Nothing of a repository's or user's settings may run programs behind an operation's back,
@@ -237,12 +219,7 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 def _environment(call: Call) -> dict[str, str]:
-    inherited = environment()
-    env = {
-        name: value
-        for name, value in inherited.items()
-        if name not in _NEVER and (not name.startswith("GIT_") or name in _INHERITED)
-    }
+    env = clean_environment()
     env |= {
         "LC_ALL": "C",
         "LANGUAGE": "",

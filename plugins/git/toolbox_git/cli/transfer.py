@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from toolbox.errors import BadRequest
@@ -17,6 +16,7 @@ from toolbox_git.errors import RepositoryNotFound
 from toolbox_git.models import CloneRequest
 from toolbox_git.models import PullRequest
 from toolbox_git.models import PushRequest
+from toolbox_git.names import check_clone
 from toolbox_git.names import is_branch_name
 from toolbox_git.names import to_bytes
 from toolbox_git.repository import Repository
@@ -26,7 +26,6 @@ from toolbox_git.urls import complete_url
 from toolbox_git.urls import scheme_of
 from toolbox_git.urls import split_credentials
 
-_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 _FULL = (40, 64)
 
 
@@ -175,11 +174,3 @@ class Transfer:
         """``url`` as ``url.<base>.insteadOf`` of the user's configuration has it."""
         call = Call(cwd=base)
         return self._runner.run(["ls-remote", "--get-url", to_bytes(url)], call).decode().strip()
-
-
-def check_clone(body: CloneRequest) -> None:
-    """Raises BadRequest for what can't be cloned."""
-    if body.branch and not is_branch_name(body.branch):
-        raise BadRequest(f"{body.branch!r} is not a valid branch name")
-    if body.commit_id and not _COMMIT.fullmatch(body.commit_id):
-        raise BadRequest("commit_id must be 4 to 64 hexadecimal digits")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 from toolbox.errors import BadRequest
@@ -26,6 +25,7 @@ from toolbox_git.models import GitStatus
 from toolbox_git.models import Remote
 from toolbox_git.models import ResetRequest
 from toolbox_git.models import RestoreRequest
+from toolbox_git.names import clean_identity
 from toolbox_git.names import is_branch_name
 from toolbox_git.names import to_bytes
 from toolbox_git.names import to_member
@@ -147,7 +147,7 @@ class Worktree:
             self.git("ls-files", "--error-unmatch", "--", *absent)
 
     def commit(self, body: CommitRequest) -> str:
-        author, email = clean(body.author), clean(body.email)
+        author, email = clean_identity(body.author), clean_identity(body.email)
         if not author:
             raise BadRequest("the author's name has no usable character")
         options = ["--allow-empty"] if body.allow_empty else []
@@ -212,13 +212,3 @@ class Worktree:
         """A value of the configuration, empty if it isn't set."""
         output = self.try_git("config", "-z", "--get", to_bytes(key))
         return to_text(output.stdout.removesuffix(b"\0"))
-
-
-def clean(identity: str) -> str:
-    """A name or address without what would break the line it is kept in."""
-    return re.sub(r"[<>\r\n]", "", identity).strip()
-
-
-def top_of(path: Path) -> Path:
-    """The nearest directory that exists, to run git in."""
-    return next(each for each in (path, *path.parents) if each.is_dir())

@@ -1,0 +1,1 @@
+"""The backend ``dulwich``: pure Python, in processes of its own."""

@@ -1,0 +1,78 @@
+"""Which error an exception of dulwich means."""
+
+from __future__ import annotations
+
+import re
+
+from toolbox.errors import BadRequest
+from toolbox.errors import Conflict
+from toolbox.errors import Forbidden
+from toolbox.errors import ToolboxError
+from toolbox.errors import from_os_error
+from toolbox_git.errors import AuthenticationFailed
+from toolbox_git.errors import RepositoryNotFound
+from toolbox_git.errors import TransportFailed
+
+_HTTP_STATUS = re.compile(r"unexpected http (?:resp(?:onse)? )?(\d{3})|status(?: code)?:? (\d{3})")
+
+
+def diagnose(error: Exception) -> ToolboxError:
+    """The error to answer; a plain ToolboxError if nobody knows what went wrong."""
+    if isinstance(error, ToolboxError):
+        return error
+    return _from_dulwich(error) or _from_system(error) or ToolboxError(_unknown(error))
+
+
+def _unknown(error: Exception) -> str:
+    return f"the operation failed: {type(error).__name__}: {error}"[:2000]
+
+
+def _from_dulwich(error: Exception) -> ToolboxError | None:
+    from dulwich.client import HTTPProxyUnauthorized
+    from dulwich.client import HTTPUnauthorized
+    from dulwich.errors import GitProtocolError
+    from dulwich.errors import HangupException
+    from dulwich.errors import NotGitRepository
+    from dulwich.errors import SendPackError
+    from dulwich.file import FileLocked
+    from dulwich.index import InvalidPathError
+
+    if isinstance(error, HTTPUnauthorized):
+        return AuthenticationFailed("the remote wants other credentials, or some")
+    if isinstance(error, FileLocked):
+        return Conflict("another program is changing this repository: a .lock file is there")
+    if isinstance(error, NotGitRepository):
+        return RepositoryNotFound("the remote repository was not found")
+    if isinstance(error, InvalidPathError):
+        return BadRequest("a file's name is not allowed in a working tree")
+    if isinstance(error, GitProtocolError | HangupException | SendPackError):
+        return _from_protocol(str(error))
+    if isinstance(error, HTTPProxyUnauthorized):
+        return TransportFailed("the proxy wants credentials")
+    return None
+
+
+def _from_protocol(text: str) -> ToolboxError:
+    lower = text.lower()
+    match = _HTTP_STATUS.search(lower)
+    status = (match[1] or match[2]) if match else ""
+    if status == "403" or "permission denied" in lower:
+        return Forbidden(f"the remote refused: {text}"[:2000])
+    if status == "404" or "not found" in lower or "does not appear to be a git" in lower:
+        return RepositoryNotFound(f"the remote repository was not found: {text}"[:2000])
+    return TransportFailed(f"the remote failed: {text or 'it hung up'}"[:2000])
+
+
+def _from_system(error: Exception) -> ToolboxError | None:
+    import socket
+    import ssl
+
+    from urllib3.exceptions import HTTPError
+
+    if isinstance(error, HTTPError | socket.gaierror | ConnectionError | TimeoutError):
+        return TransportFailed(f"the remote can't be reached: {error}"[:2000])
+    if isinstance(error, ssl.SSLError):
+        return TransportFailed(f"the remote can't be trusted: {error}"[:2000])
+    if isinstance(error, OSError):
+        return from_os_error(error)
+    return None

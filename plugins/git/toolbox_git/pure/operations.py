@@ -1,0 +1,186 @@
+"""What a helper can do: each operation with its function and the type of its body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dulwich.repo import Repo
+
+from toolbox.errors import BadRequest
+from toolbox.errors import Conflict
+from toolbox_git import models
+from toolbox_git.names import check_clone
+from toolbox_git.names import is_branch_name
+from toolbox_git.names import to_bytes
+from toolbox_git.names import to_path
+from toolbox_git.pure import changing
+from toolbox_git.pure import configuration
+from toolbox_git.pure import reading
+from toolbox_git.pure import transfer
+from toolbox_git.pure.messages import Task
+from toolbox_git.pure.worktree import Worktree
+from toolbox_git.repository import find
+from toolbox_git.urls import Credentials
+from toolbox_git.urls import complete_url
+
+Function = Callable[[Any, Path, Task], Any]
+
+
+def _open(path: str, base: Path) -> Repo:
+    return Repo(str(find(path, base).path))
+
+
+def _status(body: models.RepositoryQuery, base: Path, task: Task) -> models.GitStatus:
+    with _open(body.path, base) as repo:
+        return reading.status(Worktree(repo))
+
+
+def _history(body: models.RepositoryQuery, base: Path, task: Task) -> list[models.CommitInfo]:
+    with _open(body.path, base) as repo:
+        return reading.history(repo)
+
+
+def _branches(body: models.RepositoryQuery, base: Path, task: Task) -> models.Branches:
+    with _open(body.path, base) as repo:
+        return reading.branches(repo)
+
+
+def _create_branch(body: models.BranchRequest, base: Path, task: Task) -> None:
+    with _open(body.path, base) as repo:
+        changing.create_branch(repo, body.name)
+
+
+def _delete_branch(body: models.BranchRequest, base: Path, task: Task) -> None:
+    with _open(body.path, base) as repo:
+        changing.delete_branch(repo, body.name)
+
+
+def _checkout(body: models.CheckoutRequest, base: Path, task: Task) -> None:
+    with _open(body.path, base) as repo:
+        changing.checkout(repo, body.branch)
+
+
+def _add(body: models.AddRequest, base: Path, task: Task) -> None:
+    with _open(body.path, base) as repo:
+        changing.add(Worktree(repo), body.files)
+
+
+def _commit(body: models.CommitRequest, base: Path, task: Task) -> models.CommitResult:
+    with _open(body.path, base) as repo:
+        return models.CommitResult(changing.commit(Worktree(repo), body))
+
+
+def _init(body: models.InitRequest, base: Path, task: Task) -> None:
+    path = to_path(body.path, base)
+    branch = body.initial_branch
+    if branch and not is_branch_name(branch):
+        raise BadRequest(f"{branch!r} is not a valid branch name")
+    if path.exists() and not path.is_dir():
+        raise Conflict(f"{body.path} exists and is no directory")
+    if (path / ".git").exists() or ((path / "HEAD").exists() and (path / "objects").is_dir()):
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    make = Repo.init_bare if body.bare else Repo.init
+    make(str(path), default_branch=to_bytes(branch) if branch else None).close()
+
+
+def _reset(body: models.ResetRequest, base: Path, task: Task) -> None:
+    with _open(body.path, base) as repo:
+        changing.reset(repo, body)
+
+
+def _restore(body: models.RestoreRequest, base: Path, task: Task) -> None:
+    with _open(body.path, base) as repo:
+        changing.restore(Worktree(repo), body)
+
+
+def _clone(body: models.CloneRequest, base: Path, task: Task) -> None:
+    check_clone(body)
+    transfer.clone(body, base, Path(task.target), task.stall_timeout)
+
+
+def _access(body: models.PullRequest | models.PushRequest, task: Task) -> transfer.Access:
+    credentials = Credentials(body.username or "", body.password or "")
+    return transfer.Access(credentials=credentials, stall_timeout=task.stall_timeout)
+
+
+def _pull(body: models.PullRequest, base: Path, task: Task) -> None:
+    with _open(body.path, base) as repo:
+        transfer.pull(repo, body, _access(body, task))
+
+
+def _push(body: models.PushRequest, base: Path, task: Task) -> None:
+    with _open(body.path, base) as repo:
+        transfer.push(repo, body, _access(body, task))
+
+
+def _remotes(body: models.RepositoryQuery, base: Path, task: Task) -> models.Remotes:
+    with _open(body.path, base) as repo:
+        return models.Remotes(reading.remotes(repo))
+
+
+def _add_remote(body: models.AddRemoteRequest, base: Path, task: Task) -> None:
+    if not is_branch_name(body.name):
+        raise BadRequest(f"{body.name!r} is not a valid remote name")
+    url = complete_url(body.url, base)
+    with _open(body.path, base) as repo:
+        config = repo.get_config()
+        name = to_bytes(body.name)
+        section = (b"remote", name)
+        if body.name in (each.name for each in reading.remotes(repo)):
+            if not body.overwrite:
+                raise Conflict(f"a remote {body.name!r} already exists")
+        else:
+            config.set(section, b"fetch", b"+refs/heads/*:refs/remotes/" + name + b"/*")
+        config.set(section, b"url", to_bytes(url))
+        config.write_to_path()
+    if body.fetch:
+        with _open(body.path, base) as repo:
+            access = transfer.Access(stall_timeout=task.stall_timeout)
+            transfer.fetch(repo, body.name, access)
+
+
+def _get_config(body: models.ConfigQuery, base: Path, task: Task) -> models.ConfigValue:
+    path = configuration.config_path(body.scope, body.path, base)
+    return models.ConfigValue(configuration.get(body.key, path))
+
+
+def _set_config(body: models.SetConfigRequest, base: Path, task: Task) -> None:
+    path = configuration.config_path(body.scope or "global", body.path or "", base)
+    configuration.set_value(body.key, body.value, path)
+
+
+def _configure_user(body: models.ConfigureUserRequest, base: Path, task: Task) -> None:
+    path = configuration.config_path(body.scope or "global", body.path or "", base)
+    configuration.set_value("user.name", body.name, path)
+    configuration.set_value("user.email", body.email, path)
+
+
+def _store_credentials(body: models.CredentialsRequest, base: Path, task: Task) -> None:
+    configuration.store(body)
+
+
+OPERATIONS: dict[str, tuple[Function, type[Any]]] = {
+    "status": (_status, models.RepositoryQuery),
+    "history": (_history, models.RepositoryQuery),
+    "branches": (_branches, models.RepositoryQuery),
+    "create_branch": (_create_branch, models.BranchRequest),
+    "delete_branch": (_delete_branch, models.BranchRequest),
+    "checkout": (_checkout, models.CheckoutRequest),
+    "add": (_add, models.AddRequest),
+    "commit": (_commit, models.CommitRequest),
+    "init": (_init, models.InitRequest),
+    "reset": (_reset, models.ResetRequest),
+    "restore": (_restore, models.RestoreRequest),
+    "clone": (_clone, models.CloneRequest),
+    "pull": (_pull, models.PullRequest),
+    "push": (_push, models.PushRequest),
+    "remotes": (_remotes, models.RepositoryQuery),
+    "add_remote": (_add_remote, models.AddRemoteRequest),
+    "get_config": (_get_config, models.ConfigQuery),
+    "set_config": (_set_config, models.SetConfigRequest),
+    "configure_user": (_configure_user, models.ConfigureUserRequest),
+    "store_credentials": (_store_credentials, models.CredentialsRequest),
+}

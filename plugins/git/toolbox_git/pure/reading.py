@@ -1,0 +1,196 @@
+"""Status, history and branches by dulwich."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from datetime import timezone
+
+from dulwich.index import ConflictedIndexEntry
+from dulwich.objects import Commit
+from dulwich.objects import ObjectID
+from dulwich.refs import Ref
+from dulwich.repo import Repo
+
+from toolbox_git.models import Branches
+from toolbox_git.models import Change
+from toolbox_git.models import CommitInfo
+from toolbox_git.models import FileStatus
+from toolbox_git.models import GitStatus
+from toolbox_git.models import Remote
+from toolbox_git.names import to_text
+from toolbox_git.pure.worktree import INTENT_TO_ADD
+from toolbox_git.pure.worktree import Worktree
+from toolbox_git.pure.worktree import current_branch
+from toolbox_git.pure.worktree import head_of
+
+_UNMERGED: dict[tuple[bool, bool, bool], tuple[Change, Change]] = {
+    # Which of base, ours and theirs there are: the letters of git-status(1).
+    (True, False, False): ("Deleted", "Deleted"),
+    (False, True, False): ("Added", "Updated but unmerged"),
+    (True, False, True): ("Deleted", "Updated but unmerged"),
+    (True, True, False): ("Updated but unmerged", "Deleted"),
+    (False, False, True): ("Updated but unmerged", "Added"),
+    (False, True, True): ("Added", "Added"),
+    (True, True, True): ("Updated but unmerged", "Updated but unmerged"),
+}
+_IDENTITY = re.compile(rb"(.*?) ?<([^<>]*)>?", re.DOTALL)
+
+
+def status(tree: Worktree) -> GitStatus:
+    """The branch and every file that isn't clean."""
+    branch = current_branch(tree.repo)
+    head = tree.head()
+    upstream, ahead, behind, published = _upstream(tree.repo, branch, head)
+    states = _staged(tree, head)
+    for change in tree.changes():
+        if change.kind == "untracked":
+            states[change.path] = ("Untracked", "Untracked")
+        elif change.kind == "deleted":
+            states[change.path] = (states.get(change.path, _CLEAN)[0], "Deleted")
+        elif _is_intended(tree, change.path):
+            states[change.path] = ("Unmodified", "Added")
+        else:
+            states[change.path] = (states.get(change.path, _CLEAN)[0], "Modified")
+    return GitStatus(
+        current_branch="HEAD" if branch is None else to_text(branch),
+        file_status=[
+            FileStatus(name=to_text(path), staging=states[path][0], worktree=states[path][1])
+            for path in sorted(states)
+        ],
+        branch_published=published,
+        ahead=ahead,
+        behind=behind,
+        detached=branch is None,
+        upstream=upstream,
+    )
+
+
+_CLEAN: tuple[Change, Change] = ("Unmodified", "Unmodified")
+
+
+def _staged(tree: Worktree, head: bytes | None) -> dict[bytes, tuple[Change, Change]]:
+    """The index against HEAD."""
+    committed = tree.commit_tree(head)
+    states: dict[bytes, tuple[Change, Change]] = {}
+    for path, entry in tree.index.items():
+        was = committed.pop(path, None)
+        if isinstance(entry, ConflictedIndexEntry):
+            sides = (entry.ancestor, entry.this, entry.other)
+            states[path] = _UNMERGED[
+                sides[0] is not None, sides[1] is not None, sides[2] is not None
+            ]
+        elif entry.extended_flags & INTENT_TO_ADD:
+            continue
+        elif was is None:
+            states[path] = ("Added", "Unmodified")
+        elif was != (entry.mode, entry.sha):
+            states[path] = ("Modified", "Unmodified")
+    for path in committed:
+        states[path] = ("Deleted", "Unmodified")
+    return states
+
+
+def _is_intended(tree: Worktree, path: bytes) -> bool:
+    entry = tree.index[path]
+    flags = 0 if isinstance(entry, ConflictedIndexEntry) else entry.extended_flags
+    return bool(flags & INTENT_TO_ADD)
+
+
+def tracking(repo: Repo, branch: bytes) -> tuple[bytes, bytes] | None:
+    """The remote and the reference there that ``branch`` follows, None if it follows none."""
+    config = repo.get_config_stack()
+    try:
+        section = (b"branch", branch)
+        return config.get(section, b"remote"), config.get(section, b"merge")
+    except KeyError:
+        return None
+
+
+def _upstream(repo: Repo, branch: bytes | None, head: bytes | None) -> tuple[str, int, int, bool]:
+    followed = tracking(repo, branch) if branch else None
+    if followed is None:
+        return "", 0, 0, False
+    remote, merge = followed
+    name = merge.removeprefix(b"refs/heads/")
+    if remote == b".":
+        reference, shown = merge, to_text(name)
+    else:
+        reference = b"refs/remotes/" + remote + b"/" + name
+        shown = to_text(remote + b"/" + name)
+    try:
+        there = repo.refs[Ref(reference)]
+    except KeyError:
+        return shown, 0, 0, False
+    if head is None:
+        return shown, 0, 0, False
+    return shown, _count(repo, head, there), _count(repo, there, head), True
+
+
+def _count(repo: Repo, of: bytes, without: bytes) -> int:
+    """Commits that ``of`` has and ``without`` hasn't."""
+    if of == without:
+        return 0
+    walker = repo.get_walker(include=[ObjectID(of)], exclude=[ObjectID(without)])
+    return sum(1 for _ in walker)
+
+
+def history(repo: Repo) -> list[CommitInfo]:
+    """The commits of HEAD, newest first."""
+    head = head_of(repo)
+    if head is None:
+        return []
+    return [_info(entry.commit) for entry in repo.get_walker(include=[ObjectID(head)])]
+
+
+def _info(commit: Commit) -> CommitInfo:
+    encoding = (commit.encoding or b"utf-8").decode("ascii", "replace")
+    match = _IDENTITY.match(commit.author)
+    name, email = (match[1], match[2]) if match else (commit.author, b"")
+    return CommitInfo(
+        hash=commit.id.decode("ascii"),
+        author=_decode(name, encoding),
+        email=_decode(email, encoding),
+        message=_decode(commit.message, encoding),
+        timestamp=_timestamp(commit.author_time, commit.author_timezone),
+    )
+
+
+def _decode(text: bytes, encoding: str) -> str:
+    try:
+        return text.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return text.decode("utf-8", "replace")
+
+
+def _timestamp(seconds: int, offset: int) -> str:
+    try:
+        zone = timezone(timedelta(seconds=offset))
+        text = datetime.fromtimestamp(seconds, zone).isoformat()
+    except (ValueError, OverflowError, OSError):
+        # A commit may claim any date and offset.
+        text = datetime.fromtimestamp(0, UTC).isoformat()
+    return text.replace("+00:00", "Z")
+
+
+def branches(repo: Repo) -> Branches:
+    """The local branches."""
+    names = repo.refs.keys(base=Ref(b"refs/heads/"))
+    current = current_branch(repo)
+    return Branches(sorted(to_text(name) for name in names), to_text(current or b""))
+
+
+def remotes(repo: Repo) -> list[Remote]:
+    """The remotes that have a URL."""
+    config = repo.get_config_stack()
+    found: dict[str, str] = {}
+    for section in config.sections():
+        if len(section) == 2 and section[0].lower() == b"remote":
+            try:
+                url = next(iter(config.get_multivar(section, b"url")))
+            except (KeyError, StopIteration):
+                continue
+            found[to_text(section[1])] = to_text(url)
+    return [Remote(name, url) for name, url in sorted(found.items())]
