@@ -40,6 +40,7 @@ from toolbox.request import decode_headers
 from toolbox.request import decode_json
 from toolbox.request import decode_path
 from toolbox.request import decode_query
+from toolbox.request import prepare
 from toolbox.response import JSON
 from toolbox.response import respond
 from toolbox.signing import SIGNATURE_QUERY
@@ -197,6 +198,8 @@ def _reader(
     """The function that makes the value of one argument from the current request."""
     kind, name = argument.type, argument.name
     limit = operation.max_body or toolbox.settings.server.max_body
+    if argument.source in ("path", "query", "headers", "body"):
+        prepare(kind)
     match argument.source:
         case "path":
             return lambda path: decode_path(path[name], kind, name)
