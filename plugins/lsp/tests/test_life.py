@@ -188,8 +188,12 @@ def test_a_flood_is_taken(make_toy: MakeToy) -> None:
     toy.start()
     uri = toy.write("a.toy", "Toy")
     assert len(toy.symbols(uri).json()) == 2
-    answers = [each for each in toy.received() if str(each.get("id", "")).startswith("flood")]
-    assert len(answers) == 200 and all(each["result"] is None for each in answers)
+
+    def answers() -> list[dict[str, Any]]:
+        return [each for each in toy.received() if str(each.get("id", "")).startswith("flood")]
+
+    toy.service.wait_for(lambda: len(answers()) == 200, "the answers")
+    assert all(each["result"] is None for each in answers())
 
 
 def test_greetings_before_the_first_message_are_skipped(make_toy: MakeToy) -> None:
@@ -201,7 +205,7 @@ def test_greetings_before_the_first_message_are_skipped(make_toy: MakeToy) -> No
 def test_what_the_server_asks_is_answered(make_toy: MakeToy) -> None:
     toy = make_toy("asks", more="settings = {toy = {depth = 3}}")
     toy.start()
-    toy.symbols(toy.write("a.toy", "Toy"))
+    toy.service.wait_for(lambda: any(each.get("id") == "e" for each in toy.received()), "them")
     answers = {each["id"]: each for each in toy.received() if each.get("id") in [*"abcde"]}
     assert answers["a"]["result"] == [3]
     assert answers["b"]["result"] == [{"uri": toy.directory.as_uri(), "name": "project"}]

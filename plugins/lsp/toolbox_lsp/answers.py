@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from toolbox.request import prepare
 from toolbox_lsp.errors import ServerFailed
 from toolbox_lsp.models import Location
 from toolbox_lsp.models import Range
@@ -20,6 +21,10 @@ class _Link(msgspec.Struct, frozen=True, rename="camel"):
 
     target_uri: str
     target_selection_range: Range
+
+
+prepare(Location)
+prepare(_Link)
 
 
 def read(value: Any, kind: type[T], server: LanguageServer) -> T:

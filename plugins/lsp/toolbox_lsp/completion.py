@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from toolbox.request import prepare
 from toolbox_lsp.answers import read
 from toolbox_lsp.documents import Document
 from toolbox_lsp.editing import LINE_END
@@ -46,6 +47,9 @@ class _Item(msgspec.Struct, frozen=True, rename="camel"):
 class _List(msgspec.Struct, frozen=True, rename="camel"):
     items: list[_Item]
     is_incomplete: bool = False
+
+
+prepare(_List)
 
 
 def complete(

@@ -30,6 +30,8 @@ from toolbox_lsp.framing import MessageSource
 METHOD_NOT_FOUND = -32601
 
 log = logging.getLogger("toolbox")
+# It logs every message it can't use in full, which a server may send without end.
+logging.getLogger("pylsp_jsonrpc.streams").disabled = True
 
 Message = dict[str, Any]
 
@@ -53,7 +55,9 @@ class Peer(Protocol):
 class Connection:
     """Requests and notifications to and from one server. *Any thread.*"""
 
-    def __init__(self, output: int, input: BinaryIO, loop: Loop, peer: Peer, name: str) -> None:
+    def __init__(
+        self, output: BinaryIO, input: BinaryIO, loop: Loop, peer: Peer, name: str
+    ) -> None:
         self._peer = peer
         self._sink = MessageSink(output, loop, peer.broken)
         self._writer = JsonRpcStreamWriter(self._sink)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from toolbox.request import prepare
 from toolbox_lsp import models
 from toolbox_lsp.answers import read
 from toolbox_lsp.documents import Document
@@ -20,6 +21,9 @@ class _Diagnostic(msgspec.Struct, frozen=True):
     severity: int | None = None
     code: int | str | None = None
     source: str | None = None
+
+
+prepare(list[_Diagnostic])
 
 
 def diagnose(server: LanguageServer, document: Document, wait: float) -> models.Diagnostics:

@@ -68,6 +68,7 @@ class Documents:
             document = self._open.pop(path, None)
             if document is not None and server is not None and document.server is server:
                 server.notify("textDocument/didClose", {"textDocument": {"uri": document.uri}})
+                server.published.forget(path)
 
     @contextmanager
     def visit(self, server: LanguageServer, path: Path) -> Iterator[Document]:
@@ -122,6 +123,7 @@ class Documents:
             server.notify("textDocument/didSave", {"textDocument": {"uri": document.uri}})
             return
         language = self._language_ids.get(document.path.suffix.lower(), self._language)
+        server.published.watch(document.path)
         opened = {**identity, "languageId": language, "text": text}
         server.notify("textDocument/didOpen", {"textDocument": opened})
         document.server = server

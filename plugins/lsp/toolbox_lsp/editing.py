@@ -11,6 +11,7 @@ import msgspec
 
 from toolbox.errors import Conflict
 from toolbox.errors import printable
+from toolbox.request import prepare
 from toolbox_lsp.answers import read
 from toolbox_lsp.documents import Document
 from toolbox_lsp.errors import DocumentUnreadable
@@ -43,6 +44,10 @@ class _DocumentChange(msgspec.Struct, frozen=True, rename="camel"):
 class _WorkspaceEdit(msgspec.Struct, frozen=True, rename="camel"):
     changes: dict[str, list[TextEdit]] | None = None
     document_changes: list[_DocumentChange] | None = None
+
+
+prepare(_WorkspaceEdit)
+prepare(list[TextEdit])
 
 
 def rename(server: LanguageServer, document: Document, request: RenameRequest) -> Change:

@@ -86,13 +86,14 @@ class MessageSource:
 class MessageSink:
     """What is written to a server, for ``JsonRpcStreamWriter``.
 
-    Owns the descriptor. ``failed`` is called, at most once, with a reason if the server doesn't
-    take what it is sent. *Any thread.*
+    Writes to the descriptor of ``file``, and closes it. ``failed`` is called with a reason if the
+    server doesn't take what it is sent. *Any thread.*
     """
 
-    def __init__(self, fd: int, loop: Loop, failed: Callable[[str], object]) -> None:
-        os.set_blocking(fd, False)
-        self._fd = fd
+    def __init__(self, file: BinaryIO, loop: Loop, failed: Callable[[str], object]) -> None:
+        self._file = file
+        self._fd = file.fileno()
+        os.set_blocking(self._fd, False)
         self._loop = loop
         self._failed = failed
         self._lock = threading.Lock()
@@ -162,4 +163,4 @@ class MessageSink:
     def _release(self) -> None:
         if self._registered:
             self._loop.remove(self._fd)
-        os.close(self._fd)
+        self._file.close()

@@ -41,7 +41,7 @@ from toolbox_lsp.project import Project
 from toolbox_lsp.server import LanguageServer
 from toolbox_lsp.settings import LspSettings
 
-CLOSE_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 3.0
 """Seconds for all servers together at the end of the service."""
 
 
@@ -73,18 +73,8 @@ class LocalLsp:
     def start(self, server: ServerRequest) -> None:
         key = self._key(server)
         with self._admitted():
-            self._catalogue.find(server.language_id)
-            with self._lock:
-                project = self._projects.get(key)
-                if project is None:
-                    project = self._projects[key] = self._make(*key)
-            try:
-                project.start()
-            except Exception:
-                with self._lock:
-                    if self._projects.get(key) is project and not project.running:
-                        del self._projects[key]
-                raise
+            while not self._start(key):
+                pass
 
     def stop(self, server: ServerRequest) -> None:
         with self._lock:
@@ -158,6 +148,25 @@ class LocalLsp:
             self._options,
             self._context.loop,
         )
+
+    def _start(self, key: tuple[str, Path]) -> bool:
+        """Start it; false if it was stopped meanwhile by somebody else."""
+        with self._lock:
+            known = self._projects.get(key)
+            project = known or self._projects.setdefault(key, self._make(*key))
+        try:
+            project.start()
+        except ServerNotInitialized:
+            return False
+        except Exception:
+            if known is None:
+                with self._lock:
+                    if self._projects.get(key) is project:
+                        del self._projects[key]
+                # Whoever has got hold of it must not start it now: nobody could stop it.
+                project.stop()
+            raise
+        return True
 
     def _project(self, server: ServerRequest) -> Project:
         with self._lock:

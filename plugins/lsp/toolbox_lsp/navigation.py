@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from toolbox.request import prepare
 from toolbox_lsp.answers import read
 from toolbox_lsp.answers import read_locations
 from toolbox_lsp.documents import Document
@@ -28,6 +29,9 @@ class _Marked(msgspec.Struct, frozen=True):
 class _Hover(msgspec.Struct, frozen=True):
     contents: str | _Marked | list[str | _Marked]
     range: Range | None = None
+
+
+prepare(_Hover)
 
 
 def place(document: Document, position: Position) -> dict[str, Any]:

@@ -52,16 +52,12 @@ class ServerProcess:
         assert self._process.stderr is not None
         self._errors = self._process.stderr.fileno()
         os.set_blocking(self._errors, False)
-        self._leader = os.pidfd_open(self.pid)
+        self._leader = _open_pidfd(self.pid)
         loop.call_soon(self._watch)
 
-    def pipes(self) -> tuple[int, BinaryIO]:
-        """Its input, which the caller closes, and its output."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        output = cast(BinaryIO, self._process.stdout)
-        fd = os.dup(self._process.stdin.fileno())
-        self._process.stdin.close()
-        return fd, output
+    def pipes(self) -> tuple[BinaryIO, BinaryIO]:
+        """Its input and its output, which the caller closes."""
+        return cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
 
     @property
     def killed(self) -> bool:
@@ -96,6 +92,7 @@ class ServerProcess:
         """End what is left of it after ``grace`` seconds, and reap it; how it ended, in words."""
         self.wait(grace)
         self.signal(signal.SIGKILL)
+        self.wait(grace)
         with self._lock:
             self._reaped = True
             status = self._process.wait()
@@ -107,7 +104,8 @@ class ServerProcess:
 
     def _watch(self) -> None:
         self._loop.add(self._errors, IN, self._on_complaint)
-        self._loop.add(self._leader, IN, self._on_end)
+        if self._leader >= 0:
+            self._loop.add(self._leader, IN, self._on_end)
 
     def _on_end(self, events: int) -> None:
         """End what it leaves behind: a child that holds its output would hide that it is gone."""
@@ -130,14 +128,23 @@ class ServerProcess:
             data = os.read(self._errors, 65536)
             self._complaints = (self._complaints + data)[-MAX_COMPLAINTS:]
         self._loop.remove(self._errors)
-        self._loop.remove(self._leader)
-        os.close(self._leader)
+        if self._leader >= 0:
+            self._loop.remove(self._leader)
+            os.close(self._leader)
         assert self._process.stderr is not None
         self._process.stderr.close()
 
     def _quote(self) -> str:
         text = self._complaints.decode("utf-8", "surrogateescape").strip()
         return f": {printable(text[-QUOTED:])}" if text else ""
+
+
+def _open_pidfd(pid: int) -> int:
+    """A descriptor that tells of the end of ``pid``, or -1 where the system can't (Linux < 5.3)."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
 
 
 def _describe(status: int) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolbox_lsp.paths import uri_path
 
-MAX_DOCUMENTS = 1000
 MAX_DIAGNOSTICS = 1000
 """Of one document; a server that floods must not fill our memory."""
 SETTLE = 0.3
@@ -29,23 +27,33 @@ class Publication:
 
 
 class PublishedDiagnostics:
-    """By document. *Any thread.*"""
+    """Of the documents that are watched, which bounds them. *Any thread.*"""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._number = 0
         self._ended = False
-        self._found: OrderedDict[Path, Publication] = OrderedDict()
+        self._found: dict[Path, Publication | None] = {}
 
     @property
     def number(self) -> int:
         """How many publications there have been."""
         return self._number
 
+    def watch(self, path: Path) -> None:
+        """Keep what is published of ``path`` from now on."""
+        with self._changed:
+            self._found.setdefault(path, None)
+
+    def forget(self, path: Path) -> None:
+        """Keep nothing of ``path``."""
+        with self._changed:
+            self._found.pop(path, None)
+
     def publish(self, params: dict[str, Any]) -> None:
         """Take what a ``textDocument/publishDiagnostics`` tells."""
         path = uri_path(params["uri"])
-        if path is None:
+        if path is None or path not in self._found:
             return
         diagnostics = list(params["diagnostics"])[:MAX_DIAGNOSTICS]
         with self._changed:
@@ -53,9 +61,6 @@ class PublishedDiagnostics:
             self._found[path] = Publication(
                 self._number, time.monotonic(), params.get("version"), diagnostics
             )
-            self._found.move_to_end(path)
-            if len(self._found) > MAX_DOCUMENTS:
-                self._found.popitem(last=False)
             self._changed.notify_all()
 
     def end(self) -> None:

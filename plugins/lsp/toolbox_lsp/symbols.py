@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from toolbox.request import prepare
 from toolbox_lsp.answers import read
 from toolbox_lsp.documents import Document
 from toolbox_lsp.errors import DocumentUnreadable
@@ -45,6 +46,9 @@ class _Symbol(msgspec.Struct, frozen=True):
     location: _Place | None = None
     range: Range = NOWHERE
     children: list[_Symbol] | None = None
+
+
+prepare(list[_Symbol])
 
 
 def of_document(server: LanguageServer, document: Document) -> list[Symbol]:

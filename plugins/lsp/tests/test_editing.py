@@ -1,0 +1,61 @@
+"""Edits by the protocol's positions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toolbox_lsp.editing import apply_edits
+from toolbox_lsp.models import Position
+from toolbox_lsp.models import Range
+from toolbox_lsp.models import TextEdit
+
+from toolbox.errors import Conflict
+
+
+def edit(line: int, start: int, end: int, text: str, end_line: int | None = None) -> TextEdit:
+    last = line if end_line is None else end_line
+    return TextEdit(Range(Position(line, start), Position(last, end)), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "edits", "after"),
+    [
+        ("abc\n", [edit(0, 1, 2, "X")], "aXc\n"),
+        # All positions are of the text before, in whatever order the edits come.
+        ("abc\nabc\n", [edit(1, 0, 1, "long"), edit(0, 0, 1, "")], "bc\nlongbc\n"),
+        # Characters are UTF-16 code units.
+        ("\U0001f600a\n", [edit(0, 2, 3, "b")], "\U0001f600b\n"),
+        ("\u00e9a\n", [edit(0, 1, 2, "b")], "\u00e9b\n"),
+        # Insertions at one place keep their order.
+        ("ab", [edit(0, 1, 1, "1"), edit(0, 1, 1, "2")], "a12b"),
+        # Past the end of a line is its end, past the last line the end of the text.
+        ("ab\r\ncd", [edit(0, 9, 9, "!")], "ab!\r\ncd"),
+        ("ab\ncd", [edit(0, 0, 0, "all", end_line=9)], "all"),
+        ("a\rb\rc", [edit(1, 0, 1, "B")], "a\rB\rc"),
+        # No line ends by the protocol, though they are for Python.
+        ("a\x0cb\u2028c\nd", [edit(1, 0, 1, "D")], "a\x0cb\u2028c\nD"),
+        ("", [edit(0, 0, 0, "new")], "new"),
+        ("same", [], "same"),
+    ],
+)
+def test_apply_edits(text: str, edits: list[TextEdit], after: str) -> None:
+    assert apply_edits(text, edits) == after
+
+
+def test_edits_that_overlap_are_refused() -> None:
+    with pytest.raises(Conflict):
+        apply_edits("abcd", [edit(0, 0, 2, "x"), edit(0, 1, 3, "y")])
+    with pytest.raises(Conflict):
+        apply_edits("abcd", [edit(0, 3, 1, "x")])
+
+
+@given(st.text(), st.text(st.characters(exclude_characters="\r\n")), st.text(), st.text())
+def test_any_word_can_be_replaced(head: str, before: str, word: str, tail: str) -> None:
+    """What is found by counting as the protocol does is replaced, and nothing else."""
+    word = word.replace("\r", "").replace("\n", "")
+    head = head.replace("\r", "")
+    column, width = (len(each.encode("utf-16-le")) // 2 for each in (before, word))
+    edits = [edit(head.count("\n") + 1, column, column + width, "NEW")]
+    text = f"{head}\n{before}{word}\n{tail}"
+    assert apply_edits(text, edits) == f"{head}\n{before}NEW\n{tail}"
