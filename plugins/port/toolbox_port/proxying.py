@@ -1,0 +1,140 @@
+"""Requests passed on to a port, and answers passed back."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import flask
+import h11
+from werkzeug.datastructures import Headers
+
+from toolbox.errors import BadRequest
+from toolbox.handoff import TakeOver
+from toolbox.loop import Loop
+from toolbox.request import Body
+from toolbox.request import RequestInfo
+from toolbox_port.caller import Caller
+from toolbox_port.headers import Pairs
+from toolbox_port.headers import answer_headers
+from toolbox_port.headers import offered_token
+from toolbox_port.headers import request_headers
+from toolbox_port.headers import text
+from toolbox_port.headers import upgrade_headers
+from toolbox_port.headers import upgraded_head
+from toolbox_port.target import parse_port
+from toolbox_port.target import request_target
+from toolbox_port.tunnel import Tunnel
+from toolbox_port.upstream import Exchange
+from toolbox_port.upstream import connect
+
+
+class Relayed(flask.Response):
+    """An answer of which Flask, whose own kind it must be, changes nothing."""
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        return self.headers
+
+
+class Proxy:
+    """Knows the exchanges in progress, so that it can end them."""
+
+    def __init__(self, loop: Loop, keep_authorization: bool) -> None:
+        self._loop = loop
+        self._keep_authorization = keep_authorization
+        self._exchanges: set[Exchange] = set()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Cut every exchange."""
+        with self._lock:
+            exchanges = list(self._exchanges)
+        for exchange in exchanges:
+            exchange.abort()
+
+    def forward(self, port: str, request: RequestInfo, body: Body) -> Relayed:
+        """See :meth:`toolbox_port.backend.PortBackend.forward`."""
+        number = parse_port(port)
+        chunked = body.length is None and "Transfer-Encoding" in request.headers
+        headers = request_headers(
+            request,
+            number,
+            _prefix(request, port),
+            chunked=chunked,
+            keep_authorization=self._keep_authorization,
+        )
+        exchange = self._open(number, request)
+        try:
+            exchange.send(_head(request, port, headers), body if chunked or body.length else None)
+            answer = exchange.head(request.environ.get("wsgi.early_hints"))
+        except BaseException:
+            exchange.close()
+            raise
+        return _relay(exchange, answer)
+
+    def tunnel(self, port: str, request: RequestInfo) -> TakeOver | Relayed:
+        """See :meth:`toolbox_port.backend.PortBackend.tunnel`."""
+        number = parse_port(port)
+        headers = upgrade_headers(
+            request,
+            number,
+            _prefix(request, port),
+            keep_authorization=self._keep_authorization,
+        )
+        exchange = self._open(number, request)
+        try:
+            exchange.send(_head(request, port, headers), None)
+            answer = exchange.head()
+        except BaseException:
+            exchange.close()
+            raise
+        if answer.status_code != 101:
+            return _relay(exchange, answer)
+        upstream, early_answer = exchange.take()
+        status_line = b"HTTP/1.1 101 " + (bytes(answer.reason) or b"Switching Protocols")
+        head = upgraded_head(
+            status_line, answer.headers.raw_items(), offered_token(request.environ)
+        )
+        return TakeOver(
+            lambda client, early, on_end: Tunnel(
+                client, upstream, head + early_answer, early, self._loop, on_end
+            )
+        )
+
+    def _open(self, port: int, request: RequestInfo) -> Exchange:
+        exchange = Exchange(connect(port), Caller(request.environ), self._forget)
+        with self._lock:
+            self._exchanges.add(exchange)
+        return exchange
+
+    def _forget(self, exchange: Exchange) -> None:
+        with self._lock:
+            self._exchanges.discard(exchange)
+
+
+def _prefix(request: RequestInfo, port: str) -> str:
+    return f"{request.environ.get('SCRIPT_NAME', '')}/proxy/{port}"
+
+
+def _head(request: RequestInfo, port: str, headers: Pairs) -> h11.Request:
+    try:
+        return h11.Request(
+            method=request.method,
+            target=request_target(request.environ, port),
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        )
+    except h11.LocalProtocolError as error:
+        raise BadRequest(f"this can't be passed on: {error}") from None
+
+
+def _relay(exchange: Exchange, answer: h11.Response | h11.InformationalResponse) -> Relayed:
+    reason = text(bytes(answer.reason))
+    relayed = Relayed(
+        exchange,
+        f"{answer.status_code} {reason}",
+        Headers(answer_headers(answer.headers.raw_items())),
+        direct_passthrough=True,
+    )
+    if b"content-type" not in dict(answer.headers):
+        del relayed.headers["Content-Type"]  # Made up by Werkzeug.
+    return relayed
