@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import urllib3
 from dulwich.client import GitClient
 from dulwich.client import LocalGitClient
+from dulwich.client import Urllib3HttpGitClient
 from dulwich.client import get_transport_and_path
 from dulwich.config import ConfigFile
 from dulwich.config import StackedConfig
@@ -73,10 +75,15 @@ def _connect(url: str, config: StackedConfig, access: Access) -> tuple[GitClient
         url,
         config=StackedConfig([extra, *config.backends]),
         quiet=True,
-        username=credentials.username or None,
-        password=credentials.password or None,
+        # They are sent as Latin-1 (urllib3), where servers expect UTF-8 (RFC 7617, 2.1).
+        username=credentials.username.encode().decode("latin-1") or None,
+        password=credentials.password.encode().decode("latin-1") or None,
         ssh_command=os.environ.get("GIT_SSH_COMMAND"),
     )
+    if isinstance(client, Urllib3HttpGitClient):
+        # A silent peer is given up after one stall_timeout, not after four.
+        retries = urllib3.Retry(total=None, connect=0, read=0, redirect=10)
+        client.pool_manager.connection_pool_kw["retries"] = retries
     return client, path.encode() if isinstance(path, str) else path
 
 

@@ -1,0 +1,285 @@
+"""A real git server: every way it may answer, and what becomes of the credentials."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from toolbox_git.contract import GitClient
+from toolbox_git.contract import Repository
+from toolbox_git.contract import done
+from toolbox_git.contract import refused
+
+from toolbox.processes import descendants
+
+USER = "ada-the-user"
+PASSWORD = "s3cret/p@ss:wörd"
+LOGIN = {"username": USER, "password": PASSWORD}
+
+
+@pytest.fixture
+def filled(server: Any, repo: Repository) -> Repository:
+    """A working copy whose ``origin`` is ``private.git`` on the server, with one commit there."""
+    server.make("private.git")
+    repo.commit()
+    repo.git("push", "-q", str(server.root / "private.git"), "main")
+    repo.git("remote", "add", "origin", f"{server.url}/private.git")
+    return repo
+
+
+def test_clone_pull_push(git: GitClient, server: Any, filled: Repository, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    done(git.post("clone", clone, url=f"{server.url}/private.git", **LOGIN))
+    assert git.files(clone) == {}
+    head = filled.commit("b")
+    done(git.post("push", filled.path, set_upstream=True, **LOGIN))
+    assert git.status(filled.path)["branchPublished"]
+    done(git.post("pull", clone, **LOGIN))
+    assert Repository(clone).git("rev-parse", "HEAD") == head
+    server.password = "refreshed"
+    refused(git.post("pull", clone, **LOGIN), 401, "GIT_AUTH_FAILED")
+    done(git.post("pull", clone, username=USER, password="refreshed"))
+
+
+def test_depth_branch_and_commit(
+    git: GitClient, server: Any, filled: Repository, tmp_path: Path
+) -> None:
+    commits = [filled.commit("a", str(number)) for number in range(5)]
+    filled.git("tag", "-a", "v1", "-m", "one")
+    filled.git("push", "-q", "--tags", str(server.root / "private.git"), "main")
+    url = f"{server.url}/private.git"
+    done(git.post("clone", tmp_path / "d", url=url, depth=2, branch="main", **LOGIN))
+    assert len(git.get("history", tmp_path / "d").json()) == 2
+    done(git.post("clone", tmp_path / "c", url=url, commit_id=commits[1], **LOGIN))
+    assert git.get("history", tmp_path / "c").json()[0]["hash"] == commits[1]
+    assert Repository(tmp_path / "c").git("cat-file", "-t", "v1") == "tag"
+    filled.commit("later")
+    filled.git("push", "-q", str(server.root / "private.git"), "main")
+    done(git.post("pull", tmp_path / "d", **LOGIN))
+    assert Repository(tmp_path / "d").git("fsck") == ""
+
+
+@pytest.mark.parametrize("given", [{}, {**LOGIN, "password": "wrong"}, {"username": USER}])
+def test_wrong_credentials(
+    git: GitClient, server: Any, filled: Repository, tmp_path: Path, given: dict[str, str]
+) -> None:
+    url = f"{server.url}/private.git"
+    refused(git.post("clone", tmp_path / "clone", url=url, **given), 401, "GIT_AUTH_FAILED")
+    filled.commit("b")
+    refused(git.post("pull", filled.path, **given), 401, "GIT_AUTH_FAILED")
+    refused(git.post("push", filled.path, **given), 401, "GIT_AUTH_FAILED")
+    assert not (tmp_path / "clone").exists()
+
+
+def test_what_the_server_refuses(
+    git: GitClient, server: Any, filled: Repository, tmp_path: Path
+) -> None:
+    for name, status, code in (
+        ("nothing.git", 404, "GIT_REPO_NOT_FOUND"),
+        ("forbidden.git", 403, "FORBIDDEN"),
+        ("broken.git", 502, "GIT_TRANSPORT_FAILED"),
+    ):
+        url = f"{server.url}/{name}"
+        refused(git.post("clone", tmp_path / "clone", url=url, **LOGIN), status, code)
+        filled.git("remote", "set-url", "origin", url)
+        refused(git.post("pull", filled.path, **LOGIN), status, code)
+        refused(git.post("push", filled.path, **LOGIN), status, code)
+    server.make("empty.git")
+    answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/empty.git", **LOGIN)
+    refused(answer, 404, "GIT_REPO_NOT_FOUND")
+    assert not (tmp_path / "clone").exists()
+
+
+def test_rejected_pushes(git: GitClient, server: Any, filled: Repository, tmp_path: Path) -> None:
+    clone = Repository(tmp_path / "clone")
+    clone.git("pull", "-q", str(server.root / "private.git"), "main")
+    clone.commit("c")
+    clone.git("push", "-q", str(server.root / "private.git"), "main")
+    filled.commit("d")
+    refused(git.post("push", filled.path, **LOGIN), 409, "GIT_PUSH_REJECTED")
+    refused(git.post("pull", filled.path, **LOGIN), 409, "GIT_MERGE_CONFLICT")
+    hook = server.root / "private.git/hooks/pre-receive"
+    hook.write_text("#!/bin/sh\necho the branch is protected\nexit 1\n")
+    hook.chmod(0o755)
+    filled.git("checkout", "-q", "-b", "new")
+    refused(git.post("push", filled.path, **LOGIN), 422, "GIT_REMOTE_REJECTED")
+    assert not git.status(filled.path)["branchPublished"]
+
+
+def test_dead_hosts(git: GitClient, filled: Repository, tmp_path: Path) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        for host in (f"127.0.0.1:{bound.getsockname()[1]}", "no-such-host.invalid"):
+            url = f"http://{host}/a.git"
+            answer = git.post("clone", tmp_path / "clone", url=url)
+            refused(answer, 502, "GIT_TRANSPORT_FAILED")
+            filled.git("remote", "set-url", "origin", url)
+            refused(git.post("pull", filled.path), 502, "GIT_TRANSPORT_FAILED")
+            refused(git.post("push", filled.path), 502, "GIT_TRANSPORT_FAILED")
+
+
+def test_silent_host(git: GitClient, server: Any, tmp_path: Path) -> None:
+    answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/hangs/a.git")
+    refused(answer, 502, "GIT_TRANSPORT_FAILED")
+
+
+def test_untrusted_certificate(
+    git: GitClient, tls_server: Any, repo: Repository, tmp_path: Path
+) -> None:
+    tls_server.make("private.git")
+    repo.commit()
+    repo.git("push", "-q", str(tls_server.root / "private.git"), "main")
+    url = f"{tls_server.url}/private.git"
+    answer = git.post("clone", tmp_path / "clone", url=url, **LOGIN)
+    refused(answer, 502, "GIT_TRANSPORT_FAILED")
+    assert tls_server.seen == []
+    answer = git.post("clone", tmp_path / "clone", url=url, insecure_skip_tls=True, **LOGIN)
+    done(answer)
+    assert tls_server.seen[-1][1].startswith("Basic ")
+    seen = len(tls_server.seen)
+    refused(git.post("pull", tmp_path / "clone", **LOGIN), 502, "GIT_TRANSPORT_FAILED")
+    refused(git.post("push", tmp_path / "clone", **LOGIN), 502, "GIT_TRANSPORT_FAILED")
+    assert len(tls_server.seen) == seen
+
+
+def test_stored_credentials(
+    git: GitClient, server: Any, filled: Repository, tmp_path: Path
+) -> None:
+    """They are used when a request brings none, and replaced by those stored later."""
+    host = server.url.partition("//")[2]
+    for password in ("outdated", PASSWORD):
+        given = {"username": USER, "password": password, "host": host, "protocol": "http"}
+        done(git.post("credentials", **given))
+    done(git.post("clone", tmp_path / "clone", url=f"{server.url}/private.git"))
+    done(git.post("pull", tmp_path / "clone"))
+    filled.commit("b")
+    done(git.post("push", filled.path))
+    filled.git("remote", "remove", "origin")
+    given = {"name": "origin", "url": f"{server.url}/private.git"}
+    done(git.post("remotes", filled.path, fetch=True, **given), 201)
+    kept = git.home / ".git-credentials"  # type: ignore[attr-defined]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.read_text().count(host.replace(":", "%3a")) + kept.read_text().count(host) == 1
+    helper = git.get("config", key="credential.helper", scope="global").json()
+    assert helper == {"value": "store"}
+
+
+def test_ssh_takes_no_password(git: GitClient, tmp_path: Path) -> None:
+    for url in ("ssh://git@localhost/a.git", "git@localhost:a.git"):
+        answer = git.post("clone", tmp_path / "clone", url=url, **LOGIN)
+        refused(answer, 401, "GIT_AUTH_FAILED")
+
+
+class Watch:
+    """Collects the argument lists of everything below a process while it runs."""
+
+    def __init__(self, pid: int) -> None:
+        self.arguments: set[bytes] = set()
+        self._pid = pid
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.002):
+            for pid in descendants(self._pid):
+                with contextlib.suppress(OSError):
+                    self.arguments.add(Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+def test_credentials_are_nowhere(
+    git: GitClient, server: Any, filled: Repository, tmp_path: Path
+) -> None:
+    """AC-71: not in argv, remotes, configuration, reflogs, error messages or the log."""
+    clone = tmp_path / "clone"
+    url = f"{server.url}/private.git"
+    inside = url.replace("://", f"://{USER}:{quote(PASSWORD, safe='')}@")
+    with Watch(git.service.process.pid) as watch:
+        answers = [git.post("clone", clone, url=url, **LOGIN)]
+        answers += [git.post("clone", tmp_path / "second", url=inside)]
+        for body in ({}, {"set_upstream": True}):
+            filled.commit("b", str(body))
+            answers += [git.post("push", filled.path, **body, **LOGIN)]
+            answers += [git.post("pull", clone, **LOGIN)]
+        assert [answer.status_code for answer in answers] == [200] * len(answers)
+        for bad in (
+            f"{inside}-nothing",
+            inside.replace("private", "broken"),
+            inside.replace("private", "forbidden"),
+            inside.replace(url.split("/")[2], "no-such-host.invalid"),
+        ):
+            answers += [git.post("clone", tmp_path / "failed", url=bad)]
+            assert answers[-1].status_code >= 400
+        server.password = "other"
+        answers += [git.post("pull", clone, **LOGIN), git.post("push", filled.path, **LOGIN)]
+    assert any(b"git" in arguments for arguments in watch.arguments)
+    kept = [
+        path.read_bytes()
+        for root in (clone, filled.path, tmp_path / "second")
+        for path in root.rglob("*")
+        if path.is_file()
+    ]
+    said = [answer.content for answer in answers] + [git.service.log().encode()]
+    encoded = server.seen[-1][1].removeprefix("Basic ")
+    for secret in (PASSWORD, quote(PASSWORD, safe=""), encoded or "no"):
+        for place in (*watch.arguments, *kept, *said):
+            assert secret.encode() not in place
+    assert git.get("remotes", tmp_path / "second").json()["remotes"][0]["url"] == url
+
+
+def test_client_that_goes_away(
+    git: GitClient, server: Any, filled: Repository, tmp_path: Path
+) -> None:
+    """Its clone is ended, and nothing is left that is in the way of the next one."""
+    clone = tmp_path / "clone"
+    with pytest.raises(httpx.ReadTimeout):
+        git.service.http.post(
+            "/git/clone",
+            json={"url": f"{server.url}/hangs/a.git", "path": str(clone)},
+            timeout=httpx.Timeout(60, read=1.5),
+        )
+    assert server.asked.is_set()
+    done(git.post("clone", clone, url=f"{server.url}/private.git", **LOGIN))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clone", "repo", "server"]
+
+
+def test_service_that_dies(
+    server: Any, filled: Repository, make_service: Any, tmp_path: Path
+) -> None:
+    """What a killed service leaves of a clone is removed by the next clone."""
+    import signal
+
+    for backend in ("cli", "dulwich"):
+        clone = tmp_path / backend / "clone"
+        settings = f'[git]\nbackend = "{backend}"\n'
+        first = make_service(settings=settings)
+        server.asked.clear()
+
+        def ask(service: Any = first, path: Path = clone) -> None:
+            body = {"url": f"{server.url}/hangs/a.git", "path": str(path)}
+            with contextlib.suppress(httpx.HTTPError):
+                service.client(service.token).post("/git/clone", json=body)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        assert server.asked.wait(60)
+        for pid in first.workers():
+            os.kill(pid, signal.SIGKILL)
+        thread.join(60)
+        second = GitClient(make_service(settings=settings))
+        done(second.post("clone", clone, url=f"{server.url}/private.git", **LOGIN))
+        assert [path.name for path in clone.parent.iterdir()] == ["clone"]
