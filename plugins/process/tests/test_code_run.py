@@ -120,6 +120,7 @@ def test_errors(service: Service) -> None:
 
 def charts(service: Service, body: str) -> list[dict[str, Any]]:
     """The charts a program shows, as the answer has them and the SDK's strict model takes them."""
+    pytest.importorskip("matplotlib")
     code = f"import matplotlib.pyplot as plt\n{body}\nprint('after')\n"
     answer = post(service, code)
     assert answer.json()["exitCode"] == 0, answer.text
@@ -254,6 +255,7 @@ def test_which_figures_are_charts(service: Service) -> None:
 
 
 def test_a_program_with_charts_is_run_as_any_other(service: Service) -> None:
+    pytest.importorskip("matplotlib")
     program = "import matplotlib\nimport sys, charts_no\n"
     code, text = run(service, program)
     assert code == 1
@@ -270,6 +272,7 @@ def test_a_program_with_charts_is_run_as_any_other(service: Service) -> None:
 
 
 def test_text_beside_charts_is_left_alone(service: Service) -> None:
+    pytest.importorskip("matplotlib")
     program = (
         "import sys, matplotlib.pyplot as plt\nsys.stderr.write('no newline')\n"
         "plt.plot([1, 2]); plt.show()\nprint('dtn_artifact_k39fd2:{}')"
