@@ -22,6 +22,8 @@ from toolbox.response import TextAnswer
 from toolbox.signing import SIGNATURE_QUERY
 
 _REFERENCE = "#/components/schemas/{name}"
+_DESCRIBABLE = frozenset(("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"))
+"""The methods a path item has room for: a proxy takes more of them."""
 _CONTENT_TYPES = {
     FileAnswer: "application/octet-stream",
     StreamAnswer: "application/octet-stream",
@@ -40,7 +42,7 @@ def document(groups: Iterable[Group]) -> dict[str, Any]:
     for group in groups:
         for operation in group.operations:
             item = paths.setdefault(openapi_path(operation.path), {})
-            for method in operation.methods:
+            for method in filter(_DESCRIBABLE.__contains__, operation.methods):
                 # A path that is both plain and WebSocket is described by its plain operation.
                 if not (operation.websocket and method.lower() in item):
                     item[method.lower()] = _operation(group, operation, method, schema_of)
