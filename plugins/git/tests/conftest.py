@@ -9,6 +9,7 @@ import shutil
 import ssl
 import subprocess
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,20 +30,37 @@ def git_binary() -> None:
         pytest.skip("git is not installed (Debian and Ubuntu: package git)")
 
 
-@pytest.fixture(scope="module", params=["cli", "dulwich"])
-def git(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A service with each of the backends in turn, and a home of its own."""
-    directory = tmp_path_factory.mktemp("git")
-    home = directory / "home"
-    home.mkdir()
-    env = {"HOME": str(home), "GIT_CONFIG_SYSTEM": str(directory / "system")}
-    settings = f'[git]\nbackend = "{request.param}"\nstall_timeout = 3\n'
-    running = Service(directory, settings=settings, env=env)
-    client = GitClient(running)
-    client.home = home  # type: ignore[attr-defined]
-    client.backend = request.param  # type: ignore[attr-defined]
-    yield client
-    running.stop()
+BACKENDS = ("cli", "dulwich")
+
+
+@pytest.fixture(scope="module")
+def make_git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], GitClient]]:
+    """Start services with a backend and a home of their own."""
+    started: list[Service] = []
+
+    def make(backend: str) -> GitClient:
+        directory = tmp_path_factory.mktemp("git")
+        (directory / "home").mkdir()
+        env = {"HOME": str(directory / "home"), "GIT_CONFIG_SYSTEM": str(directory / "system")}
+        settings = f'[git]\nbackend = "{backend}"\nstall_timeout = 3\n'
+        started.append(Service(directory, settings=settings, env=env))
+        return GitClient(started[-1])
+
+    yield make
+    for running in started:
+        running.stop()
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def git(request: pytest.FixtureRequest, make_git: Callable[[str], GitClient]) -> GitClient:
+    """A service with each of the backends in turn."""
+    return make_git(request.param)
+
+
+@pytest.fixture(scope="module")
+def gits(make_git: Callable[[str], GitClient]) -> list[GitClient]:
+    """A service with each of the backends, at the same time."""
+    return [make_git(backend) for backend in BACKENDS]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck
@@ -37,6 +38,13 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("tag")),
 )
 STEPS = st.lists(st.one_of(ON_DISK, ON_DISK, OPERATIONS, OPERATIONS), min_size=4, max_size=24)
+
+
+OFTEN = settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def on_disk(repo: Repository, step: tuple[str, ...]) -> None:
@@ -74,31 +82,68 @@ def operate(git: GitClient, repo: Repository, step: tuple[str, ...]) -> int:
     return git.post("restore", repo.path, **given).status_code
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+def take(git: GitClient, repo: Repository, step: tuple[str, ...]) -> int | None:
+    """Take one step; the status of the answer if it was an operation."""
+    if step[0] == "tag":
+        repo.git("tag", "-f", "v1")
+    elif step[0] in ("write", "remove", "mode", "link", "touch"):
+        on_disk(repo, step)
+    else:
+        return operate(git, repo, step)
+    return None
+
+
+@OFTEN
 @given(steps=STEPS)
 def test_agrees_with_git(git: GitClient, steps: list[tuple[str, ...]]) -> None:
-    directory = Path(tempfile.mkdtemp(prefix="toolbox-git-"))
-    try:
-        repo = Repository(directory)
+    with tempfile.TemporaryDirectory(prefix="toolbox-git-") as directory:
+        repo = Repository(Path(directory))
         repo.commit()
         for step in steps:
-            if step[0] in ("write", "remove", "mode", "link", "touch"):
-                on_disk(repo, step)
-                continue
-            if step[0] == "tag":
-                repo.git("tag", "-f", "v1")
-                continue
-            assert operate(git, repo, step) in (200, 201, 400, 404, 409), step
-            compare(git, repo, step)
+            status = take(git, repo, step)
+            assert status in (None, 200, 201, 400, 404, 409), step
+            if status:
+                compare(git, repo, step)
         repo.git("fsck", "--strict")
-        heads = git.get("history", repo.path).json()
-        assert {commit["hash"] for commit in heads} == set(repo.git("rev-list", "HEAD").split())
-    finally:
-        shutil.rmtree(directory)
+        commits = git.get("history", repo.path).json()
+        assert {commit["hash"] for commit in commits} == set(repo.git("rev-list", "HEAD").split())
+
+
+@OFTEN
+@given(steps=STEPS)
+def test_backends_agree(gits: list[GitClient], steps: list[tuple[str, ...]]) -> None:
+    """The same answers, the same index, the same files."""
+    with tempfile.TemporaryDirectory(prefix="toolbox-git-") as directory:
+        repos = [Repository(Path(directory, str(number))) for number, _ in enumerate(gits)]
+        for repo in repos:
+            repo.commit()
+        for step in steps:
+            results = [take(git, repo, step) for git, repo in zip(gits, repos, strict=True)]
+            assert results[0] == results[1], step
+            if results[0]:
+                assert snapshot(repos[0]) == snapshot(repos[1]), (step, results)
+
+
+def snapshot(repo: Repository) -> tuple[Any, ...]:
+    """What there is: files, index, the commit's tree and where HEAD points."""
+    files: dict[str, Any] = {}
+    for path in sorted(repo.path.rglob("*")):
+        name = path.relative_to(repo.path)
+        if name.parts[0] == ".git":
+            continue
+        if path.is_symlink():
+            files[str(name)] = path.readlink()
+        elif path.is_file():
+            files[str(name)] = (path.stat().st_mode & 0o111, path.read_bytes())
+        else:
+            files[str(name)] = None
+    head = (repo.path / ".git/HEAD").read_text()
+    return (
+        files,
+        repo.git("ls-files", "-s"),
+        repo.git("rev-parse", "HEAD^{tree}"),
+        head if head.startswith("ref:") else "detached",
+    )
 
 
 def compare(git: GitClient, repo: Repository, step: tuple[str, ...]) -> None:

@@ -277,3 +277,11 @@ def test_no_permission(repo: Repository) -> None:
     said = subprocess.run(command, capture_output=True, text=True)
     repo.path.chmod(0o755)
     assert (said.stdout, said.stderr) == ("forbidden\n", "")
+
+
+def test_warnings_are_no_failure(git: GitClient, repo: Repository) -> None:
+    """Git says that it is unable to access the file; nothing was to be accessed."""
+    repo.commit()
+    (repo.path / ".gitignore").symlink_to("a")
+    refused(git.post("commit", repo.path, message="m", **IDENTITY), 409, "CONFLICT")
+    assert git.files(repo.path) == {".gitignore": ("Untracked", "Untracked")}

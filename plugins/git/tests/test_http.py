@@ -164,7 +164,7 @@ def test_stored_credentials(
     filled.git("remote", "remove", "origin")
     given = {"name": "origin", "url": f"{server.url}/private.git"}
     done(git.post("remotes", filled.path, fetch=True, **given), 201)
-    kept = git.home / ".git-credentials"  # type: ignore[attr-defined]
+    kept = git.service.directory / "home/.git-credentials"
     assert kept.stat().st_mode & 0o777 == 0o600
     assert kept.read_text().count(host.replace(":", "%3a")) + kept.read_text().count(host) == 1
     helper = git.get("config", key="credential.helper", scope="global").json()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolbox.errors import BadRequest
-from toolbox_git.cli.diagnosis import diagnose
 from toolbox_git.cli.running import Call
 from toolbox_git.cli.running import Runner
 from toolbox_git.models import CredentialsRequest
@@ -29,10 +28,10 @@ class Configuration:
         check_key(key)
         call = self._call(scope, path)
         output = self._runner.try_(["config", f"--{scope}", "-z", "--get", to_bytes(key)], call)
-        if output.status == 1 and not output.stderr.strip():
+        if output.status == 1 and not output.stderr:
             return None
         if output.status:
-            raise diagnose(output.status, output.stdout, output.stderr)
+            raise output.error()
         return to_text(output.stdout.removesuffix(b"\0"))
 
     def set(self, key: str, value: str, scope: Scope, path: str) -> None:

@@ -79,16 +79,25 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
     (NotFound, r"no such remote"),
 )
 _PATTERNS = tuple((kind, re.compile(words, re.IGNORECASE)) for kind, words in _WORDS)
+_REMOTE = (AuthenticationFailed, RemoteRejected, PushRejected, TransportFailed)
 _NOISE = re.compile(r"^(hint:|warning:|Please make sure you have|and the repository exists)")
 
 
-def diagnose(status: int, stdout: bytes, stderr: str) -> ToolboxError:
-    """The error that a failed git process means; the message is what it said, short."""
-    said = stderr.strip() or stdout.decode("utf-8", "backslashreplace").strip()
-    lines = [line for line in said.splitlines() if line.strip() and not _NOISE.match(line)]
+def without_noise(stderr: str) -> str:
+    """What git said, without warnings and hints: they are no reason to fail."""
+    return "\n".join(line for line in stderr.splitlines() if not _NOISE.match(line)).strip()
+
+
+def diagnose(status: int, stdout: bytes, stderr: str, *, remote: bool = False) -> ToolboxError:
+    """The error that a failed git process means; the message is what it said, short.
+
+    ``remote`` tells whether it talked to one, and so may have failed for that.
+    """
+    printed = stdout[-65536:].decode("utf-8", "backslashreplace")
+    said = without_noise(stderr)
+    lines = [line for line in (said or printed).splitlines() if line.strip()]
     message = "\n".join(lines[-12:])[-2000:] or f"git ended with status {status}"
-    searched = f"{stderr}\n{stdout[-65536:].decode('utf-8', 'backslashreplace')}"
     for kind, pattern in _PATTERNS:
-        if pattern.search(searched):
+        if (remote or kind not in _REMOTE) and pattern.search(f"{said}\n{printed}"):
             return kind(message)
     return ToolboxError(message)

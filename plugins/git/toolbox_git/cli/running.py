@@ -18,10 +18,12 @@ import msgspec
 
 from toolbox.errors import ContentTooLarge
 from toolbox.errors import RequestTimeout
+from toolbox.errors import ToolboxError
 from toolbox.errors import Unavailable
 from toolbox.processes import popen
 from toolbox_git.backend import Gone
 from toolbox_git.cli.diagnosis import diagnose
+from toolbox_git.cli.diagnosis import without_noise
 from toolbox_git.errors import TransportFailed
 from toolbox_git.inheritance import clean_environment
 from toolbox_git.urls import PROTOCOLS
@@ -81,6 +83,12 @@ class Output(msgspec.Struct, frozen=True):
     status: int
     stdout: bytes
     stderr: str
+    """Without warnings and hints."""
+    remote: bool = False
+
+    def error(self) -> ToolboxError:
+        """The error it means, if it failed."""
+        return diagnose(self.status, self.stdout, self.stderr, remote=self.remote)
 
 
 class Runner:
@@ -95,7 +103,7 @@ class Runner:
         """Run ``git *arguments``; what it printed. Raises the error that its failure means."""
         output = self.try_(arguments, call)
         if output.status:
-            raise diagnose(output.status, output.stdout, output.stderr)
+            raise output.error()
         return output.stdout
 
     def try_(self, arguments: Sequence[bytes | str], call: Call) -> Output:
@@ -128,7 +136,7 @@ class Runner:
                 with self._lock:
                     self._running.discard(process)
         text = redact(stderr.decode("utf-8", "backslashreplace"), call.credentials)
-        return Output(process.returncode, stdout, text)
+        return Output(process.returncode, stdout, without_noise(text), bool(call.url))
 
     def close(self) -> None:
         """End every process that runs."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from toolbox.errors import BadRequest
 from toolbox.errors import NotFound
 from toolbox_git.backend import Gone
-from toolbox_git.cli.diagnosis import diagnose
 from toolbox_git.cli.running import Call
 from toolbox_git.cli.running import Runner
 from toolbox_git.cli.worktree import Worktree
@@ -153,7 +152,7 @@ class Transfer:
             gone=gone,
         )
         if output.status:
-            raise diagnose(output.status, output.stdout, output.stderr)
+            raise output.error()
 
     def _remote(
         self,

@@ -8,7 +8,6 @@ from typing import Any
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
-from toolbox_git.cli.diagnosis import diagnose
 from toolbox_git.cli.parsing import LOG
 from toolbox_git.cli.parsing import STATUS
 from toolbox_git.cli.parsing import parse_log
@@ -109,7 +108,7 @@ class Worktree:
         if "checked out at" in output.stderr or "used by worktree" in output.stderr:
             raise Conflict(f"the branch {name!r} is checked out")
         if output.status:
-            raise diagnose(output.status, output.stdout, output.stderr)
+            raise output.error()
 
     def checkout(self, name: str) -> None:
         if name.startswith("-"):
@@ -163,10 +162,10 @@ class Worktree:
             },
             config={"i18n.commitEncoding": "UTF-8"},
         )
-        if output.status == 1 and not output.stderr.strip():
+        if output.status == 1 and not output.stderr:
             raise Conflict("nothing is staged to commit")
         if output.status:
-            raise diagnose(output.status, output.stdout, output.stderr)
+            raise output.error()
         return self.resolve("HEAD")
 
     def reset(self, body: ResetRequest) -> None:

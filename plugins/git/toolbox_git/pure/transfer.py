@@ -82,7 +82,7 @@ def _connect(url: str, config: StackedConfig, access: Access) -> tuple[GitClient
     )
     if isinstance(client, Urllib3HttpGitClient):
         # A silent peer is given up after one stall_timeout, not after four.
-        retries = urllib3.Retry(total=None, connect=0, read=0, redirect=10)
+        retries = urllib3.Retry(total=10, connect=0, read=0, other=0, redirect=10)
         client.pool_manager.connection_pool_kw["retries"] = retries
     return client, path.encode() if isinstance(path, str) else path
 
