@@ -42,7 +42,7 @@ def test_the_sandbox_is_there_under_any_id(service: Service, sandbox_id: str) ->
     assert sandbox.state is not None and sandbox.state.value == "started"
     assert sandbox.daemon_version == f"v{toolbox.__version__}"
     assert min(sandbox.cpu, sandbox.memory, sandbox.disk) >= 1
-    assert (sandbox.env, sandbox.labels) == ({}, {})
+    assert (sandbox.env, sandbox.labels) == ({}, {"code-toolbox-language": "python"})
 
 
 def test_the_proxy_url_can_be_asked_for_alone(service: Service) -> None:

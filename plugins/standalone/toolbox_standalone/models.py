@@ -28,7 +28,10 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     state: str = "started"
     desired_state: str = "started"
     env: dict[str, str] = {}
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"code-toolbox-language": "python"}
+    )
+    """The TypeScript SDK asks for the language of ``codeRun`` here, and fails without it."""
     public: bool = False
     network_block_all: bool = False
     kvm: bool = False

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-pytest.importorskip("toolbox_standalone", reason="answers what the SDK asks of a control plane")
-
-from daytona import AsyncDaytona
 from daytona import AsyncSandbox
 from daytona import CodeRunParams
-from daytona import Daytona
-from daytona import DaytonaConfig
 from daytona import Sandbox
 from daytona import SessionExecuteRequest
 from daytona.common.errors import DaytonaConflictError
@@ -25,34 +18,18 @@ from daytona.common.errors import DaytonaNotFoundError
 from daytona.common.errors import DaytonaTimeoutError
 from daytona.common.pty import PtySize
 
-from toolbox.testing import DEADLINE
-from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
 
-def config(service: Service) -> DaytonaConfig:
-    return DaytonaConfig(api_key=TOKEN, api_url=f"{service.url}/api", target="local")
-
-
-@pytest.fixture
-def sandbox(service: Service) -> Iterator[Sandbox]:
-    daytona = Daytona(config(service))
-    yield daytona.get("any-id")
-    dispatcher = daytona._event_dispatcher
-    assert dispatcher is not None and dispatcher._bg_thread is not None
-    dispatcher._bg_thread.join(DEADLINE)
-    dispatcher.disconnect()
-
-
-@pytest.fixture
-async def async_sandbox(service: Service) -> AsyncIterator[AsyncSandbox]:
-    async with AsyncDaytona(config(service)) as daytona:
-        yield await daytona.get("any-id")
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """At a home without startup files: a login shell runs whatever is in them."""
+    home = tmp_path_factory.mktemp("home")
+    running = Service(tmp_path_factory.mktemp("service"), env={"HOME": str(home)})
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 def test_execute(sandbox: Sandbox) -> None:
