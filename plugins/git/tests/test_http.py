@@ -271,8 +271,8 @@ def test_service_that_dies(
 
         def ask(service: Any = first, path: Path = clone) -> None:
             body = {"url": f"{server.url}/hangs/a.git", "path": str(path)}
-            with contextlib.suppress(httpx.HTTPError):
-                service.client(service.token).post("/git/clone", json=body)
+            with contextlib.suppress(httpx.HTTPError), service.client(service.token) as client:
+                client.post("/git/clone", json=body)
 
         thread = threading.Thread(target=ask)
         thread.start()
