@@ -1,0 +1,198 @@
+"""Fixtures of the computer-use tests: real desktops and programs on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolbox.testing import Service
+
+WATCHER = Path(__file__).with_name("watcher.py")
+
+
+def free_display() -> str:
+    """The name of a display nobody uses."""
+    first = 100 + os.getpid() % 20000
+    number = next(
+        n for n in range(first, first + 1000) if not Path(f"/tmp/.X11-unix/X{n}").exists()
+    )
+    return f":{number}"
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Desk:
+    """A service whose desktop is a test's own."""
+
+    def __init__(self, directory: Path, options: str = "", **arguments: Any) -> None:
+        self.display = arguments.pop("display", None) or free_display()
+        self.directory = directory
+        self.recordings = directory / "recordings"
+        settings = "\n".join(
+            [
+                "[computeruse]",
+                f'display = "{self.display}"',
+                f'state_dir = "{directory}/state"',
+                f'recordings_dir = "{self.recordings}"',
+                *([] if "resolution" in options else ['resolution = "1280x800"']),
+                *([] if "vnc" in options else ["vnc = false"]),
+                *([] if "window_manager" in options else ['window_manager = "openbox"']),
+                options,
+            ]
+        )
+        env = {"LANG": "C.UTF-8", "DBUS_SESSION_BUS_ADDRESS": "", **arguments.pop("env", {})}
+        self.service = Service(directory, settings=settings, env=env, **arguments)
+        self.programs: list[subprocess.Popen[bytes]] = []
+
+    def get(self, path: str, status: int = 200, **query: Any) -> Any:
+        """What GET answers, which must have ``status``."""
+        response = self.service.http.get(f"/computeruse/{path}", params=query)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    def post(self, path: str, status: int = 200, **body: Any) -> Any:
+        """What POST answers, which must have ``status``."""
+        response = self.service.http.post(f"/computeruse/{path}", json=body)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    def run(self, *command: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a program on the desktop; it is ended with the desk."""
+        program = subprocess.Popen(
+            command,
+            env={**os.environ, "LANG": "C.UTF-8", "DISPLAY": self.display, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.programs.append(program)
+        return program
+
+    def window(self, title: str) -> Any:
+        """The window with this title, as soon as it is there and active."""
+        found: list[Any] = []
+
+        def look() -> bool:
+            windows = self.get("display/windows")["windows"]
+            found[:] = [each for each in windows if each["title"] == title and each["isActive"]]
+            return bool(found)
+
+        self.service.wait_for(look, f"the window {title!r}")
+        return found[0]
+
+    def wait_for(self, condition: Callable[[], object], what: str = "it") -> None:
+        """Wait until ``condition()`` is true."""
+        self.service.wait_for(condition, what)
+
+    def end_programs(self) -> None:
+        """End what :meth:`run` has started."""
+        for program in self.programs:
+            program.kill()
+            program.wait()
+        self.programs.clear()
+
+    def close(self) -> None:
+        """End everything."""
+        self.end_programs()
+        self.service.stop()
+
+
+class Watcher:
+    """A program with a window that writes down what happens to it."""
+
+    def __init__(self, desk: Desk, title: str = "watcher") -> None:
+        self.desk = desk
+        self.file = desk.directory / f"{title}.jsonl"
+        self.file.unlink(missing_ok=True)
+        desk.run(sys.executable, str(WATCHER), title, str(self.file))
+        self.window = desk.window(title)
+        desk.wait_for(lambda: self.events("Expose"), "the window to be drawn")
+
+    def events(self, *kinds: str) -> list[Any]:
+        """What has happened, of these kinds."""
+        text = self.file.read_text() if self.file.exists() else ""
+        found = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        return [each for each in found if each["type"] in kinds]
+
+    def wait_for(self, count: int, *kinds: str) -> list[Any]:
+        """The events of these kinds, as soon as there are ``count``."""
+        self.desk.wait_for(lambda: len(self.events(*kinds)) >= count, f"{count} of {kinds}")
+        return self.events(*kinds)
+
+    def at(self, x: int, y: int) -> dict[str, int]:
+        """A place in the window, in pixels of the screen."""
+        return {"x": self.window["x"] + x, "y": self.window["y"] + y}
+
+
+@pytest.fixture(scope="module")
+def shared_desk() -> Iterator[Desk]:
+    """A desktop that runs, for all tests of a module."""
+    if shutil.which("Xvfb") is None or shutil.which("openbox") is None:
+        pytest.skip("Xvfb and openbox are not installed")
+    directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
+    desk = Desk(directory)
+    try:
+        desk.post("start")
+        yield desk
+    finally:
+        desk.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def wait_for_manager(desk: Desk) -> None:
+    """Wait until openbox sleeps: it takes a while to digest new keyboard maps."""
+    pid = desk.post("start")["status"]["xfce4"]["pid"]
+    stat = Path(f"/proc/{pid}/stat")
+    looks = []
+
+    def sleeps() -> bool:
+        looks.append(stat.read_text().rpartition(")")[2].split()[0] == "S")
+        return looks[-5:] == [True] * 5
+
+    desk.wait_for(sleeps, "the window manager to be done")
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Iterator[Desk]:
+    """A desktop that runs, without any window."""
+    wait_for_manager(shared_desk)
+    yield shared_desk
+    shared_desk.end_programs()
+    shared_desk.wait_for(lambda: not shared_desk.get("display/windows")["windows"], "no window")
+
+
+@pytest.fixture
+def watcher(desk: Desk) -> Watcher:
+    """A window on the desktop that writes down what happens to it."""
+    return Watcher(desk)
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    """Desktops of a test's own, not started: ``make_desk(options, env=..., display=...)``."""
+    made: list[Desk] = []
+
+    def make(options: str = "", **arguments: Any) -> Desk:
+        made.append(Desk(tmp_path / f"desk-{len(made)}", options, **arguments))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

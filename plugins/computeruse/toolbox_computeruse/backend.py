@@ -1,0 +1,156 @@
+"""What a backend of the group ``computeruse`` can do, one Protocol for each concern.
+
+Whatever touches the display may raise DisplayUnavailable, ComputerUseUnavailable and InputBusy.
+``cancelled`` tells if the client has gone: a gesture that takes long then ends with
+GestureCancelled and with nothing held that was not held before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from toolbox_computeruse.chords import Chord
+from toolbox_computeruse.models import Display
+from toolbox_computeruse.models import Position
+from toolbox_computeruse.models import ProcessStatus
+from toolbox_computeruse.models import Screenshot
+from toolbox_computeruse.models import Window
+
+Cancelled = Callable[[], bool]
+
+
+class Region(msgspec.Struct, frozen=True):
+    """A rectangle, in pixels of the screen; it may reach beyond."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Desktop(Protocol):
+    """The programs a desktop is made of. Unknown names raise ProcessNotFound."""
+
+    def start(self) -> dict[str, ProcessStatus]:
+        """Start what doesn't run and wait until it is ready. Raises ComputerUseUnavailable."""
+
+    def stop(self) -> dict[str, ProcessStatus]:
+        """Let go of what is held, and end the programs, the last started first."""
+
+    def state(self) -> str:
+        """``active``, ``partial`` or ``inactive``."""
+
+    def runs(self, name: str) -> bool:
+        """Whether a program runs."""
+
+    def restart(self, name: str) -> None:
+        """End a program, if it runs, and start it. It may not be ready yet."""
+
+    def output(self, name: str) -> str:
+        """What a program wrote to standard output, the end of it if that is much."""
+
+    def errors(self, name: str) -> str:
+        """What a program wrote to standard error, the end of it if that is much."""
+
+
+class Screen(Protocol):
+    """The pixels."""
+
+    def capture(
+        self, region: Region | None, show_cursor: bool, format: str, quality: int, scale: float
+    ) -> Screenshot:
+        """The screen, or a region of it, as a file. Raises InvalidInput."""
+
+
+class Mouse(Protocol):
+    """The pointer. Coordinates beyond the screen mean its edge; buttons and modifiers go by the
+    names of :mod:`toolbox_computeruse.chords`. Each answer is where the pointer is afterwards.
+    """
+
+    def position(self) -> Position:
+        """Where it is."""
+
+    def move(self, x: int, y: int) -> Position:
+        """Move it."""
+
+    def click(
+        self, x: int, y: int, button: str, clicks: int, modifiers: tuple[str, ...]
+    ) -> Position:
+        """Move it and click, several times as one double or triple click."""
+
+    def drag(
+        self,
+        start: Position,
+        end: Position,
+        button: str,
+        modifiers: tuple[str, ...],
+        cancelled: Cancelled,
+    ) -> Position:
+        """Move it with a button held."""
+
+    def scroll(
+        self,
+        at: Position,
+        direction: str,
+        amount: int,
+        modifiers: tuple[str, ...],
+        cancelled: Cancelled,
+    ) -> None:
+        """Turn the wheel ``amount`` notches: ``up``, ``down``, ``left`` or ``right``."""
+
+    def down(self, at: Position | None, button: str) -> Position:
+        """Hold a button, there or where the pointer is."""
+
+    def up(self, at: Position | None, button: str) -> Position:
+        """Let a button go."""
+
+
+class Keyboard(Protocol):
+    """The keys."""
+
+    def type(self, text: str, delay: float, cancelled: Cancelled) -> None:
+        """Type a text, with ``\\n`` as the Enter key and ``delay`` seconds after each character."""
+
+    def press(self, chord: Chord) -> None:
+        """Press a key with modifiers, and let all of it go."""
+
+    def down(self, key: str) -> None:
+        """Hold a key."""
+
+    def up(self, key: str) -> None:
+        """Let a key go."""
+
+
+class Displays(Protocol):
+    """Monitors and windows."""
+
+    def displays(self) -> list[Display]:
+        """The monitors, the primary one first."""
+
+    def windows(self) -> list[Window]:
+        """The programs' windows."""
+
+
+class ComputerUseBackend(Protocol):
+    """A desktop: all of it."""
+
+    @property
+    def desktop(self) -> Desktop: ...
+
+    @property
+    def screen(self) -> Screen: ...
+
+    @property
+    def mouse(self) -> Mouse: ...
+
+    @property
+    def keyboard(self) -> Keyboard: ...
+
+    @property
+    def displays(self) -> Displays: ...
+
+    def check_gesture(self, seconds: float) -> None:
+        """Raises InvalidInput if a gesture that takes that long is not allowed."""

@@ -1,0 +1,146 @@
+"""Monitors (RANDR) and windows (EWMH: the Extended Window Manager Hints of freedesktop.org)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
+from toolbox_computeruse.connection import XConnection
+from toolbox_computeruse.models import Display
+from toolbox_computeruse.models import Window
+
+if TYPE_CHECKING:
+    from Xlib.display import Display as XDisplay
+
+ANY_TYPE = 0
+LONGEST = 65536
+"""Units of four bytes of a property that are read."""
+MAX_WINDOWS = 1000
+ALL_DESKTOPS = 0xFFFFFFFF
+
+
+class XDisplays:
+    """See :class:`toolbox_computeruse.backend.Displays`."""
+
+    def __init__(self, connection: XConnection) -> None:
+        self._connection = connection
+
+    def displays(self) -> list[Display]:
+        with self._connection.use() as display:
+            found = _monitors(display)
+            if found:
+                return found
+            size = display.screen().root.get_geometry()
+            return [Display(id=0, x=0, y=0, width=size.width, height=size.height, is_active=True)]
+
+    def windows(self) -> list[Window]:
+        with self._connection.use() as display:
+            reader = _Reader(display)
+            found = [reader.window(each) for each in reader.clients()[:MAX_WINDOWS]]
+            return [window for window in found if window is not None]
+
+    def manager_runs(self) -> bool:
+        """Whether a window manager has taken the screen."""
+        with self._connection.use() as display:
+            reader = _Reader(display)
+            return bool(reader.numbers(display.screen().root, "_NET_SUPPORTING_WM_CHECK"))
+
+
+def _monitors(display: XDisplay) -> list[Display]:
+    if not display.has_extension("RANDR"):
+        return []
+    found: Any = display.screen().root.xrandr_get_monitors()
+    return [
+        Display(
+            id=number,
+            x=each.x,
+            y=each.y,
+            width=each.width_in_pixels,
+            height=each.height_in_pixels,
+            is_active=True,
+        )
+        for number, each in enumerate(sorted(found.monitors, key=lambda each: not each.primary))
+    ]
+
+
+class _Reader:
+    """Reads properties of windows, any of which may be gone by now."""
+
+    def __init__(self, display: XDisplay) -> None:
+        self._display = display
+        self._root = display.screen().root
+        self._active = next(iter(self.numbers(self._root, "_NET_ACTIVE_WINDOW")), 0)
+        self._hidden = display.intern_atom("_NET_WM_STATE_HIDDEN")
+
+    def clients(self) -> list[int]:
+        """The programs' windows; without a window manager those that can be seen."""
+        if self.numbers(self._root, "_NET_SUPPORTING_WM_CHECK"):
+            return self.numbers(self._root, "_NET_CLIENT_LIST")
+        return [child.id for child in self._root.query_tree().children if self._shown(child)]
+
+    def window(self, number: int) -> Window | None:
+        """What is known of a window, or None if it is gone."""
+        from Xlib.error import XError
+
+        window = self._display.create_resource_object("window", number)
+        try:
+            size = window.get_geometry()
+            origin = self._root.translate_coords(window, 0, 0)
+            desktop = next(iter(self.numbers(window, "_NET_WM_DESKTOP")), ALL_DESKTOPS)
+            return Window(
+                id=number,
+                title=self._text(window, "_NET_WM_NAME") or self._text(window, "WM_NAME"),
+                x=origin.x,
+                y=origin.y,
+                width=size.width,
+                height=size.height,
+                is_active=number == self._active,
+                pid=next(iter(self.numbers(window, "_NET_WM_PID")), 0),
+                class_name=self._text(window, "WM_CLASS").rstrip("\0").rpartition("\0")[2],
+                minimized=self._hidden in self.numbers(window, "_NET_WM_STATE"),
+                desktop=-1 if desktop == ALL_DESKTOPS else desktop,
+            )
+        except XError:
+            return None
+
+    def numbers(self, window: Any, name: str) -> list[int]:
+        """A property of 32-bit numbers; empty if it isn't set."""
+        found = self._property(window, name)
+        return list(found.value) if found is not None and found.format == 32 else []
+
+    def _text(self, window: Any, name: str) -> str:
+        found = self._property(window, name)
+        if found is None or found.format != 8:
+            return ""
+        data = found.value if isinstance(found.value, bytes) else bytes(found.value)
+        kind = self._display.get_atom_name(found.property_type)
+        return _decode(data, kind)
+
+    def _property(self, window: Any, name: str) -> Any:
+        atom = self._display.intern_atom(name)
+        return window.get_full_property(atom, ANY_TYPE, LONGEST)
+
+    def _shown(self, window: Any) -> bool:
+        from Xlib.error import XError
+
+        try:
+            attributes = window.get_attributes()
+        except XError:
+            return False
+        return bool(attributes.map_state and attributes.win_class == 1)
+
+
+def _decode(data: bytes, kind: str) -> str:
+    if kind == "COMPOUND_TEXT":
+        return _compound_text(data)
+    return data.decode("utf-8" if kind == "UTF8_STRING" else "latin-1", "replace")
+
+
+def _compound_text(data: bytes) -> str:
+    """Text of the ICCCM's old encoding, as far as it is Latin-1 or marked to be UTF-8."""
+    parts = []
+    for number, part in enumerate(data.split(b"\x1b%G")):
+        # "ESC % G" begins UTF-8, "ESC % @" ends it.
+        encoded, _, rest = part.partition(b"\x1b%@") if number else (b"", b"", part)
+        parts += [encoded.decode("utf-8", "replace"), rest.decode("latin-1")]
+    return "".join(parts)

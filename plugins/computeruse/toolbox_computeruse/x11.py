@@ -1,0 +1,68 @@
+"""The backend ``x11``: an X server, ours or one that is there."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+from toolbox.errors import ToolboxError
+from toolbox.lifecycle import Context
+from toolbox.plugins import NoSettings
+from toolbox_computeruse.connection import XConnection
+from toolbox_computeruse.desktop import Desktop
+from toolbox_computeruse.displays import XDisplays
+from toolbox_computeruse.errors import InvalidInput
+from toolbox_computeruse.hands import Hands
+from toolbox_computeruse.keyboard import XKeyboard
+from toolbox_computeruse.mouse import XMouse
+from toolbox_computeruse.programs import Place
+from toolbox_computeruse.screen import XScreen
+from toolbox_computeruse.settings import ComputerUseSettings
+from toolbox_computeruse.settings import display_name
+
+
+class X11ComputerUse:
+    """See :class:`toolbox_computeruse.backend.ComputerUseBackend`.
+
+    Looking and touching have a connection each, so that a screenshot needn't wait for a text that
+    is being typed.
+    """
+
+    def __init__(self, settings: NoSettings, context: Context) -> None:
+        options: ComputerUseSettings = context.options
+        self._options = options
+        name = display_name(options)
+        self._eyes = XConnection(name, options.x_timeout, context.loop)
+        self._touch = XConnection(name, options.x_timeout, context.loop)
+        self._hands = Hands(self._touch, options.gesture_timeout)
+        self.screen = XScreen(self._eyes, options.max_pixels)
+        self.displays = XDisplays(self._eyes)
+        self.mouse = XMouse(self._hands)
+        self.keyboard = XKeyboard(self._hands, options.gesture_timeout, options.x_timeout)
+        bus = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
+        place = Place(
+            display=name,
+            bus=bus or f"unix:abstract=toolbox-desktop-{uuid.uuid4()}",
+            own_bus=not bus,
+            manager_runs=self._manager_runs,
+            accessibility_answers=lambda: True,
+        )
+        self.desktop = Desktop(
+            options, place, started=lambda: None, stopping=self._hands.release_all
+        )
+
+    def close(self) -> None:
+        self.desktop.close()
+        self._eyes.close()
+        self._touch.close()
+
+    def check_gesture(self, seconds: float) -> None:
+        if seconds > self._options.gesture_timeout:
+            limit = self._options.gesture_timeout
+            raise InvalidInput(f"that would take {seconds:g} s; the limit is {limit:g} s")
+
+    def _manager_runs(self) -> bool:
+        try:
+            return self.displays.manager_runs()
+        except ToolboxError:
+            return False
