@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 @hookimpl
 def toolbox_group() -> Group:
+    from toolbox_computeruse import recording_routes  # noqa: F401: it adds its operations.
     from toolbox_computeruse.routes import group
 
     return group
@@ -24,6 +25,6 @@ def toolbox_backends() -> list[Backend]:
             name="x11",
             target="toolbox_computeruse.x11:X11ComputerUse",
             summary="an X desktop: Xvfb of our own, or one that is there; input by XTEST",
-            requires=("Xvfb",),
+            requires=("Xvfb", "ffmpeg"),
         )
     ]

@@ -8,6 +8,7 @@ GestureCancelled and with nothing held that was not held before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import BinaryIO
 from typing import Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from toolbox_computeruse.chords import Chord
 from toolbox_computeruse.models import Display
 from toolbox_computeruse.models import Position
 from toolbox_computeruse.models import ProcessStatus
+from toolbox_computeruse.models import Recording
 from toolbox_computeruse.models import Screenshot
 from toolbox_computeruse.models import Window
 
@@ -134,6 +136,28 @@ class Displays(Protocol):
         """The programs' windows."""
 
 
+class Recordings(Protocol):
+    """Films of the screen. Unknown ids raise RecordingNotFound."""
+
+    def start(self, label: str) -> Recording:
+        """Begin one. Raises InvalidLabel, FfmpegNotFound, RecordingFailed."""
+
+    def stop(self, recording_id: str) -> Recording:
+        """End one that is being made."""
+
+    def list(self) -> list[Recording]:
+        """All of them, those being made first."""
+
+    def get(self, recording_id: str) -> Recording:
+        """One of them."""
+
+    def open(self, recording_id: str) -> BinaryIO:
+        """The file, as far as it has been written, open for reading, unbuffered."""
+
+    def delete(self, recording_id: str) -> None:
+        """Delete one. Raises RecordingStillActive."""
+
+
 class ComputerUseBackend(Protocol):
     """A desktop: all of it."""
 
@@ -151,6 +175,9 @@ class ComputerUseBackend(Protocol):
 
     @property
     def displays(self) -> Displays: ...
+
+    @property
+    def recordings(self) -> Recordings: ...
 
     def check_gesture(self, seconds: float) -> None:
         """Raises InvalidInput if a gesture that takes that long is not allowed."""

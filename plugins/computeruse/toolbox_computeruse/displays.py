@@ -39,6 +39,12 @@ class XDisplays:
             found = [reader.window(each) for each in reader.clients()[:MAX_WINDOWS]]
             return [window for window in found if window is not None]
 
+    def size(self) -> tuple[int, int]:
+        """Width and height of the whole screen."""
+        with self._connection.use() as display:
+            size = display.screen().root.get_geometry()
+            return size.width, size.height
+
     def manager_runs(self) -> bool:
         """Whether a window manager has taken the screen."""
         with self._connection.use() as display:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from toolbox.errors import BadRequest
-from toolbox.errors import Conflict
 from toolbox.errors import NotFound
 from toolbox.errors import ToolboxError
 from toolbox.errors import Unavailable
@@ -51,19 +50,16 @@ class RecordingNotFound(NotFound):
     code = "RECORDING_NOT_FOUND"
 
 
-class RecordingStillActive(Conflict):
+class RecordingStillActive(BadRequest):
     """A recording that is being made can't be deleted."""
 
-    # The API's status for it is 400, not that of its SDK class.
-    status = 400
     code = "RECORDING_STILL_ACTIVE"
 
 
-class FfmpegNotFound(BadRequest):
+class FfmpegNotFound(Unavailable):
     """ffmpeg is not installed."""
 
     code = "RECORDING_FFMPEG_NOT_FOUND"
-    status = 503
 
 
 class RecordingFailed(ToolboxError):

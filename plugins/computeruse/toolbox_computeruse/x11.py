@@ -16,9 +16,11 @@ from toolbox_computeruse.hands import Hands
 from toolbox_computeruse.keyboard import XKeyboard
 from toolbox_computeruse.mouse import XMouse
 from toolbox_computeruse.programs import Place
+from toolbox_computeruse.recordings import FfmpegRecordings
 from toolbox_computeruse.screen import XScreen
 from toolbox_computeruse.settings import ComputerUseSettings
 from toolbox_computeruse.settings import display_name
+from toolbox_computeruse.settings import recordings_dir
 
 
 class X11ComputerUse:
@@ -39,6 +41,7 @@ class X11ComputerUse:
         self.displays = XDisplays(self._eyes)
         self.mouse = XMouse(self._hands)
         self.keyboard = XKeyboard(self._hands, options.gesture_timeout, options.x_timeout)
+        self.recordings = FfmpegRecordings(name, self.displays, recordings_dir(options))
         bus = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
         place = Place(
             display=name,
@@ -47,11 +50,10 @@ class X11ComputerUse:
             manager_runs=self._manager_runs,
             accessibility_answers=lambda: True,
         )
-        self.desktop = Desktop(
-            options, place, started=lambda: None, stopping=self._hands.release_all
-        )
+        self.desktop = Desktop(options, place, started=lambda: None, stopping=self._let_go)
 
     def close(self) -> None:
+        self.recordings.close()
         self.desktop.close()
         self._eyes.close()
         self._touch.close()
@@ -60,6 +62,10 @@ class X11ComputerUse:
         if seconds > self._options.gesture_timeout:
             limit = self._options.gesture_timeout
             raise InvalidInput(f"that would take {seconds:g} s; the limit is {limit:g} s")
+
+    def _let_go(self) -> None:
+        self._hands.release_all()
+        self.recordings.close()
 
     def _manager_runs(self) -> bool:
         try:

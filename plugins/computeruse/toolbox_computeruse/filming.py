@@ -1,0 +1,137 @@
+"""One recording while it is made: an ffmpeg that films the screen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from toolbox.processes import popen
+from toolbox_computeruse.models import Recording
+
+FRAMES = 30
+"""A second."""
+BEGIN = 3.0
+"""Seconds ffmpeg may take until it writes."""
+FINISH = 10.0
+"""Seconds it may take to end the file."""
+POLL = 0.02
+COMPLAINT = 2000
+"""Characters of what ffmpeg said last that are kept."""
+
+
+class Filming:
+    """Films the screen of ``size`` into ``path`` until it is stopped; calls ``ended`` then."""
+
+    def __init__(
+        self,
+        ffmpeg: str,
+        display: str,
+        size: tuple[int, int],
+        path: Path,
+        number: str,
+        ended: Callable[[Recording], None],
+    ) -> None:
+        self.path = path
+        self.complaint = ""
+        self._number = number
+        self._ended = ended
+        self._started = time.monotonic()
+        self._start_time = _now()
+        self._end_time = ""
+        self._duration = 0.0
+        self._status: Literal["recording", "completed", "failed"] = "recording"
+        self._stopping = False
+        self._over = threading.Event()
+        self._process: subprocess.Popen[bytes] = popen(
+            _command(ffmpeg, display, size, path),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        threading.Thread(target=self._watch, name="toolbox-filming", daemon=True).start()
+
+    def begun(self) -> bool:
+        """Wait until the file grows; whether it does."""
+        deadline = time.monotonic() + BEGIN
+        while time.monotonic() < deadline:
+            if self._over.wait(POLL):
+                return self._stopping
+            with contextlib.suppress(OSError):
+                if self.path.stat().st_size:
+                    return True
+        return True
+
+    def recording(self) -> Recording:
+        """What is known of it now."""
+        done = self._status != "recording"
+        size = None
+        if done:
+            with contextlib.suppress(OSError):
+                size = self.path.stat().st_size
+        return Recording(
+            id=self._number,
+            file_name=self.path.name,
+            file_path=str(self.path),
+            start_time=self._start_time,
+            status=self._status,
+            end_time=self._end_time if done else None,
+            duration_seconds=self._duration if done else None,
+            size_bytes=size,
+        )
+
+    def ask_to_stop(self) -> None:
+        """Tell ffmpeg to finish the file."""
+        self._stopping = True
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(b"q")
+            self._process.stdin.close()
+
+    def stop(self) -> Recording:
+        """Finish the file, by force if need be: what is written so far can be played."""
+        self.ask_to_stop()
+        if not self._over.wait(FINISH):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._over.wait(FINISH)
+        return self.recording()
+
+    def _watch(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            said = b""
+            while data := os.read(stream.fileno(), 65536):
+                said = (said + data)[-COMPLAINT:]
+        self._process.wait()
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        self.complaint = lines[-1] if lines else f"ended with status {self._process.returncode}"
+        self._end_time = _now()
+        self._duration = round(time.monotonic() - self._started, 3)
+        # Nobody asked it to end: the screen went away, the disk is full.
+        self._status = "completed" if self._stopping else "failed"
+        with contextlib.suppress(OSError):
+            self._process.stdin and self._process.stdin.close()
+        self._ended(self.recording())
+        self._over.set()
+
+
+def _command(ffmpeg: str, display: str, size: tuple[int, int], path: Path) -> list[str]:
+    grab = ["-f", "x11grab", "-framerate", str(FRAMES), "-video_size", f"{size[0]}x{size[1]}"]
+    # H.264 with halved colours has even sides only.
+    encode = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-c:v", "libx264", "-preset", "ultrafast"]
+    fragments = ["-movflags", "frag_keyframe+empty_moov+default_base_moof", "-g", str(2 * FRAMES)]
+    flush = ["-flush_packets", "1", "-pix_fmt", "yuv420p"]
+    quiet = [ffmpeg, "-hide_banner", "-loglevel", "error", "-nostats"]
+    return [*quiet, *grab, "-i", display, *encode, *fragments, *flush, "-y", f"file:{path}"]
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
