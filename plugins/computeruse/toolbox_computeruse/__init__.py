@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 @hookimpl
 def toolbox_group() -> Group:
-    from toolbox_computeruse import recording_routes  # noqa: F401: it adds its operations.
+    from toolbox_computeruse import recording_routes  # noqa: F401
     from toolbox_computeruse.routes import group
 
     return group

@@ -190,7 +190,9 @@ def test_rename_in_two_files(
     assert len(proposed["documents"]) == 2
     assert (project.directory / file).read_text() == text
     done = project.call("/x/lsp/rename", **place, apply=True).json()
-    assert done == {**proposed, "applied": True}
+    assert done["applied"] is True
+    # In which order a server names the documents is its own affair.
+    assert sorted(done["documents"], key=str) == sorted(proposed["documents"], key=str)
     assert (project.directory / file).read_text() == text.replace("greet(", "welcome(")
     after = (project.directory / other.rpartition("/")[2]).read_text()
     assert after == using.replace("greet(", "welcome(")
