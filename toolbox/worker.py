@@ -98,6 +98,25 @@ class Worker(ThreadWorker):
 
     # Connections
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Once the end has begun, also stop listening: stock keeps the socket until the last
+        request is done, and who connects meanwhile waits for an answer that never comes.
+        """
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                self._accept_waiting(listener)
+                listener.close()
+
+    def _accept_waiting(self, listener: Any) -> None:
+        """Take those who connected in time; they are told that the service is stopping."""
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        for _ in range(self.cfg.backlog):
+            if not poll.poll(0):
+                return
+            self.accept(listener)
+
     def accept(self, listener: socket.socket) -> None:
         try:
             super().accept(listener)
