@@ -114,3 +114,16 @@ def test_an_event_of_a_closed_descriptor_is_not_told_to_one_of_the_same_number(l
     on(loop, lambda: (loop.remove(kept), loop.remove(replaced[0])))
     for fd in (kept, *replaced, *(writer for _, writer in pairs)):
         os.close(fd)
+
+
+def test_a_call_after_the_end_writes_into_nobody_s_file() -> None:
+    ended = Loop()
+    ended.start()
+    ended.stop()
+    pipes = [os.pipe2(os.O_NONBLOCK) for _ in range(4)]  # They get the numbers it had.
+    ended.call_soon(lambda: None)
+    for reader, writer in pipes:
+        with pytest.raises(BlockingIOError):
+            os.read(reader, 1)
+        os.close(reader)
+        os.close(writer)

@@ -48,6 +48,7 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wake_lock = threading.Lock()
         self._epoll.register(self._wake_read, IN)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -70,12 +71,17 @@ class Loop:
         return threading.get_ident() == self._thread.ident
 
     def call_soon(self, callback: Callable[[], object]) -> None:
-        """Run ``callback`` on the loop. *Any thread.*"""
+        """Run ``callback`` on the loop, unless that has ended. *Any thread.*"""
         self._calls.append(callback)
-        try:
-            os.write(self._wake_write, b"\0")
-        except BlockingIOError:
-            pass  # The pipe is full of wake-ups already.
+        # A loop that is awake may run the callback, and end by it, before it is woken here: the
+        # pipe's number may be another file's by then.
+        with self._wake_lock:
+            if self._wake_write < 0:
+                return
+            try:
+                os.write(self._wake_write, b"\0")
+            except BlockingIOError:
+                pass  # The pipe is full of wake-ups already.
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Run ``callback`` on the loop after ``seconds``. *Any thread.*"""
@@ -117,7 +123,9 @@ class Loop:
             self._run_calls()
         self._epoll.close()
         os.close(self._wake_read)
-        os.close(self._wake_write)
+        with self._wake_lock:
+            os.close(self._wake_write)
+            self._wake_write = -1
 
     def _dispatch(self, fd: int, events: int) -> None:
         callback, added = self._callbacks.get(fd, (None, 0))
