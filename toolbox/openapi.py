@@ -40,12 +40,15 @@ def document(groups: Iterable[Group]) -> dict[str, Any]:
     schema_of = {id(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for group in groups:
-        for operation in group.operations:
+        # The plain ones first: a path that is also a WebSocket is described by both.
+        for operation in sorted(group.operations, key=lambda operation: operation.websocket):
             item = paths.setdefault(openapi_path(operation.path), {})
             for method in filter(_DESCRIBABLE.__contains__, operation.methods):
-                # A path that is both plain and WebSocket is described by its plain operation.
-                if not (operation.websocket and method.lower() in item):
-                    item[method.lower()] = _operation(group, operation, method, schema_of)
+                described = _operation(group, operation, method, schema_of)
+                if operation.websocket and method.lower() in item:
+                    _add_upgrade(item[method.lower()], described)
+                else:
+                    item[method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "Sandbox Toolbox", "version": __version__},
@@ -108,6 +111,15 @@ def _operation(
         kinds = ("application/octet-stream", "multipart/form-data")
         described["requestBody"] = {"content": {kind: {"schema": {}} for kind in kinds}}
     return described
+
+
+def _add_upgrade(plain: dict[str, Any], upgrade: dict[str, Any]) -> None:
+    """Tell of a plain operation what it takes and answers as a WebSocket."""
+    known = {(each["in"], each["name"]) for each in plain["parameters"]}
+    plain["parameters"] += [
+        each for each in upgrade["parameters"] if (each["in"], each["name"]) not in known
+    ]
+    plain["responses"] = upgrade["responses"] | plain["responses"]
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
