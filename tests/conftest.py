@@ -63,11 +63,24 @@ def toy_service(site: Site, make_service: MakeService) -> Callable[..., Service]
 
 
 @pytest.fixture(scope="module")
-def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def toy_site(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Site]:
+    """Install toys for a service that a module's tests share: ``toy_site("greeter", "loud")``."""
+
+    def make(*toys: str) -> Site:
+        site = Site(tmp_path_factory.mktemp("site"))
+        for toy in toys:
+            site.add(toy)
+        return site
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def toys(
+    tmp_path_factory: pytest.TempPathFactory, toy_site: Callable[..., Site]
+) -> Iterator[Service]:
     """A service with the toys that do no harm, shared by a module's tests."""
-    site = Site(tmp_path_factory.mktemp("site"))
-    for toy in ("greeter", "faulty", "sockets"):
-        site.add(toy)
+    site = toy_site("greeter", "faulty", "sockets")
     running = Service(tmp_path_factory.mktemp("service"), env=site.env)
     try:
         yield running

@@ -30,10 +30,12 @@ from toolbox.errors import from_status
 from toolbox.group import Argument
 from toolbox.group import Operation
 from toolbox.group import flask_rule
-from toolbox.handoff import OnEnd
-from toolbox.handoff import OpenSocket
 from toolbox.handoff import check_handshake
 from toolbox.lifecycle import Toolbox
+from toolbox.observing import AUTH
+from toolbox.observing import ERROR
+from toolbox.observing import OPERATION
+from toolbox.observing import REQUEST_ID
 from toolbox.request import Body
 from toolbox.request import RequestInfo
 from toolbox.request import decode_headers
@@ -46,7 +48,6 @@ from toolbox.response import respond
 from toolbox.signing import SIGNATURE_QUERY
 
 log = logging.getLogger("toolbox")
-access_log = logging.getLogger("toolbox.access")
 
 MAX_REQUEST_ID = 128
 
@@ -60,7 +61,7 @@ def create_app(toolbox: Toolbox) -> Flask:
     app.extensions["toolbox"] = toolbox
     app.url_map.merge_slashes = False
     app.url_map.converters["rest"] = _Rest
-    constants: dict[str, bytes] = {}
+    constants: dict[str, tuple[str, bytes]] = {}
     public: set[str] = set()
     signed: dict[str, str] = {}
     for group, operation, backend in _operations(toolbox):
@@ -72,7 +73,8 @@ def create_app(toolbox: Toolbox) -> Flask:
         if operation.signed:
             signed[endpoint] = group
         if operation.constant:
-            constants[operation.path] = msgspec.json.encode(operation.function(None))
+            constant = msgspec.json.encode(operation.function(None))
+            constants[operation.path] = endpoint, constant
     _add_upgrade_hints(app, toolbox, public)
     app.before_request(lambda: _before(toolbox, public, signed))
     app.after_request(_after)
@@ -169,7 +171,8 @@ def _socket_view(toolbox: Toolbox, operation: Operation, backend: Backend) -> Vi
             arguments = [read(path) for read in readers]
             handler = operation.function(backend(), *arguments)
             if not isinstance(handler, Response):
-                toolbox.sockets.accept(environ, key, handler, _socket_logger(environ))
+                on_end = toolbox.observers.on_end(environ)
+                toolbox.sockets.accept(environ, key, handler, on_end)
                 return HandedOff()
         except Exception:
             toolbox.sockets.release()
@@ -178,18 +181,6 @@ def _socket_view(toolbox: Toolbox, operation: Operation, backend: Backend) -> Vi
         return handler
 
     return view
-
-
-def _socket_logger(environ: dict[str, Any]) -> OnEnd:
-    path, client = environ["PATH_INFO"], environ.get("REMOTE_ADDR", "-")
-
-    def write(ws: OpenSocket, code: int, reason: str) -> None:
-        access_log.info(
-            "%s WEBSOCKET %r %d in=%d out=%d %r",
-            *(client, path, code, ws.received_bytes, ws.sent_bytes, reason),
-        )
-
-    return write
 
 
 def _reader(
@@ -227,13 +218,17 @@ def _reader(
 def _before(toolbox: Toolbox, public: set[str], signed: dict[str, str]) -> None:
     # The token first: without it nobody learns which routes there are.
     endpoint = request.endpoint
+    environ = request.environ
+    environ[OPERATION] = endpoint or ""
     if endpoint not in public:
         if endpoint in signed and _has_signature():
             # Of a parameter that is there twice an operation gets the last one.
             query = {name: values[-1] for name, values in request.args.lists()}
             toolbox.auth.check_signature(signed[endpoint], request.method, query)
+            environ[AUTH] = "signature"
         else:
-            toolbox.auth.check(request.environ)
+            toolbox.auth.check(environ)
+            environ[AUTH] = "none" if toolbox.auth.mode == "none" else "token"
         if endpoint is not None:
             toolbox.check_ready()
 
@@ -248,6 +243,7 @@ def _request_id() -> str:
         sent = request.headers.get("X-Request-Id", "")
         usable = 0 < len(sent) <= MAX_REQUEST_ID and sent.isascii() and sent.isprintable()
         g.request_id = sent if usable else str(uuid.uuid4())
+        request.environ[REQUEST_ID] = g.request_id
     return str(g.request_id)
 
 
@@ -270,6 +266,7 @@ def _on_error(error: Exception) -> Response:
         error = ToolboxError(f"internal error; the log has it under {_request_id()}")
     elif error.status >= 500:
         log.warning("%s %s: %s [%s]", *_line()[:2], error.message, _request_id())
+    request.environ[ERROR] = error.code
     body = msgspec.json.encode(envelope(error, request.path, request.method))
     return Response(body, error.status, error.headers, content_type="application/json")
 
@@ -329,7 +326,10 @@ class _Entrance:
     """Strips the path prefix, and answers constant operations before Flask is reached."""
 
     def __init__(
-        self, app: Callable[..., Iterable[bytes]], prefix: str, constants: dict[str, bytes]
+        self,
+        app: Callable[..., Iterable[bytes]],
+        prefix: str,
+        constants: dict[str, tuple[str, bytes]],
     ) -> None:
         self._app = app
         self._prefix = prefix
@@ -341,10 +341,12 @@ class _Entrance:
             path = path[len(self._prefix) :] or "/"
             environ["PATH_INFO"] = path
             environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + self._prefix
-        constant = self._constants.get(path)
-        if constant is None or environ["REQUEST_METHOD"] != "GET" or "HTTP_UPGRADE" in environ:
+        known = self._constants.get(path)
+        if known is None or environ["REQUEST_METHOD"] != "GET" or "HTTP_UPGRADE" in environ:
             return self._app(environ, start_response)
+        environ[OPERATION], constant = known
+        environ[REQUEST_ID] = request_id = str(uuid.uuid4())
         headers = [("Content-Type", JSON), ("Content-Length", str(len(constant)))]
-        headers.append(("X-Request-Id", str(uuid.uuid4())))
+        headers.append(("X-Request-Id", request_id))
         start_response("200 OK", headers)
         return (constant,)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from toolbox.group import Group
     from toolbox.lifecycle import Toolbox
+    from toolbox.observing import Observer
     from toolbox.plugins import Backend
 
 hookspec = pluggy.HookspecMarker("toolbox")
@@ -44,6 +45,15 @@ def toolbox_app(app: Flask, toolbox: Toolbox) -> None:
     """Change the WSGI application, once, before it serves: wrap ``app.wsgi_app``, say.
 
     Runs before worker processes are forked, so start no thread here.
+    """
+
+
+@hookspec
+def toolbox_observer(toolbox: Toolbox) -> Observer | None:
+    """Return what is told of every request and every WebSocket that has ended, or None.
+
+    Called once, in the worker process, when the backends are made. What it returns gets a
+    :class:`toolbox.observing.Ended` each time, on a thread that must not wait.
     """
 
 

@@ -15,7 +15,9 @@ from typing import Any
 from toolbox.auth import Auth
 from toolbox.errors import Unavailable
 from toolbox.handoff import Sockets
+from toolbox.logs import make_observers
 from toolbox.loop import Loop
+from toolbox.observing import Observers
 from toolbox.plugins import Registry
 from toolbox.settings import CoreSettings
 
@@ -54,6 +56,9 @@ class Toolbox:
         self.loop = Loop()
         self.sockets = Sockets(settings.websocket, self.loop)
         self.pool = ThreadPoolExecutor(64, "toolbox-pool")
+        self.observers = Observers()
+        for observer in make_observers(settings.log):
+            self.observers.add(observer)
         self.stopping = threading.Event()
         self._state = "starting"
         self._in_flight = 0
@@ -81,6 +86,8 @@ class Toolbox:
                 *(served.options, self.loop, self.pool, self.work_dir, self.auth, self.stopping)
             )
             self.backends[served.group.name] = served.backend_class(served.settings, context)
+        for observer in self.registry.hook.toolbox_observer(toolbox=self):
+            self.observers.add(observer)
         if self.registry.hook.toolbox_startup.get_hookimpls():
             # A slow start must not look like a dead service: answer "starting" meanwhile.
             threading.Thread(target=self._run_startup, name="toolbox-start", daemon=True).start()

@@ -1,42 +1,185 @@
-"""What is written to standard error: one line for each thing that happened."""
+"""What is written to standard error: one line for each thing that happened, as text or as JSON."""
 
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC
+from datetime import datetime
 from typing import Any
 
+import msgspec
 from gunicorn.glogging import Logger
 
+from toolbox.observing import WEBSOCKET
+from toolbox.observing import Ended
+from toolbox.observing import Observer
 from toolbox.settings import LogSettings
+from toolbox.settings import SettingsError
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 access_log = logging.getLogger("toolbox.access")
+audit_log = logging.getLogger("toolbox.audit")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object to a line. What a record has as ``fields`` stands beside the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": _timestamp(record.created),
+            "level": record.levelname,
+            "logger": record.name,
+        }
+        fields = getattr(record, "fields", None)
+        line |= {"message": record.getMessage()} if fields is None else fields
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        # Names that aren't UTF-8 come as surrogates, which no JSON has.
+        return _json(line)
+
+
+def _json(line: dict[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(line).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode({name: _shown(value) for name, value in line.items()}).decode()
+
+
+def _shown(value: Any) -> Any:
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _formatter(settings: LogSettings) -> logging.Formatter:
+    return JsonFormatter() if settings.format == "json" else logging.Formatter(FORMAT)
 
 
 def configure(settings: LogSettings) -> None:
     """Send the service's log to standard error."""
-    logging.basicConfig(format=FORMAT, level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_formatter(settings))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("toolbox").setLevel(settings.level.upper())
-    access_log.setLevel("INFO" if settings.access else "WARNING")
+    GunicornLogger.formatter = _formatter(settings)
+
+
+def make_observers(settings: LogSettings) -> Iterator[Observer]:
+    """The access log and the audit log, as far as they are wanted.
+
+    Raises SettingsError if the audit log can't be written.
+    """
+    if settings.access:
+        access_log.setLevel("INFO")
+        yield _write_access
+    if settings.audit:
+        audit_log.setLevel("INFO")
+        audit_log.propagate = False
+        audit_log.addHandler(_audit_handler(settings.audit))
+        yield _write_audit
+
+
+def _write_access(ended: Ended) -> None:
+    # Path and reason are quoted, so that neither can forge a line.
+    path = _readable(ended.path)
+    if ended.method == WEBSOCKET:
+        text = (
+            f"{ended.client} {ended.method} {path!r} {ended.close_code} in={ended.received} "
+            f"out={ended.sent} {ended.seconds:.1f}s {ended.close_reason!r}"
+        )
+    else:
+        text = (
+            f"{ended.client} {ended.method} {path!r} {ended.status} in={ended.received} "
+            f"out={ended.sent} {ended.seconds * 1000:.1f}ms"
+            + (f" {ended.error}" if ended.error else "")
+            + ("" if ended.complete else " broken off")
+        )
+    fields = {
+        "client": ended.client,
+        "method": ended.method,
+        "path": path,
+        "operation": ended.operation,
+        "status": ended.status,
+        "seconds": round(ended.seconds, 6),
+        "received": ended.received,
+        "sent": ended.sent,
+        "complete": ended.complete,
+        "error": ended.error,
+        "closeCode": ended.close_code,
+        "closeReason": ended.close_reason,
+        "requestId": ended.request_id,
+    }
+    tail = f" {ended.operation or '-'} [{ended.request_id or '-'}]"
+    access_log.info("%s", text + tail, extra={"fields": _without_empty(fields)})
+
+
+def _readable(path: str) -> str:
+    """WSGI's path as the text it was sent as."""
+    return path.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+
+
+def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in ("", None)}
+
+
+def _write_audit(ended: Ended) -> None:
+    reads = ended.method in ("GET", "HEAD")
+    if reads and not ended.auth and ended.status < 400:
+        return  # Anybody may ask whether the service lives, and does so all the time.
+    if ended.status in (401, 403):
+        outcome = "refused"
+    elif ended.status >= 400 or not ended.complete:
+        outcome = "failed"
+    else:
+        outcome = "ok"
+    # Not the path: of what is behind the proxy it may hold secrets. The request id leads to it.
+    fields = {
+        "client": ended.client,
+        "forwardedFor": ended.forwarded_for,
+        "agent": ended.agent,
+        "auth": ended.auth,
+        "operation": ended.operation,
+        "method": ended.method,
+        "outcome": outcome,
+        "status": ended.status,
+        "error": ended.error,
+        "closeCode": ended.close_code,
+        "seconds": round(ended.seconds, 6),
+        "requestId": ended.request_id,
+    }
+    audit_log.info("", extra={"fields": _without_empty(fields)})
+
+
+def _audit_handler(file: str) -> logging.Handler:
+    handler: logging.Handler
+    if file == "-":
+        handler = logging.StreamHandler(sys.stderr)
+    else:
+        # Imported late: it brings much, and most services have no such file.
+        from logging.handlers import WatchedFileHandler
+
+        try:
+            os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise SettingsError(f"log.audit: {file}: {error.strerror}") from None
+        # It opens the file anew when a program that rotates logs has moved it.
+        handler = WatchedFileHandler(file, encoding="utf-8")
+    handler.setFormatter(JsonFormatter())
+    return handler
 
 
 class GunicornLogger(Logger):
-    """gunicorn's own log in our format, and our access line for each request."""
+    """gunicorn's own log in our format."""
 
-    error_fmt = FORMAT
+    formatter: logging.Formatter = logging.Formatter(FORMAT)
 
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        if access_log.isEnabledFor(logging.INFO):
-            # The path is quoted, so that no name can forge a line, and the query, which may hold
-            # a token or a signature, is left out.
-            access_log.info(
-                "%s %s %r %s out=%s %.1fms",
-                environ.get("REMOTE_ADDR", "-"),
-                environ.get("REQUEST_METHOD", "-"),
-                environ.get("PATH_INFO", "-"),
-                str(resp.status).split(" ", 1)[0],
-                getattr(resp, "sent", 0),
-                request_time.total_seconds() * 1000,
-            )
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(self.formatter)

@@ -56,6 +56,12 @@ class Body:
         self._left = self.length or 0
         self._socket, self._reader = _connection(environ, self.length)
         self._early = memoryview(self._reader.unreader.take_buffered() if self._reader else b"")
+        environ["toolbox.body"] = self  # For whoever counts what came.
+
+    @property
+    def received(self) -> int:
+        """Bytes read so far."""
+        return (self.length or 0) - self._left
 
     def read(self, size: int = CHUNK) -> bytes:
         """Up to ``size`` bytes, at least one unless the body has ended.

@@ -74,7 +74,6 @@ def gunicorn_options(settings: CoreSettings) -> dict[str, Any]:
         "control_socket_disable": True,
         "loglevel": level if level == "debug" else "warning",
         "logger_class": "toolbox.logs.GunicornLogger",
-        "accesslog": "-" if settings.log.access else None,
         # Who calls is checked by token, and nothing here trusts a forwarded address or scheme.
         "forwarded_allow_ips": "",
         "child_exit": _on_worker_exit,

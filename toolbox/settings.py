@@ -137,9 +137,19 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"],
         Meta(description="The least severity that is written."),
     ] = "info"
+    format: Annotated[
+        Literal["text", "json"], Meta(description="What a line is: text for people, or JSON.")
+    ] = "text"
     access: Annotated[
         bool, Meta(description="One line for each request and each finished WebSocket.")
     ] = False
+    audit: Annotated[
+        str,
+        Meta(
+            description="File that gets a line of JSON for each operation: who, what, outcome and "
+            'duration, never bodies or secrets; "-" is standard error; none if empty.'
+        ),
+    ] = ""
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,6 +33,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from toolbox.errors import envelope
 from toolbox.errors import from_status
 from toolbox.lifecycle import Toolbox
+from toolbox.observing import Ended
+from toolbox.observing import describe
 from toolbox.processes import pin_to_one_core
 
 LINGER_MS = 20
@@ -64,6 +66,8 @@ class Worker(ThreadWorker):
         if self.toolbox.settings.server.pin_core:
             pin_to_one_core()
         self.toolbox.start()
+        if self.toolbox.observers:
+            self.cfg.set("post_request", _remember)
         if self.age == 1:
             # Once: a worker that replaces another changes nothing for the world outside.
             announce(self.sockets[0].getsockname()[1], self.toolbox.settings.server.port_file)
@@ -187,21 +191,41 @@ class Worker(ThreadWorker):
         # Undone by gunicorn before it reads the next request of the connection.
         conn.sock.settimeout(self.toolbox.settings.server.stall_timeout)
         self.toolbox.enter()
+        began = time.monotonic()
+        complete = False
         try:
-            return super().handle_request(req, conn)
+            result = super().handle_request(req, conn)
+            complete = True
+            return result
         except TimeoutError:
             log.info("a client that took nothing for too long was cut off")
             raise StopIteration from None
         finally:
+            if self.toolbox.observers:
+                self._tell(req, time.monotonic() - began, complete)
             self.toolbox.leave()
+
+    def _tell(self, req: Any, seconds: float, complete: bool) -> None:
+        # Taken away: the answer knows its request, so they would keep each other alive.
+        environ, answer = req.__dict__.pop("exchange", ({}, None))
+        if answer is None or answer.status is None:
+            return  # It became a WebSocket, or an error that handle_error() answers and tells.
+        sent = answer.sent
+        if not sent and complete and answer.response_length and not answer._omits_body:
+            sent = answer.response_length  # The kernel has sent a file.
+        self.toolbox.observers.tell(
+            describe(
+                environ, status=answer.status_code, seconds=seconds, sent=sent, complete=complete
+            )
+        )
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what the parser refused as every other error is answered."""
         answer = _Recorder()
         super().handle_error(req, answer, addr, exc)
-        path = getattr(req, "path", "") or ""
+        path, method = getattr(req, "path", "") or "", getattr(req, "method", "") or ""
         error = from_status(answer.status, answer.reason, {})
-        body = msgspec.json.encode(envelope(error, path, getattr(req, "method", "") or ""))
+        body = msgspec.json.encode(envelope(error, path, method))
         head = (
             f"HTTP/1.1 {answer.status} {answer.reason}\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -210,6 +234,25 @@ class Worker(ThreadWorker):
             client.sendall(head.encode("latin-1") + body)
         except OSError:
             pass
+        if self.toolbox.observers:
+            self.toolbox.observers.tell(
+                Ended(
+                    operation="",
+                    method=method,
+                    path=path,
+                    status=answer.status,
+                    seconds=0.0,
+                    received=0,
+                    sent=len(body),
+                    error=error.code,
+                    client=str((addr or ("",))[0]),
+                )
+            )
+
+
+def _remember(worker: Worker, req: Any, environ: dict[str, Any], answer: Any) -> None:
+    """Keep both for :meth:`Worker._tell`: gunicorn calls this at the end of a request."""
+    req.exchange = environ, answer
 
 
 class _Recorder:
