@@ -141,6 +141,14 @@ class Watcher:
         return {"x": self.window["x"] + x, "y": self.window["y"] + y}
 
 
+def session_bus(desk: Desk) -> str:
+    """The address of the desktop's D-Bus session bus."""
+    pid = desk.post("start")["status"]["xfce4"]["pid"]
+    environ = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    variables = dict(each.split("=", 1) for each in environ if "=" in each)
+    return variables["DBUS_SESSION_BUS_ADDRESS"]
+
+
 @pytest.fixture(scope="module")
 def shared_desk() -> Iterator[Desk]:
     """A desktop that runs, for all tests of a module."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from Xlib.display import Display
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
@@ -43,16 +44,24 @@ def test_a_region_is_that_part_of_the_screen(desk: Any, watcher: Any) -> None:
     assert (image.size, corners) == ((20, 20), [RED, GREEN, BLUE, YELLOW])
 
 
+def paint_screen(display: str, colour: int) -> None:
+    connection = Display(display)
+    try:
+        root = connection.screen().root
+        root.change_attributes(background_pixel=colour)
+        root.clear_area()
+        connection.sync()
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize(
     ("x", "y", "inside"), [(-10, -10, (10, 10)), (1270, 790, (9, 9)), (5000, 5000, None)]
 )
 def test_what_is_off_the_screen_is_black(
     desk: Any, x: int, y: int, inside: tuple[int, int] | None
 ) -> None:
-    desk.run("xsetroot", "-solid", "#123456")
-    desk.wait_for(
-        lambda: image_of(desk.get("screenshot")).getpixel((1, 1)) == (0x12, 0x34, 0x56), "colour"
-    )
+    paint_screen(desk.display, 0x123456)
     image = image_of(desk.get("screenshot/region", x=x, y=y, width=20, height=20))
     counts = {colour: count for count, colour in image.getcolors() or []}
     assert image.size == (20, 20)

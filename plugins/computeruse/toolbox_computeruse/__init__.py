@@ -11,10 +11,9 @@ __version__ = "0.1.0"
 
 @hookimpl
 def toolbox_group() -> Group:
-    from toolbox_computeruse import recording_routes  # noqa: F401
-    from toolbox_computeruse.routes import group
+    from toolbox_computeruse import accessibility_routes
 
-    return group
+    return accessibility_routes.group
 
 
 @hookimpl

@@ -14,12 +14,16 @@ from typing import Protocol
 import msgspec
 
 from toolbox_computeruse.chords import Chord
+from toolbox_computeruse.models import AccessibilityNode
 from toolbox_computeruse.models import Display
+from toolbox_computeruse.models import FindRequest
 from toolbox_computeruse.models import Position
 from toolbox_computeruse.models import ProcessStatus
 from toolbox_computeruse.models import Recording
 from toolbox_computeruse.models import Screenshot
 from toolbox_computeruse.models import Window
+from toolbox_computeruse.nodes import NodeId
+from toolbox_computeruse.nodes import Tree
 
 Cancelled = Callable[[], bool]
 
@@ -158,6 +162,27 @@ class Recordings(Protocol):
         """Delete one. Raises RecordingStillActive."""
 
 
+class Accessibility(Protocol):
+    """What programs tell assistive technology. Everything may raise A11yUnavailable, A11yFailed
+    and A11yNodeNotFound; scopes are ``focused``, ``pid`` and ``all``.
+    """
+
+    def tree(self, scope: str, pid: int, max_depth: int) -> Tree:
+        """The nodes of a scope. Raises A11yNoRoot."""
+
+    def find(self, request: FindRequest, scope: str) -> tuple[list[AccessibilityNode], bool]:
+        """The nodes that fit, and if there are more. Raises A11yNoRoot, A11yInvalidRequest."""
+
+    def focus(self, node: NodeId) -> None:
+        """Give a node the focus. Raises A11yActionNotSupported."""
+
+    def invoke(self, node: NodeId, action: str) -> None:
+        """Do an action, the first if it is empty. Raises A11yActionNotSupported."""
+
+    def set_value(self, node: NodeId, value: str) -> None:
+        """Set text or number. Raises A11yActionNotSupported."""
+
+
 class ComputerUseBackend(Protocol):
     """A desktop: all of it."""
 
@@ -175,6 +200,9 @@ class ComputerUseBackend(Protocol):
 
     @property
     def displays(self) -> Displays: ...
+
+    @property
+    def accessibility(self) -> Accessibility: ...
 
     @property
     def recordings(self) -> Recordings: ...

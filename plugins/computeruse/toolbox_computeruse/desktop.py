@@ -27,19 +27,17 @@ ONE_SHOT = ("atspi",)
 class Desktop:
     """See :class:`toolbox_computeruse.backend.Desktop`.
 
-    ``started`` is called when the desktop is ready, ``stopping`` before it is ended.
+    ``stopping`` is called before it is ended.
     """
 
     def __init__(
         self,
         options: ComputerUseSettings,
         place: Place,
-        started: Callable[[], None],
         stopping: Callable[[], None],
     ) -> None:
         self._options = options
         self._place = place
-        self._started = started
         self._stopping = stopping
         self._lock = threading.RLock()
         self._supervisors: dict[str, Supervisor] = {}
@@ -55,7 +53,6 @@ class Desktop:
             for each in supervisors.values():
                 each.start()
             self._wait_until_ready(list(supervisors.values()))
-            self._started()
             return self.programs()
 
     def stop(self) -> dict[str, ProcessStatus]:

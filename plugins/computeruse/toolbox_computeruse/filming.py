@@ -18,8 +18,8 @@ from toolbox_computeruse.models import Recording
 
 FRAMES = 30
 """A second."""
-BEGIN = 3.0
-"""Seconds ffmpeg may take until it writes."""
+BEGIN = 15.0
+"""Seconds ffmpeg may take until it writes: on a busy machine it is slow to start."""
 FINISH = 10.0
 """Seconds it may take to end the file."""
 POLL = 0.02
@@ -56,6 +56,9 @@ class Filming:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
+
+    def watch(self) -> None:
+        """From now on ``ended`` may be called."""
         threading.Thread(target=self._watch, name="toolbox-filming", daemon=True).start()
 
     def begun(self) -> bool:
@@ -67,7 +70,7 @@ class Filming:
             with contextlib.suppress(OSError):
                 if self.path.stat().st_size:
                     return True
-        return True
+        return self.path.exists()
 
     def recording(self) -> Recording:
         """What is known of it now."""

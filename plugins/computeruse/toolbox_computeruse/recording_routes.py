@@ -8,6 +8,7 @@ from toolbox.errors import InvalidBody
 from toolbox.request import Body
 from toolbox.request import decode_json
 from toolbox.response import FileAnswer
+from toolbox_computeruse import routes
 from toolbox_computeruse.backend import ComputerUseBackend
 from toolbox_computeruse.errors import DisplayUnavailable
 from toolbox_computeruse.errors import FfmpegNotFound
@@ -19,7 +20,8 @@ from toolbox_computeruse.models import Recording
 from toolbox_computeruse.models import Recordings
 from toolbox_computeruse.models import StartRecordingRequest
 from toolbox_computeruse.models import StopRecordingRequest
-from toolbox_computeruse.routes import group
+
+group = routes.group
 
 MAX_BODY = 65536
 

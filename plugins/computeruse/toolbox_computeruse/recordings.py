@@ -16,7 +16,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from toolbox_computeruse.connection import server_answers
 from toolbox_computeruse.displays import XDisplays
+from toolbox_computeruse.errors import DisplayUnavailable
 from toolbox_computeruse.errors import FfmpegNotFound
 from toolbox_computeruse.errors import InvalidLabel
 from toolbox_computeruse.errors import RecordingFailed
@@ -51,7 +53,11 @@ class FfmpegRecordings:
         filming = Filming(ffmpeg, self._display, size, path, number, self._ended)
         with self._lock:
             self._active[number] = filming
+        filming.watch()
         if not filming.begun():
+            filming.stop()
+            if not server_answers(self._display):
+                raise DisplayUnavailable(f"the X server on {self._display} went away")
             raise RecordingFailed(f"ffmpeg has failed: {filming.complaint}")
         return filming.recording()
 

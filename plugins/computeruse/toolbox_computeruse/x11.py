@@ -8,6 +8,8 @@ import uuid
 from toolbox.errors import ToolboxError
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
+from toolbox_computeruse.accessibility import AtspiAccessibility
+from toolbox_computeruse.chords import Chord
 from toolbox_computeruse.connection import XConnection
 from toolbox_computeruse.desktop import Desktop
 from toolbox_computeruse.displays import XDisplays
@@ -16,6 +18,7 @@ from toolbox_computeruse.hands import Hands
 from toolbox_computeruse.keyboard import XKeyboard
 from toolbox_computeruse.mouse import XMouse
 from toolbox_computeruse.programs import Place
+from toolbox_computeruse.programs import bus_listens
 from toolbox_computeruse.recordings import FfmpegRecordings
 from toolbox_computeruse.screen import XScreen
 from toolbox_computeruse.settings import ComputerUseSettings
@@ -43,14 +46,17 @@ class X11ComputerUse:
         self.keyboard = XKeyboard(self._hands, options.gesture_timeout, options.x_timeout)
         self.recordings = FfmpegRecordings(name, self.displays, recordings_dir(options))
         bus = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
+        bus = bus if bus_listens(bus) else ""  # An image may have kept that of its build.
+        session = bus or f"unix:abstract=toolbox-desktop-{uuid.uuid4()}"
+        self.accessibility = AtspiAccessibility(session, self._retype)
         place = Place(
             display=name,
-            bus=bus or f"unix:abstract=toolbox-desktop-{uuid.uuid4()}",
+            bus=session,
             own_bus=not bus,
             manager_runs=self._manager_runs,
-            accessibility_answers=lambda: True,
+            accessibility_answers=self.accessibility.available,
         )
-        self.desktop = Desktop(options, place, started=lambda: None, stopping=self._let_go)
+        self.desktop = Desktop(options, place, stopping=self._let_go)
 
     def close(self) -> None:
         self.recordings.close()
@@ -62,6 +68,13 @@ class X11ComputerUse:
         if seconds > self._options.gesture_timeout:
             limit = self._options.gesture_timeout
             raise InvalidInput(f"that would take {seconds:g} s; the limit is {limit:g} s")
+
+    def _retype(self, text: str) -> None:
+        self.keyboard.press(Chord("a", ("ctrl",)))
+        if text:
+            self.keyboard.type(text, 0, lambda: False)
+        else:
+            self.keyboard.press(Chord("delete"))
 
     def _let_go(self) -> None:
         self._hands.release_all()
