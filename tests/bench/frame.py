@@ -1,0 +1,226 @@
+"""The frame of every measurement: rounds that take turns, medians, ratios, one table.
+
+A file of this directory plugs in by functions named ``bench_...`` that yield rows::
+
+    from bench.frame import Bench
+    from bench.frame import Row
+    from bench.servers import toolbox
+
+
+    def bench_download(bench: Bench) -> Iterator[Row]:
+        # what every row needs is made here, once; bench.directory is a fresh one
+        with toolbox() as ours:
+            yield Row(
+                "download 1 GiB",
+                unit="s",
+                ours=lambda: timed(lambda: download(ours)),
+                limit=("sendfile", lambda: timed(sendfile)),
+                floor="<= 1.3x",
+                stretch="<= 1.05x",
+            )
+
+The row is measured while the function waits at its ``yield``, so what is open stays open. Ours,
+the limit and the peers take turns in each round, in another order each time; what counts is the
+median of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.machine import machine
+from bench.tables import write_section
+
+HERE = Path(__file__).parent
+HEAD = ("what", "ours", "limit", "ratio", "target", "")
+
+
+class Sample(NamedTuple):
+    """One measurement: the value that is compared, and what else is told of it."""
+
+    value: float
+    details: Mapping[str, float] = {}
+    """Shown beside the value, by name (with its unit)."""
+
+
+Measure = Callable[[], float | Sample]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    ``floor`` and ``stretch`` are targets: ``<= 1.5x`` bounds the ratio to the limit, ``<= 300``
+    the value itself, ``>= 2x swe-rex`` the ratio to that peer; several are joined by commas.
+    """
+
+    name: str
+    unit: str
+    ours: Measure
+    limit: tuple[str, Measure] | None = None
+    """What the same work costs without us, by name."""
+    peers: Mapping[str, Measure] = field(default_factory=dict)
+    floor: str = ""
+    stretch: str = ""
+    rounds: int | None = None
+    """Rounds of this row, if not those of the run."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a function that measures gets."""
+
+    rounds: int
+    seconds: float
+    """Length of a load."""
+    directory: Path
+    """Empty, removed at the end of the function."""
+    swe_rex: bool
+    """Whether to measure the peer swe-rex too: it is installed, which takes a minute."""
+
+
+Line = tuple[str, ...]
+Function = Callable[[Bench], Iterator[Row]]
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Seconds it takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def measure(row: Row, rounds: int) -> Line:
+    """Measure a row; its cells."""
+    contenders = {"": row.ours, **row.peers}
+    if row.limit:
+        contenders = {row.limit[0]: row.limit[1], **contenders}
+    names = list(contenders)
+    samples: dict[str, list[Sample]] = {name: [] for name in names}
+    for each in range(row.rounds or rounds):
+        turn = each % len(names)
+        for name in names[turn:] + names[:turn]:
+            value = contenders[name]()
+            samples[name].append(value if isinstance(value, Sample) else Sample(value))
+    medians = {name: _median(samples[name]) for name in names}
+    ours = medians.pop("")
+    limit = medians[row.limit[0]].value if row.limit else None
+    others = ", ".join(f"{_number(each.value)} {row.unit} ({n})" for n, each in medians.items())
+    return (
+        row.name,
+        f"{_number(ours.value)} {row.unit}" + "".join(_details(ours)),
+        others,
+        f"{ours.value / limit:.2f}x" if limit else "",
+        row.floor,
+        _verdict(row, ours.value, limit, {name: each.value for name, each in medians.items()}),
+    )
+
+
+def _median(samples: list[Sample]) -> Sample:
+    details = {
+        name: statistics.median(each.details[name] for each in samples)
+        for name in samples[0].details
+    }
+    return Sample(statistics.median(each.value for each in samples), details)
+
+
+def _details(sample: Sample) -> Iterator[str]:
+    for name, value in sample.details.items():
+        yield f", {name} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _verdict(row: Row, ours: float, limit: float | None, peers: Mapping[str, float]) -> str:
+    """``stretch`` and ``floor`` for targets reached, ``missed`` for a floor that isn't."""
+    for name, target in (("stretch", row.stretch), ("floor", row.floor)):
+        if target and all(_reached(part, ours, limit, peers) for part in target.split(", ")):
+            return name
+    return "missed" if row.floor else ""
+
+
+def _reached(target: str, ours: float, limit: float | None, peers: Mapping[str, float]) -> bool:
+    match = re.fullmatch(r"(<=|>=) ([\d.,]+)(x?) ?(.*)", target)
+    assert match, f"a target looks like '<= 1.5x': {target}"
+    sign, bound, ratio, peer = match.groups()
+    value = ours
+    if ratio:
+        beside = peers.get(peer) if peer else limit
+        if beside is None:
+            return True  # The peer isn't part of this run.
+        value = ours / beside
+    return value <= float(bound) if sign == "<=" else value >= float(bound)
+
+
+def functions() -> dict[str, Function]:
+    """Everything that measures, by name: ``core.start``."""
+    found = {}
+    for path in sorted(HERE.glob("*.py")):
+        if path.stem.startswith("_"):
+            continue
+        module = importlib.import_module(f"bench.{path.stem}")
+        for name, value in vars(module).items():
+            if name.startswith("bench_"):
+                found[f"{path.stem}.{name.removeprefix('bench_')}"] = value
+    return found
+
+
+def run(function: Function, options: argparse.Namespace) -> Iterator[Line]:
+    """Measure one function's rows, telling each as it is known."""
+    with tempfile.TemporaryDirectory(prefix="toolbox-bench-") as directory:
+        bench = Bench(options.rounds, options.seconds, Path(directory), options.swe_rex)
+        for row in function(bench):
+            line = measure(row, bench.rounds)
+            print("  ".join(cell for cell in line if cell), flush=True)
+            yield line
+
+
+def main(doc: str) -> int:
+    """Measure, print, and write the results down if asked to."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("names", nargs="*", help="file, or file.function; all if none is named")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each figure")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each load")
+    parser.add_argument("--swe-rex", action="store_true", help="measure the peer swe-rex too")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.rst")
+    parser.add_argument("--list", action="store_true", help="name what can be measured, and end")
+    options = parser.parse_args()
+    known = functions()
+    chosen = [
+        name
+        for name in known
+        if not options.names or name in options.names or name.split(".")[0] in options.names
+    ]
+    unknown = {
+        n for n in options.names if n not in known and not any(k.startswith(n + ".") for k in known)
+    }
+    if unknown:
+        parser.error(f"nothing is called {', '.join(sorted(unknown))}; --list tells what there is")
+    if options.list:
+        print("\n".join(chosen))
+        return 0
+    if options.write and any("." in name for name in options.names):
+        parser.error("--write writes the tables of whole files")
+    print(machine(), flush=True)
+    lines: dict[str, list[Line]] = {}
+    for name in chosen:
+        lines.setdefault(name.split(".")[0], []).extend(run(known[name], options))
+    if options.write:
+        for file, rows in lines.items():
+            write_section(HERE / "RESULTS.rst", file, machine(), [HEAD, *rows])
+    return int(any(line[-1] == "missed" for rows in lines.values() for line in rows))

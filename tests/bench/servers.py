@@ -1,0 +1,149 @@
+"""Servers to measure: this service, its limits and its peers."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.clients import TOKEN
+from bench.clients import free_port
+from bench.clients import request
+
+HELLO = """
+from flask import Flask
+app = Flask(__name__)
+@app.get("/version")
+def version():
+    return {"version": "v1"}
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    pid: int
+    port: int
+    directory: Path
+    """Where it runs: its working directory."""
+    started: float
+    """Seconds from exec to the first answer."""
+
+    def processes(self) -> list[int]:
+        """It and its children."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [self.pid, *map(int, children.split())]
+
+    def memory(self) -> int:
+        """Bytes of memory of it and its children (RSS)."""
+        pages = sum(
+            int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.processes()
+        )
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu(self) -> float:
+        """Seconds of CPU it and its children have taken so far."""
+        ticks = 0
+        for pid in self.processes():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def threads(self) -> int:
+        """Threads of it and its children."""
+        return sum(len(os.listdir(f"/proc/{pid}/task")) for pid in self.processes())
+
+
+@contextmanager
+def serving(
+    command: list[str], port: int, cwd: str, env: dict[str, str], path: str = "/version"
+) -> Iterator[Server]:
+    """Run ``command`` until it answers on ``port``, and end it afterwards."""
+    question = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    began = time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while True:
+            try:
+                if request(port, question).startswith(b"HTTP/1.1 200"):
+                    break
+            except OSError:
+                pass
+            if process.poll() is not None:
+                raise RuntimeError(f"{command} has ended: {process.returncode}")
+            time.sleep(0.001)
+        yield Server(process.pid, port, Path(cwd), time.monotonic() - began)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@functools.cache
+def _bytecode() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="toolbox-bench-bytecode-")
+
+
+def environment() -> dict[str, str]:
+    """Ours, with compiled modules kept, as an image has them."""
+    env = {**os.environ, "PYTHONPYCACHEPREFIX": _bytecode().name}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    return env
+
+
+@contextmanager
+def toolbox(settings: str = "", env: dict[str, str] | None = None) -> Iterator[Server]:
+    """This service with every installed plugin; ``settings`` is the text of a TOML file."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        config = Path(directory, "toolbox.toml")
+        config.write_text(settings)
+        command = [sys.executable, "-m", "toolbox", "serve", "--port", str(port)]
+        environ = {**environment(), "TOOLBOX_TOKEN": TOKEN, "TOOLBOX_CONFIG": str(config)}
+        with serving(command, port, directory, {**environ, **(env or {})}) as server:
+            yield server
+
+
+@contextmanager
+def stock() -> Iterator[Server]:
+    """A Flask application of one route under gunicorn's own gthread worker."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "hello.py").write_text(HELLO)
+        command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "64"]
+        command += ["--keep-alive", "75", "-b", f"127.0.0.1:{port}", "hello:app"]
+        with serving(command, port, directory, environment()) as server:
+            yield server
+
+
+@functools.cache
+def _swe_rex() -> tuple[tempfile.TemporaryDirectory[str], str]:
+    directory = tempfile.TemporaryDirectory(prefix="toolbox-bench-swe-rex-")
+    venv.create(directory.name, with_pip=True)
+    program = shutil.which("python", path=f"{directory.name}/bin")
+    assert program
+    subprocess.run([program, "-m", "pip", "install", "-q", "swe-rex"], check=True)
+    return directory, program
+
+
+@contextmanager
+def swe_rex() -> Iterator[Server]:
+    """The peer swe-rex, installed into a virtual environment of its own."""
+    _, program = _swe_rex()
+    port = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        command = [program, "-m", "swerex.server", "--port", str(port)]
+        command += ["--host", "127.0.0.1", "--auth-token", TOKEN]
+        with serving(command, port, directory, environment(), "/") as server:
+            yield server
