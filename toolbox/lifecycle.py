@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,6 +78,13 @@ class Toolbox:
             return self.backends[group]
         except KeyError:
             raise Unavailable(f"the service is {self._state}", {"Retry-After": "1"}) from None
+
+    def figures(self) -> Iterator[tuple[str, str, float]]:
+        """What the backends have right now: group, name and value of each figure."""
+        for group, backend in list(self.backends.items()):
+            figures = getattr(backend, "figures", None)
+            for name, value in figures().items() if figures else ():
+                yield group, name, value
 
     def start(self) -> None:
         """Make the backends and run the start hooks. In the worker, before it accepts."""

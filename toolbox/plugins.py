@@ -40,7 +40,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     ``target`` is ``"package.module:Class"``. The class is made with ``(settings, context)``: the
     struct of its table ``[<group>.<name>]`` and a :class:`toolbox.lifecycle.Context`. If it has
     ``close()``, that is called at the end. ``requires`` names programs it runs; operators are
-    shown which of them are missing, and what its ``details()`` returns, if it has that.
+    shown which of them are missing, and what its ``details()`` returns, if it has that. If it has
+    ``figures()``, metrics are made of the ``dict[str, float]`` of what it has right now.
     """
 
     group: str

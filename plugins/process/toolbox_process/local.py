@@ -62,6 +62,17 @@ class LocalProcess:
         answer = CodeRunResponse(exit_code=job.status, result=text, artifacts=artifacts)
         return Answer(answer, headers=describe_end(job, dropped))
 
+    def figures(self) -> dict[str, float]:
+        """What runs and what is kept, for whoever makes metrics of it."""
+        jobs = self._engine.jobs()
+        running = sum(not job.done.is_set() for job in jobs)
+        return {
+            "jobs_running": running,
+            "jobs_finished": len(jobs) - running,
+            "sessions": len(self.sessions.list()),
+            "terminals": len(self.terminals.list()),
+        }
+
     def close(self) -> None:
         """End everything that runs."""
         self._engine.close()
