@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -21,12 +22,13 @@ from toolbox.testing import Service
 WATCHER = Path(__file__).with_name("watcher.py")
 
 
+_numbers = itertools.count(100 + os.getpid() % 400 * 100)
+"""Numbers of displays that other test runs, beside this one, don't take."""
+
+
 def free_display() -> str:
     """The name of a display nobody uses."""
-    first = 100 + os.getpid() % 20000
-    number = next(
-        n for n in range(first, first + 1000) if not Path(f"/tmp/.X11-unix/X{n}").exists()
-    )
+    number = next(n for n in _numbers if not Path(f"/tmp/.X11-unix/X{n}").exists())
     return f":{number}"
 
 

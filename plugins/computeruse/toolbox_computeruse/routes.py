@@ -55,7 +55,7 @@ group = Group(
     backend=ComputerUseBackend,
     default_backend="x11",
     settings=ComputerUseSettings,
-    summary="A desktop to see and drive: screenshots, mouse, keyboard, windows, recordings",
+    summary="A desktop to see and drive: screenshots, input, windows, accessibility, recordings",
 )
 
 DISPLAY_ERRORS = (DisplayUnavailable, ComputerUseUnavailable)
