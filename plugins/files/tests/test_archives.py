@@ -1,22 +1,31 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import io
 import lzma
 import os
 import signal
 import socket
 import stat
+import sys
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from toolbox_files.helpers.compressing import decompressed
 
 from toolbox.processes import descendants
 from toolbox.testing import Service
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 URL = "/x/files/archive"
 
@@ -70,7 +79,11 @@ def description(tree: Path) -> dict[bytes, tuple[int, bytes]]:
 
 @pytest.mark.parametrize(
     ("kind", "content_type"),
-    [("tar", "application/x-tar"), ("tar.gz", "application/gzip")],
+    [
+        ("tar", "application/x-tar"),
+        ("tar.gz", "application/gzip"),
+        ("tar.zst", "application/zstd"),
+    ],
 )
 def test_a_directory_goes_out_and_comes_back(
     service: Service, tmp_path: Path, kind: str, content_type: str
@@ -84,7 +97,8 @@ def test_a_directory_goes_out_and_comes_back(
     assert answer.status_code == 200
     assert answer.headers["content-type"] == content_type
     assert f'filename="tree.{kind}"' in answer.headers["content-disposition"]
-    with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
+    content = zstd.decompress(answer.content) if kind == "tar.zst" else answer.content
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         assert "sub/file" in archive.getnames()
         assert "socket" not in archive.getnames()
         count = len(archive.getnames())
@@ -95,13 +109,49 @@ def test_a_directory_goes_out_and_comes_back(
     assert (copy / "hard").samefile(copy / "sub" / "file")
 
 
-@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, bytes])
+def zstd_frames(content: bytes) -> bytes:
+    """Several frames, with one to be skipped before them, as parallel compressors write them."""
+    half = len(content) // 2
+    skippable = b"\x50\x2a\x4d\x18\x04\0\0\0size"
+    return skippable + zstd.compress(content[:half]) + zstd.compress(content[half:])
+
+
+COMPRESSIONS = [gzip.compress, bz2.compress, lzma.compress, zstd.compress, zstd_frames, bytes]
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS)
 def test_compression_is_recognised(
     service: Service, tmp_path: Path, compress: Callable[[bytes], bytes]
 ) -> None:
     content = compress(make_tar((member("file"), b"content")))
     assert upload(service, tmp_path, content).json() == {"members": 1}
     assert (tmp_path / "file").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS)
+def test_an_archive_that_is_cut_is_refused(
+    service: Service, tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    content = compress(make_tar((member("file"), os.urandom(300_000))))
+    for size in (len(content) // 2, 3):
+        answer = upload(service, tmp_path, content[:size])
+        assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_ARCHIVE")
+
+
+def test_what_comes_in_small_pieces_is_recognised_too() -> None:
+    content = gzip.compress(b"content " * 1000)
+    reader, writer = os.pipe()
+
+    def dribble() -> None:
+        with open(writer, "wb", buffering=0) as file:
+            for byte in content:
+                file.write(bytes([byte]))
+
+    thread = threading.Thread(target=dribble)
+    thread.start()
+    with open(reader, "rb", buffering=0) as source:
+        assert decompressed(source).read() == b"content " * 1000
+    thread.join()
 
 
 def test_files_get_the_user_of_the_service_and_no_set_id_bits(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -18,8 +20,15 @@ from toolbox_files.errors import InvalidArchive
 from toolbox_files.errors import file_errors
 from toolbox_files.errors import from_file_error
 from toolbox_files.helper_process import helper_command
+from toolbox_files.models import ArchiveFormat
 
 READ = 1024 * 1024
+
+
+def _zstd_directory() -> str:
+    """Where the zstd library is installed, empty if it is Python's own."""
+    spec = None if sys.version_info >= (3, 14) else find_spec("backports.zstd")
+    return str(Path(spec.origin).parents[2]) if spec and spec.origin else ""
 
 
 class _Failure(msgspec.Struct):
@@ -33,7 +42,7 @@ class _Failure(msgspec.Struct):
 @contextlib.contextmanager
 def _helper(*arguments: str, **pipes: int) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """The running helper and the file with its errors; what is left of it is killed."""
-    command = helper_command("tarring", *arguments)
+    command = helper_command("tarring", *arguments, libraries=_zstd_directory())
     with tempfile.TemporaryFile() as errors:
         process = popen(command, stderr=errors, **{"stdin": subprocess.DEVNULL, **pipes})
         try:
@@ -62,16 +71,15 @@ def _check(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     raise InvalidArchive(f"not a tar archive that can be unpacked here: {failure.message}")
 
 
-def pack(path: Path, compress: bool) -> Iterator[bytes]:
+def pack(path: Path, kind: ArchiveFormat) -> Iterator[bytes]:
     """The content of the directory ``path`` as tar. Raises OSError if it can't be read."""
     with file_errors():
         os.listdir(path)  # noqa: PTH208
-    return _pack(path, compress)
+    return _pack(path, kind)
 
 
-def _pack(path: Path, compress: bool) -> Iterator[bytes]:
-    kind = ["gz"] if compress else []
-    with _helper("pack", str(path), *kind, stdout=subprocess.PIPE) as (process, errors):
+def _pack(path: Path, kind: ArchiveFormat) -> Iterator[bytes]:
+    with _helper("pack", str(path), kind, stdout=subprocess.PIPE) as (process, errors):
         assert process.stdout
         while block := os.read(process.stdout.fileno(), READ):
             yield block

@@ -15,6 +15,7 @@ from typing import Protocol
 from toolbox.websocket import SocketHandler
 from toolbox_files.conditions import UNCONDITIONAL
 from toolbox_files.conditions import Conditions
+from toolbox_files.models import ArchiveFormat
 from toolbox_files.models import FileInfo
 from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
@@ -109,8 +110,8 @@ class FilesBackend(Protocol):
     def partial_upload(self, path: str, upload_id: str) -> ResumableUpload:
         """The upload to ``path`` that the client calls ``upload_id``, begun or not."""
 
-    def pack(self, path: str, compress: bool) -> Iterator[bytes]:
-        """A directory's content as tar, compressed by gzip or not."""
+    def pack(self, path: str, kind: ArchiveFormat) -> Iterator[bytes]:
+        """A directory's content as tar, compressed by gzip, zstd or not."""
 
     def unpack(self, path: str) -> AbstractContextManager[Unpacking]:
         """Unpack a tar, compressed in any way the backend knows, into a directory."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from typing import get_args
 
 import pytest
 
@@ -25,6 +26,7 @@ from toolbox_files.errors import ChecksumMismatch
 from toolbox_files.errors import FileNotFound
 from toolbox_files.errors import InvalidFilePath
 from toolbox_files.errors import WrongOffset
+from toolbox_files.models import ArchiveFormat
 from toolbox_files.models import SearchOptions
 
 
@@ -146,9 +148,9 @@ class FilesContract:
 
     def test_directories_are_packed_and_unpacked(self, backend: FilesBackend) -> None:
         write(backend, "tree/sub/file", b"x" * 100_000)
-        for compress in (True, False):
+        for kind in get_args(ArchiveFormat):
             with backend.unpack("copy") as archive:
-                for block in backend.pack("tree", compress):
+                for block in backend.pack("tree", kind):
                     archive.write(memoryview(block))
                 assert archive.finish() == 2
             assert read(backend, "copy/sub/file") == b"x" * 100_000

@@ -15,6 +15,7 @@ from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import ChecksumMismatch
 from toolbox_files.errors import InvalidArchive
 from toolbox_files.errors import WrongOffset
+from toolbox_files.models import ArchiveFormat
 from toolbox_files.models import ArchiveQuery
 from toolbox_files.models import PathQuery
 from toolbox_files.models import Unpacked
@@ -27,6 +28,12 @@ from toolbox_files.routes import READ_ERRORS
 from toolbox_files.routes import WRITE_ERRORS
 from toolbox_files.routes import group as group
 from toolbox_files.uploading import receive_raw
+
+ARCHIVE_TYPES: dict[ArchiveFormat, str] = {
+    "tar": "application/x-tar",
+    "tar.gz": "application/gzip",
+    "tar.zst": "application/zstd",
+}
 
 
 @group.get("/x/files/upload", answers=UploadState, errors=WRITE_ERRORS)
@@ -66,19 +73,18 @@ def cancel_upload(backend: FilesBackend, query: UploadQuery) -> None:
 
 @group.get("/x/files/archive", errors=READ_ERRORS)
 def download_archive(backend: FilesBackend, query: ArchiveQuery) -> StreamAnswer:
-    """Send a directory as tar, names relative to it, compressed by gzip unless ``format=tar``."""
-    compress = query.format == "tar.gz"
+    """Send a directory as tar, names relative to it, compressed as ``format`` says."""
     name = f"{backend.info(query.path).name.strip('/.') or 'files'}.{query.format}"
     return StreamAnswer(
-        backend.pack(query.path, compress),
-        "application/gzip" if compress else "application/x-tar",
+        backend.pack(query.path, query.format),
+        ARCHIVE_TYPES[query.format],
         headers={"Content-Disposition": content_disposition("attachment", name)},
     )
 
 
 @group.put("/x/files/archive", errors=(InvalidArchive, *WRITE_ERRORS))
 def upload_archive(backend: FilesBackend, query: PathQuery, body: Body) -> Unpacked:
-    """Unpack a tar into a directory, which is made; compression is recognised.
+    """Unpack a tar into a directory, which is made; gzip, zstd, xz and bzip2 are recognised.
 
     Members that would land outside are refused. What is unpacked when it fails stays.
     """

@@ -24,6 +24,7 @@ from toolbox_files.errors import InvalidFilePath
 from toolbox_files.errors import file_errors
 from toolbox_files.fileinfo import describe
 from toolbox_files.listing import list_directory
+from toolbox_files.models import ArchiveFormat
 from toolbox_files.models import FileInfo
 from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
@@ -107,8 +108,8 @@ class LocalFiles:
     def partial_upload(self, path: str, upload_id: str) -> PartialUpload:
         return PartialUpload(self._file(path), upload_id)
 
-    def pack(self, path: str, compress: bool) -> Iterator[bytes]:
-        return pack(self._path(path), compress)
+    def pack(self, path: str, kind: ArchiveFormat) -> Iterator[bytes]:
+        return pack(self._path(path), kind)
 
     def unpack(self, path: str) -> AbstractContextManager[Unpacker]:
         return unpacking(self._path(path))

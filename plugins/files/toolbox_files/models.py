@@ -215,11 +215,14 @@ class UploadState(msgspec.Struct, frozen=True):
     complete: bool = False
 
 
+ArchiveFormat = Literal["tar", "tar.gz", "tar.zst"]
+
+
 class ArchiveQuery(msgspec.Struct, frozen=True):
     """The directory, and how its archive is made."""
 
     path: RequiredText
-    format: Literal["tar", "tar.gz"] = "tar.gz"
+    format: ArchiveFormat = "tar.gz"
 
 
 class Unpacked(msgspec.Struct, frozen=True):
