@@ -32,6 +32,7 @@ from toolbox.group import Operation
 from toolbox.group import flask_rule
 from toolbox.handoff import check_handshake
 from toolbox.lifecycle import Toolbox
+from toolbox.masking import Mask
 from toolbox.observing import AUTH
 from toolbox.observing import ERROR
 from toolbox.observing import OPERATION
@@ -78,7 +79,7 @@ def create_app(toolbox: Toolbox) -> Flask:
     _add_upgrade_hints(app, toolbox, public)
     app.before_request(lambda: _before(toolbox, public, signed))
     app.after_request(_after)
-    app.register_error_handler(Exception, _on_error)
+    app.register_error_handler(Exception, partial(_on_error, toolbox.mask))
     app.wsgi_app = _Entrance(  # type: ignore[method-assign]
         app.wsgi_app, toolbox.settings.server.path_prefix, constants
     )
@@ -252,7 +253,7 @@ def _after(response: Response) -> Response:
     return response
 
 
-def _on_error(error: Exception) -> Response:
+def _on_error(mask: Mask, error: Exception) -> Response:
     if isinstance(error, RequestRedirect):
         return Response(status=error.code, headers={"Location": error.new_url})
     if isinstance(error, HTTPException):
@@ -267,7 +268,9 @@ def _on_error(error: Exception) -> Response:
     elif error.status >= 500:
         log.warning("%s %s: %s [%s]", *_line()[:2], error.message, _request_id())
     request.environ[ERROR] = error.code
-    body = msgspec.json.encode(envelope(error, request.path, request.method))
+    answer = envelope(error, request.path, request.method)
+    answer = msgspec.structs.replace(answer, message=mask(answer.message))
+    body = msgspec.json.encode(answer)
     return Response(body, error.status, error.headers, content_type="application/json")
 
 

@@ -12,6 +12,7 @@ from toolbox import logs
 from toolbox.auth import TOKEN_VARIABLE
 from toolbox.auth import make_auth
 from toolbox.lifecycle import Toolbox
+from toolbox.masking import Mask
 from toolbox.plugins import Registry
 from toolbox.plugins import discover
 from toolbox.processes import erase_from_environ
@@ -49,7 +50,9 @@ def make_toolbox(file: str | None = None, overrides: Overrides | None = None) ->
         erase_from_environ(variable)
     if made:
         print(f"No token is configured; this one holds until the service ends: {made}", flush=True)
-    return Toolbox(settings, registry, auth, _enter(settings.server.work_dir))
+    mask = Mask(settings.log.mask, auth.secrets)
+    logs.hide(mask)
+    return Toolbox(settings, registry, auth, _enter(settings.server.work_dir), mask)
 
 
 def _enter(configured: str) -> Path:

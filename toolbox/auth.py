@@ -63,6 +63,10 @@ class Auth:
         (length,) = struct.unpack_from("H", memory)
         return memory[2 : 2 + length]
 
+    def secrets(self) -> list[str]:
+        """The token in force and the signing key, as far as there are any."""
+        return [self._token.decode(), self._signing_key]
+
     def check(self, environ: dict[str, Any]) -> None:
         """Raises Unauthorized unless the request may be served."""
         if self.mode == "none":

@@ -18,6 +18,7 @@ from toolbox.errors import Unavailable
 from toolbox.handoff import Sockets
 from toolbox.logs import make_observers
 from toolbox.loop import Loop
+from toolbox.masking import Mask
 from toolbox.observing import Observers
 from toolbox.plugins import Registry
 from toolbox.settings import CoreSettings
@@ -47,12 +48,13 @@ class Toolbox:
     """One service: settings, plugins and, once :meth:`start` was called, everything running."""
 
     def __init__(
-        self, settings: CoreSettings, registry: Registry, auth: Auth, work_dir: Path
+        self, settings: CoreSettings, registry: Registry, auth: Auth, work_dir: Path, mask: Mask
     ) -> None:
         self.settings = settings
         self.registry = registry
         self.auth = auth
         self.work_dir = work_dir
+        self.mask = mask
         self.backends: dict[str, Any] = {}
         self.loop = Loop()
         self.sockets = Sockets(settings.websocket, self.loop)

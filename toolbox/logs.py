@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
@@ -25,10 +26,20 @@ access_log = logging.getLogger("toolbox.access")
 audit_log = logging.getLogger("toolbox.audit")
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object to a line. What a record has as ``fields`` stands beside the message."""
+class Formatter(logging.Formatter):
+    """A record as text, or as one line of JSON, in which what it has as ``fields`` stands beside
+    the message. ``mask`` hides what must not be written.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__(FORMAT)
+        self._as_json = as_json
+        self.mask: Callable[[str], str] = str
 
     def format(self, record: logging.LogRecord) -> str:
+        return self.mask(self._format_json(record) if self._as_json else super().format(record))
+
+    def _format_json(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": _timestamp(record.created),
             "level": record.levelname,
@@ -57,17 +68,19 @@ def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _formatter(settings: LogSettings) -> logging.Formatter:
-    return JsonFormatter() if settings.format == "json" else logging.Formatter(FORMAT)
-
-
 def configure(settings: LogSettings) -> None:
-    """Send the service's log to standard error."""
+    """Send the service's log, and gunicorn's, to standard error."""
+    formatter = Formatter(as_json=settings.format == "json")
     handler = logging.StreamHandler()
-    handler.setFormatter(_formatter(settings))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("toolbox").setLevel(settings.level.upper())
-    GunicornLogger.formatter = _formatter(settings)
+    GunicornLogger.formatter = formatter
+
+
+def hide(mask: Callable[[str], str]) -> None:
+    """Pass every line that is written from now on through ``mask``."""
+    GunicornLogger.formatter.mask = mask
 
 
 def make_observers(settings: LogSettings) -> Iterator[Observer]:
@@ -170,14 +183,16 @@ def _audit_handler(file: str) -> logging.Handler:
             raise SettingsError(f"log.audit: {file}: {error.strerror}") from None
         # It opens the file anew when a program that rotates logs has moved it.
         handler = WatchedFileHandler(file, encoding="utf-8")
-    handler.setFormatter(JsonFormatter())
+    formatter = Formatter(as_json=True)
+    formatter.mask = GunicornLogger.formatter.mask
+    handler.setFormatter(formatter)
     return handler
 
 
 class GunicornLogger(Logger):
     """gunicorn's own log in our format."""
 
-    formatter: logging.Formatter = logging.Formatter(FORMAT)
+    formatter = Formatter(as_json=False)
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)

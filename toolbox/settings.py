@@ -150,6 +150,13 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
             'duration, never bodies or secrets; "-" is standard error; none if empty.'
         ),
     ] = ""
+    mask: Annotated[
+        list[str],
+        Meta(
+            description="Names of environment variables whose values, of at least 6 characters, "
+            "are shown as *** in the log and in errors. Token and signing key always are."
+        ),
+    ] = []
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import msgspec
 from werkzeug.datastructures import Headers
 
 from toolbox import hookimpl
+from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
 from toolbox.group import Group
 from toolbox.lifecycle import Context
@@ -56,6 +57,12 @@ group = Group("faulty", backend=Faulty, default_backend="local")
 def bug(backend: Faulty) -> None:
     """Divide by a secret."""
     raise ZeroDivisionError("the secret is swordfish")
+
+
+@group.get("/faulty/refused/{name}")
+def refuse_by_name(backend: Faulty, name: str) -> None:
+    """Refuse what is asked for, by its name."""
+    raise BadRequest(f"{name} is refused")
 
 
 @group.get("/faulty/errno/{number}")
