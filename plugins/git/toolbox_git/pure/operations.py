@@ -15,9 +15,11 @@ from toolbox_git.names import check_clone
 from toolbox_git.names import is_branch_name
 from toolbox_git.names import to_bytes
 from toolbox_git.names import to_path
-from toolbox_git.pure import changing
+from toolbox_git.pure import branches
+from toolbox_git.pure import committing
 from toolbox_git.pure import configuration
 from toolbox_git.pure import reading
+from toolbox_git.pure import resetting
 from toolbox_git.pure import transfer
 from toolbox_git.pure.messages import Task
 from toolbox_git.pure.worktree import Worktree
@@ -49,27 +51,27 @@ def _branches(body: models.RepositoryQuery, base: Path, task: Task) -> models.Br
 
 def _create_branch(body: models.BranchRequest, base: Path, task: Task) -> None:
     with _open(body.path, base) as repo:
-        changing.create_branch(repo, body.name)
+        branches.create_branch(repo, body.name)
 
 
 def _delete_branch(body: models.BranchRequest, base: Path, task: Task) -> None:
     with _open(body.path, base) as repo:
-        changing.delete_branch(repo, body.name)
+        branches.delete_branch(repo, body.name)
 
 
 def _checkout(body: models.CheckoutRequest, base: Path, task: Task) -> None:
     with _open(body.path, base) as repo:
-        changing.checkout(repo, body.branch)
+        branches.checkout(repo, body.branch)
 
 
 def _add(body: models.AddRequest, base: Path, task: Task) -> None:
     with _open(body.path, base) as repo:
-        changing.add(Worktree(repo), body.files)
+        committing.add(Worktree(repo), body.files)
 
 
 def _commit(body: models.CommitRequest, base: Path, task: Task) -> models.CommitResult:
     with _open(body.path, base) as repo:
-        return models.CommitResult(changing.commit(Worktree(repo), body))
+        return models.CommitResult(committing.commit(Worktree(repo), body))
 
 
 def _init(body: models.InitRequest, base: Path, task: Task) -> None:
@@ -88,12 +90,12 @@ def _init(body: models.InitRequest, base: Path, task: Task) -> None:
 
 def _reset(body: models.ResetRequest, base: Path, task: Task) -> None:
     with _open(body.path, base) as repo:
-        changing.reset(repo, body)
+        resetting.reset(repo, body)
 
 
 def _restore(body: models.RestoreRequest, base: Path, task: Task) -> None:
     with _open(body.path, base) as repo:
-        changing.restore(Worktree(repo), body)
+        resetting.restore(Worktree(repo), body)
 
 
 def _clone(body: models.CloneRequest, base: Path, task: Task) -> None:

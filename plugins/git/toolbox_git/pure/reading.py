@@ -9,6 +9,7 @@ from datetime import timedelta
 from datetime import timezone
 
 from dulwich.index import ConflictedIndexEntry
+from dulwich.index import IndexEntry
 from dulwich.objects import Commit
 from dulwich.objects import ObjectID
 from dulwich.refs import Ref
@@ -21,10 +22,15 @@ from toolbox_git.models import FileStatus
 from toolbox_git.models import GitStatus
 from toolbox_git.models import Remote
 from toolbox_git.names import to_text
+from toolbox_git.pure.changes import changes
+from toolbox_git.pure.revisions import Files
+from toolbox_git.pure.revisions import commit_at
+from toolbox_git.pure.revisions import current_branch
+from toolbox_git.pure.revisions import files_of
+from toolbox_git.pure.revisions import head_of
 from toolbox_git.pure.worktree import INTENT_TO_ADD
+from toolbox_git.pure.worktree import Entries
 from toolbox_git.pure.worktree import Worktree
-from toolbox_git.pure.worktree import current_branch
-from toolbox_git.pure.worktree import head_of
 
 _UNMERGED: dict[tuple[bool, bool, bool], tuple[Change, Change]] = {
     # Which of base, ours and theirs there are: the letters of git-status(1).
@@ -42,15 +48,17 @@ _IDENTITY = re.compile(rb"(.*?) ?<([^<>]*)>?", re.DOTALL)
 def status(tree: Worktree) -> GitStatus:
     """The branch and every file that isn't clean."""
     branch = current_branch(tree.repo)
-    head = tree.head()
+    head = head_of(tree.repo)
     upstream, ahead, behind, published = _upstream(tree.repo, branch, head)
-    states = _staged(tree, head)
-    for change in tree.changes():
+    entries, known = tree.look()
+    same = known is not None and head is not None and commit_at(tree.repo, head).tree == known
+    states = {} if same else _staged(files_of(tree.repo, head), entries)
+    for change in changes(tree, entries):
         if change.kind == "untracked":
             states[change.path] = ("Untracked", "Untracked")
         elif change.kind == "deleted":
             states[change.path] = (states.get(change.path, _CLEAN)[0], "Deleted")
-        elif _is_intended(tree, change.path):
+        elif _is_intended(entries[change.path]):
             states[change.path] = ("Unmodified", "Added")
         else:
             states[change.path] = (states.get(change.path, _CLEAN)[0], "Modified")
@@ -71,11 +79,10 @@ def status(tree: Worktree) -> GitStatus:
 _CLEAN: tuple[Change, Change] = ("Unmodified", "Unmodified")
 
 
-def _staged(tree: Worktree, head: bytes | None) -> dict[bytes, tuple[Change, Change]]:
+def _staged(committed: Files, entries: Entries) -> dict[bytes, tuple[Change, Change]]:
     """The index against HEAD."""
-    committed = tree.commit_tree(head)
     states: dict[bytes, tuple[Change, Change]] = {}
-    for path, entry in tree.index.items():
+    for path, entry in entries.items():
         was = committed.pop(path, None)
         if isinstance(entry, ConflictedIndexEntry):
             sides = (entry.ancestor, entry.this, entry.other)
@@ -93,10 +100,9 @@ def _staged(tree: Worktree, head: bytes | None) -> dict[bytes, tuple[Change, Cha
     return states
 
 
-def _is_intended(tree: Worktree, path: bytes) -> bool:
-    entry = tree.index[path]
-    flags = 0 if isinstance(entry, ConflictedIndexEntry) else entry.extended_flags
-    return bool(flags & INTENT_TO_ADD)
+def _is_intended(entry: IndexEntry | ConflictedIndexEntry) -> bool:
+    """Whether it was added with ``git add --intent-to-add``."""
+    return isinstance(entry, IndexEntry) and bool(entry.extended_flags & INTENT_TO_ADD)
 
 
 def tracking(repo: Repo, branch: bytes) -> tuple[bytes, bytes] | None:

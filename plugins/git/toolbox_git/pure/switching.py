@@ -12,7 +12,8 @@ from dulwich.objects import S_ISGITLINK
 from toolbox_git.errors import DirtyWorktree
 from toolbox_git.errors import MergeConflict
 from toolbox_git.names import to_text
-from toolbox_git.pure.worktree import Files
+from toolbox_git.pure import writing
+from toolbox_git.pure.revisions import Files
 from toolbox_git.pure.worktree import Worktree
 
 
@@ -53,7 +54,7 @@ def _dirty(path: bytes) -> DirtyWorktree:
 
 def _check_clean(tree: Worktree, path: bytes) -> None:
     entry = tree.index[path]
-    status = tree.lstat(path) if tree.leads_inside(path) else None
+    status = tree.lstat(path) if writing.leads_inside(tree, path) else None
     assert isinstance(entry, IndexEntry)
     if status is None or S_ISGITLINK(entry.mode):
         return
@@ -100,10 +101,10 @@ def _apply(tree: Worktree, paths: list[bytes], new: Files) -> None:
     try:
         for path in sorted(paths, reverse=True):
             if path not in new:
-                tree.remove(path)
+                writing.remove(tree, path)
         for path in paths:
             if path in new:
-                tree.put(path, *new[path])
+                writing.put(tree, path, *new[path])
     finally:
         tree.save()
 
@@ -122,7 +123,7 @@ def reset_hard(tree: Worktree, new: Files) -> None:
 def is_intact(tree: Worktree, path: bytes) -> bool:
     """Whether the file is there and as the index has it."""
     entry = tree.index[path]
-    status = tree.lstat(path) if tree.leads_inside(path) else None
+    status = tree.lstat(path) if writing.leads_inside(tree, path) else None
     assert isinstance(entry, IndexEntry)
     if S_ISGITLINK(entry.mode):
         return status is not None

@@ -35,15 +35,17 @@ from toolbox_git.models import PushRequest
 from toolbox_git.names import is_branch_name
 from toolbox_git.names import to_bytes
 from toolbox_git.names import to_text
-from toolbox_git.pure import changing
+from toolbox_git.pure import branches
+from toolbox_git.pure import committing
 from toolbox_git.pure import switching
 from toolbox_git.pure.configuration import stored_credentials
 from toolbox_git.pure.reading import remotes
 from toolbox_git.pure.reading import tracking
+from toolbox_git.pure.revisions import current_branch
+from toolbox_git.pure.revisions import files_of
+from toolbox_git.pure.revisions import head_of
+from toolbox_git.pure.revisions import resolve
 from toolbox_git.pure.worktree import Worktree
-from toolbox_git.pure.worktree import current_branch
-from toolbox_git.pure.worktree import head_of
-from toolbox_git.pure.worktree import resolve
 from toolbox_git.urls import Credentials
 from toolbox_git.urls import check_url
 from toolbox_git.urls import complete_url
@@ -114,12 +116,12 @@ def clone(body: CloneRequest, base: Path, target: Path, stall_timeout: float) ->
         repo.refs[tracked] = commit
         repo.refs[local] = commit
         repo.refs.set_symbolic_ref(HEADREF, local)
-        changing.set_upstream(repo, branch, b"origin")
+        branches.set_upstream(repo, branch, b"origin")
         if body.commit_id:
             commit = ObjectID(resolve(repo, body.commit_id))
-            changing.detach(repo, commit)
+            branches.detach(repo, commit)
         tree = Worktree(repo)
-        switching.reset_hard(tree, tree.commit_tree(commit))
+        switching.reset_hard(tree, files_of(tree.repo, commit))
 
 
 def _choose(
@@ -221,8 +223,8 @@ def pull(repo: Repo, body: PullRequest, access: Access) -> None:
     if head and not can_fast_forward(repo, ObjectID(head), ObjectID(new)):
         raise MergeConflict("the histories have diverged: it can't be fast-forwarded")
     tree = Worktree(repo)
-    switching.switch(tree, tree.commit_tree(head), tree.commit_tree(new))
-    changing.move_head(repo, head, new, b"pull: Fast-forward")
+    switching.switch(tree, files_of(tree.repo, head), files_of(tree.repo, new))
+    committing.move_head(repo, head, new, b"pull: Fast-forward")
 
 
 def push(repo: Repo, body: PushRequest, access: Access) -> None:
@@ -256,7 +258,7 @@ def push(repo: Repo, body: PushRequest, access: Access) -> None:
             raise kind(f"the remote refused: {problem}"[:2000])
     repo.refs[Ref(b"refs/remotes/" + to_bytes(remote) + b"/" + branch)] = new
     if body.set_upstream:
-        changing.set_upstream(repo, branch, to_bytes(remote))
+        branches.set_upstream(repo, branch, to_bytes(remote))
 
 
 def _check_local(path: bytes, reference: bytes) -> None:

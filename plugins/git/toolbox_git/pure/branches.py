@@ -1,0 +1,113 @@
+"""Branches by dulwich: make, delete, check out, follow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from dulwich.objects import ObjectID
+from dulwich.refs import HEADREF
+from dulwich.refs import Ref
+from dulwich.repo import Repo
+
+from toolbox.errors import BadRequest
+from toolbox.errors import Conflict
+from toolbox_git.errors import BranchExists
+from toolbox_git.errors import BranchNotFound
+from toolbox_git.names import is_branch_name
+from toolbox_git.names import to_bytes
+from toolbox_git.names import to_text
+from toolbox_git.pure import switching
+from toolbox_git.pure.revisions import files_of
+from toolbox_git.pure.revisions import head_of
+from toolbox_git.pure.revisions import resolve
+from toolbox_git.pure.worktree import Worktree
+
+
+def reference(branch: str) -> Ref:
+    """The full name of a local branch."""
+    return Ref(b"refs/heads/" + to_bytes(branch))
+
+
+def create_branch(repo: Repo, name: str) -> None:
+    """Make a branch at HEAD and check it out."""
+    if not is_branch_name(name):
+        raise BadRequest(f"{name!r} is not a valid branch name")
+    wanted = reference(name)
+    for other in repo.refs.allkeys():
+        if (other + b"/").startswith(wanted + b"/") or wanted.startswith(other + b"/"):
+            raise BranchExists(f"a branch {to_text(other[11:])!r} already exists")
+    head = head_of(repo)
+    if head is None:
+        raise BranchNotFound("HEAD has no commit yet")
+    repo.refs.set_if_equals(wanted, None, ObjectID(head), message=b"branch: Created from HEAD")
+    repo.refs.set_symbolic_ref(HEADREF, wanted)
+
+
+def delete_branch(repo: Repo, name: str) -> None:
+    """Delete a branch that is checked out nowhere."""
+    wanted = reference(name)
+    if not is_branch_name(name) or wanted not in repo.refs:
+        raise BranchNotFound(f"no branch {name!r}")
+    common = Path(os.fsdecode(repo.commondir()))
+    for head in (common / "HEAD", *common.glob("worktrees/*/HEAD")):
+        with contextlib.suppress(OSError):
+            if head.read_bytes().strip() == b"ref: " + wanted:
+                raise Conflict(f"the branch {name!r} is checked out")
+    repo.refs.remove_if_equals(wanted, None)
+    (common / "logs" / os.fsdecode(wanted)).unlink(missing_ok=True)
+    config = repo.get_config()
+    section = (b"branch", to_bytes(name))
+    if section in config:
+        del config[section]
+        config.write_to_path()
+
+
+def checkout(repo: Repo, name: str) -> None:
+    """Check out a local branch, a branch of a remote, or a commit."""
+    branch = reference(name) if is_branch_name(name) else None
+    if branch and branch not in repo.refs:
+        _track(repo, name)
+    if branch and branch not in repo.refs:
+        branch = None
+    commit = repo.refs[branch] if branch else resolve(repo, name)
+    tree = Worktree(repo)
+    switching.switch(tree, files_of(tree.repo, head_of(tree.repo)), files_of(tree.repo, commit))
+    if branch:
+        repo.refs.set_symbolic_ref(HEADREF, branch)
+    else:
+        detach(repo, commit)
+
+
+def detach(repo: Repo, commit: bytes) -> None:
+    """Point HEAD itself at a commit."""
+    head = Path(os.fsdecode(repo.controldir())) / "HEAD"
+    temporary = head.with_name("HEAD.lock")
+    with temporary.open("xb") as file:
+        file.write(commit + b"\n")
+    temporary.replace(head)
+
+
+def _track(repo: Repo, name: str) -> None:
+    """Make the branch ``name`` if exactly one remote has one."""
+    ending = b"/" + to_bytes(name)
+    remotes = [
+        key[len(b"refs/remotes/") : -len(ending)]
+        for key in repo.refs.allkeys()
+        if key.startswith(b"refs/remotes/") and key.endswith(ending)
+    ]
+    config = repo.get_config()
+    remotes = [remote for remote in remotes if (b"remote", remote) in config]
+    if len(remotes) == 1:
+        commit = repo.refs[Ref(b"refs/remotes/" + remotes[0] + ending)]
+        repo.refs[reference(name)] = commit
+        set_upstream(repo, to_bytes(name), remotes[0])
+
+
+def set_upstream(repo: Repo, branch: bytes, remote: bytes) -> None:
+    """Have ``branch`` follow the one of the same name."""
+    config = repo.get_config()
+    config.set((b"branch", branch), b"remote", remote)
+    config.set((b"branch", branch), b"merge", b"refs/heads/" + branch)
+    config.write_to_path()

@@ -1,0 +1,84 @@
+"""What a repository's names lead to: HEAD, branches, revisions, and the files of a commit."""
+
+from __future__ import annotations
+
+import stat
+
+from dulwich.objects import Commit
+from dulwich.objects import ObjectID
+from dulwich.objects import ShaFile
+from dulwich.objects import Tag
+from dulwich.objects import Tree
+from dulwich.objectspec import parse_commit
+from dulwich.objectspec import parse_object
+from dulwich.refs import HEADREF
+from dulwich.repo import Repo
+
+from toolbox_git.errors import BranchNotFound
+from toolbox_git.names import to_bytes
+
+Files = dict[bytes, tuple[int, bytes]]
+"""Mode and hash by path."""
+
+
+def commit_at(repo: Repo, sha: bytes) -> Commit:
+    """The commit with this hash."""
+    found = repo.object_store[ObjectID(sha)]
+    assert isinstance(found, Commit)
+    return found
+
+
+def files_of(repo: Repo, commit: bytes | None) -> Files:
+    """The files of a commit, none if there is no commit."""
+    if commit is None:
+        return {}
+    files: Files = {}
+    store = repo.object_store
+    stack = [(b"", bytes(commit_at(repo, commit).tree))]
+    while stack:
+        prefix, sha = stack.pop()
+        found = store[ObjectID(sha)]
+        assert isinstance(found, Tree)
+        for name, mode, entry in found.iteritems():
+            if stat.S_ISDIR(mode):
+                stack.append((prefix + name + b"/", entry))
+            else:
+                files[prefix + name] = (mode, entry)
+    return files
+
+
+def head_of(repo: Repo) -> bytes | None:
+    """The commit HEAD stands for, None before the first."""
+    try:
+        return repo.head()
+    except KeyError:
+        return None
+
+
+def current_branch(repo: Repo) -> bytes | None:
+    """The branch that is checked out, None if HEAD is detached."""
+    target = repo.refs.get_symrefs().get(HEADREF)
+    if target is None or not target.startswith(b"refs/heads/"):
+        return None
+    return bytes(target.removeprefix(b"refs/heads/"))
+
+
+def resolve(repo: Repo, revision: str) -> bytes:
+    """The hash of the commit that ``revision`` names. Raises BranchNotFound."""
+    name = to_bytes(revision)
+    if revision and not revision.startswith("-"):
+        for parse in (parse_commit, parse_object):
+            try:
+                return _peeled(repo, parse(repo, name))
+            except (KeyError, ValueError, IndexError, AssertionError, NotImplementedError):
+                continue
+    raise BranchNotFound(f"no branch, tag or commit {revision!r}")
+
+
+def _peeled(repo: Repo, found: ShaFile) -> bytes:
+    """The commit that an object is, or that a tag stands for. Raises ValueError."""
+    while isinstance(found, Tag):
+        found = repo.object_store[found.object[1]]
+    if not isinstance(found, Commit):
+        raise ValueError("no commit")
+    return found.id
