@@ -8,6 +8,7 @@ from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
 from toolbox.errors import Forbidden
 from toolbox.errors import NotFound
+from toolbox.errors import NotImplemented_
 from toolbox.errors import RequestTimeout
 from toolbox.group import Group
 from toolbox.request import RequestInfo
@@ -67,7 +68,14 @@ group = Group(
     summary="Repositories",
 )
 
-ON_DISK = (RepositoryNotFound, BadRequest, Forbidden, Conflict, RequestTimeout)
+ON_DISK = (
+    RepositoryNotFound,
+    BadRequest,
+    Forbidden,
+    Conflict,
+    RequestTimeout,
+    NotImplemented_,
+)
 REMOTE = (AuthenticationFailed, TransportFailed)
 
 

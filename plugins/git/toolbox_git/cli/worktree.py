@@ -62,7 +62,9 @@ class Worktree:
         return parse_status(self.git(*STATUS))
 
     def history(self) -> list[CommitInfo]:
-        return parse_log(self.git(*LOG)) if self.commit_of("HEAD") else []
+        # Before the first commit HEAD has no hash, which is all that status 1 means.
+        unborn = self.try_git("rev-parse", "--verify", "-q", "HEAD").status == 1
+        return [] if unborn else parse_log(self.git(*LOG))
 
     def branches(self) -> Branches:
         found = self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads")
@@ -138,7 +140,16 @@ class Worktree:
         # A file that is ignored is added if it is named, not if only its directory is.
         for names, force in ((others, ("-f",)), (directories, ())):
             if names:
-                self.git("add", "-A", *force, *_FROM_STDIN, stdin=b"\0".join(names))
+                self._stage(*force, names=names)
+
+    def _stage(self, *options: str, names: list[bytes]) -> None:
+        given = b"\0".join(names)
+        output = self.try_git("add", "-A", *options, *_FROM_STDIN, stdin=given)
+        if "sparse-checkout definition" in output.stderr:
+            # Who names a file wants it to be added, also where the checkout leaves others out.
+            output = self.try_git("add", "-A", "--sparse", *options, *_FROM_STDIN, stdin=given)
+        if output.status:
+            raise output.error()
 
     def _check_known(self, names: list[bytes]) -> None:
         absent = [name for name in names if not os.path.lexists(self.path / os.fsdecode(name))]

@@ -21,6 +21,7 @@ from dulwich.objects import S_ISGITLINK
 from toolbox_git.pure.worktree import Entries
 from toolbox_git.pure.worktree import Worktree
 from toolbox_git.pure.worktree import directories_of
+from toolbox_git.pure.worktree import is_assumed
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -40,12 +41,14 @@ def changes(tree: Worktree, entries: Entries) -> Iterator[Change]:
             yield Change(path, "untracked")
             continue
         seen.add(path)
-        if isinstance(entry, IndexEntry) and not tree.is_clean(path, entry, status):
+        if not isinstance(entry, IndexEntry) or is_assumed(entry):
+            continue
+        if not tree.is_clean(path, entry, status):
             yield Change(path, "modified")
     if len(seen) == len(entries):
         return
     for path, entry in entries.items():
-        if path not in seen and isinstance(entry, IndexEntry) and not entry.skip_worktree:
+        if path not in seen and isinstance(entry, IndexEntry) and not is_assumed(entry):
             yield Change(path, "deleted")
 
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from dulwich.index import ConflictedIndexEntry
+from dulwich.index import IndexEntry
+from dulwich.index import commit_tree
 from dulwich.objects import Commit
 from dulwich.objects import ObjectID
 from dulwich.refs import HEADREF
@@ -24,6 +26,7 @@ from toolbox_git.pure.changes import changes
 from toolbox_git.pure.revisions import commit_at
 from toolbox_git.pure.revisions import head_of
 from toolbox_git.pure.worktree import Worktree
+from toolbox_git.pure.worktree import is_intended
 
 _MERGE_FILES = ("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
@@ -72,9 +75,14 @@ def commit(tree: Worktree, body: CommitRequest) -> str:
     repo = tree.repo
     head = head_of(tree.repo)
     merged = [line.strip() for line in _control_file(repo, "MERGE_HEAD").splitlines() if line]
-    made = tree.index.commit(repo.object_store)
+    staged = [
+        (path, entry.sha, entry.mode)
+        for path, entry in tree.index.items()
+        if isinstance(entry, IndexEntry) and not is_intended(entry)
+    ]
+    made = commit_tree(repo.object_store, staged)
     before = commit_at(repo, head).tree if head else None
-    same = made == before if head else not len(tree.index)
+    same = made == before if head else not staged
     if same and not merged and not body.allow_empty:
         raise Conflict("nothing is staged to commit")
     new = Commit()

@@ -7,6 +7,7 @@ import re
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
 from toolbox.errors import Forbidden
+from toolbox.errors import NotImplemented_
 from toolbox.errors import ToolboxError
 from toolbox.errors import from_os_error
 from toolbox_git.errors import AuthenticationFailed
@@ -36,6 +37,8 @@ def _from_dulwich(error: Exception) -> ToolboxError | None:
     from dulwich.errors import SendPackError
     from dulwich.file import FileLocked
     from dulwich.index import InvalidPathError
+    from dulwich.repo import UnsupportedExtension
+    from dulwich.repo import UnsupportedVersion
 
     if isinstance(error, HTTPUnauthorized):
         return AuthenticationFailed("the remote wants other credentials, or some")
@@ -43,6 +46,8 @@ def _from_dulwich(error: Exception) -> ToolboxError | None:
         return Conflict("another program is changing this repository: a .lock file is there")
     if isinstance(error, NotGitRepository):
         return RepositoryNotFound("the remote repository was not found")
+    if isinstance(error, UnsupportedExtension | UnsupportedVersion):
+        return NotImplemented_(f"only the backend cli can work on this repository: {error}")
     if isinstance(error, InvalidPathError):
         return BadRequest("a file's name is not allowed in a working tree")
     if isinstance(error, GitProtocolError | HangupException | SendPackError):

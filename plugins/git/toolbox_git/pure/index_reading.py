@@ -21,6 +21,7 @@ _HEADER = struct.Struct(">4sLL")
 _ENTRY = struct.Struct(">10L20sH")
 _EXTENSION = struct.Struct(">4sL")
 _STAGE_OR_EXTENDED = 0x7000
+_ASSUME_VALID = 0x8000
 _CHECKSUM = 20
 _ROOT = re.compile(rb"\0\d+ \d+\n(.{20})", re.DOTALL)
 """The first entry of the cached trees, if it is valid: else its count is -1."""
@@ -40,7 +41,7 @@ def glance(path: Path) -> Glance | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return Glance({})
-    if data[:8] != b"DIRC\0\0\0\2" or not _is_whole(data):
+    if data[:8] != b"DIRC\0\0\0\2" or not is_whole(data):
         return None
     entries: dict[bytes, IndexEntry] = {}
     place = _HEADER.size
@@ -64,6 +65,7 @@ def glance(path: Path) -> Glance | None:
             gid,
             size,
             ObjectID(sha.hex().encode()),
+            flags & _ASSUME_VALID,
         )
         # Entries are padded with one to eight NULs to a multiple of eight bytes.
         place += (end - place + 8) & ~7
@@ -74,7 +76,7 @@ def glance(path: Path) -> Glance | None:
     return Glance(entries, root[1].hex().encode() if root else None)
 
 
-def _is_whole(data: bytes) -> bool:
+def is_whole(data: bytes) -> bool:
     """Whether the checksum is right; ``index.skipHash`` leaves zeros there, which is not."""
     return hashlib.sha1(data[:-_CHECKSUM], usedforsecurity=False).digest() == data[-_CHECKSUM:]
 

@@ -10,6 +10,7 @@ from dulwich.repo import Repo
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
+from toolbox.errors import NotImplemented_
 from toolbox_git import models
 from toolbox_git.names import check_clone
 from toolbox_git.names import is_branch_name
@@ -31,7 +32,11 @@ Function = Callable[[Any, Path, Task], Any]
 
 
 def _open(path: str, base: Path) -> Repo:
-    return Repo(str(find(path, base).path))
+    repo = Repo(str(find(path, base).path))
+    if repo.object_format.name != "sha1":
+        repo.close()
+        raise NotImplemented_("hashes by SHA-256 are only known to the backend cli")
+    return repo
 
 
 def _status(body: models.RepositoryQuery, base: Path, task: Task) -> models.GitStatus:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from datetime import timezone
 
 from dulwich.index import ConflictedIndexEntry
-from dulwich.index import IndexEntry
 from dulwich.objects import Commit
 from dulwich.objects import ObjectID
 from dulwich.refs import Ref
@@ -28,9 +27,9 @@ from toolbox_git.pure.revisions import commit_at
 from toolbox_git.pure.revisions import current_branch
 from toolbox_git.pure.revisions import files_of
 from toolbox_git.pure.revisions import head_of
-from toolbox_git.pure.worktree import INTENT_TO_ADD
 from toolbox_git.pure.worktree import Entries
 from toolbox_git.pure.worktree import Worktree
+from toolbox_git.pure.worktree import is_intended
 
 _UNMERGED: dict[tuple[bool, bool, bool], tuple[Change, Change]] = {
     # Which of base, ours and theirs there are: the letters of git-status(1).
@@ -58,7 +57,7 @@ def status(tree: Worktree) -> GitStatus:
             states[change.path] = ("Untracked", "Untracked")
         elif change.kind == "deleted":
             states[change.path] = (states.get(change.path, _CLEAN)[0], "Deleted")
-        elif _is_intended(entries[change.path]):
+        elif is_intended(entries[change.path]):
             states[change.path] = ("Unmodified", "Added")
         else:
             states[change.path] = (states.get(change.path, _CLEAN)[0], "Modified")
@@ -89,7 +88,7 @@ def _staged(committed: Files, entries: Entries) -> dict[bytes, tuple[Change, Cha
             states[path] = _UNMERGED[
                 sides[0] is not None, sides[1] is not None, sides[2] is not None
             ]
-        elif entry.extended_flags & INTENT_TO_ADD:
+        elif is_intended(entry):
             continue
         elif was is None:
             states[path] = ("Added", "Unmodified")
@@ -98,11 +97,6 @@ def _staged(committed: Files, entries: Entries) -> dict[bytes, tuple[Change, Cha
     for path in committed:
         states[path] = ("Deleted", "Unmodified")
     return states
-
-
-def _is_intended(entry: IndexEntry | ConflictedIndexEntry) -> bool:
-    """Whether it was added with ``git add --intent-to-add``."""
-    return isinstance(entry, IndexEntry) and bool(entry.extended_flags & INTENT_TO_ADD)
 
 
 def tracking(repo: Repo, branch: bytes) -> tuple[bytes, bytes] | None:

@@ -103,7 +103,9 @@ def _apply(tree: Worktree, paths: list[bytes], new: Files) -> None:
             if path not in new:
                 writing.remove(tree, path)
         for path in paths:
-            if path in new:
+            if path in new and tree.is_left_out(path):
+                tree.put_index(path, new[path])
+            elif path in new:
                 writing.put(tree, path, *new[path])
     finally:
         tree.save()
@@ -127,7 +129,9 @@ def is_intact(tree: Worktree, path: bytes) -> bool:
     assert isinstance(entry, IndexEntry)
     if S_ISGITLINK(entry.mode):
         return status is not None
-    return status is not None and tree.is_clean(path, entry, status)
+    if status is None:
+        return entry.skip_worktree
+    return tree.is_clean(path, entry, status)
 
 
 def reset_merge(tree: Worktree, new: Files) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import urllib3
 from dulwich.client import GitClient
 from dulwich.client import LocalGitClient
+from dulwich.client import LsRemoteResult
 from dulwich.client import Urllib3HttpGitClient
 from dulwich.client import get_transport_and_path
 from dulwich.config import ConfigFile
@@ -24,6 +25,7 @@ from dulwich.repo import Repo
 
 from toolbox.errors import BadRequest
 from toolbox.errors import NotFound
+from toolbox.errors import NotImplemented_
 from toolbox_git.errors import BranchNotFound
 from toolbox_git.errors import MergeConflict
 from toolbox_git.errors import PushRejected
@@ -98,7 +100,7 @@ def clone(body: CloneRequest, base: Path, target: Path, stall_timeout: float) ->
         insecure=bool(body.insecure_skip_tls),
     )
     client, path = _connect(url, StackedConfig.default(), access)
-    listed = client.get_refs(path)
+    listed = _list(client, path)
     branch, commit = _choose(listed.refs, listed.symrefs, body.branch)
     with Repo.init(str(target), mkdir=True, default_branch=branch) as repo:
         config = repo.get_config()
@@ -122,6 +124,14 @@ def clone(body: CloneRequest, base: Path, target: Path, stall_timeout: float) ->
             branches.detach(repo, commit)
         tree = Worktree(repo)
         switching.reset_hard(tree, files_of(tree.repo, commit))
+
+
+def _list(client: GitClient, path: bytes) -> LsRemoteResult:
+    """The references of a remote. Raises NotImplemented_ if its hashes are not SHA-1."""
+    listed = client.get_refs(path)
+    if any(sha and len(sha) != 40 for sha in listed.refs.values()):
+        raise NotImplemented_("hashes by SHA-256 are only known to the backend cli")
+    return listed
 
 
 def _choose(
@@ -182,7 +192,7 @@ def fetch(
     url, credentials = _url(repo, remote, access.credentials)
     access = msgspec.structs.replace(access, credentials=credentials)
     client, path = _connect(url, repo.get_config_stack(), access)
-    listed = client.get_refs(path)
+    listed = _list(client, path)
     heads = {name: sha for name, sha in listed.refs.items() if name.startswith(_HEADS) and sha}
     if branch:
         wanted = Ref(_HEADS + to_bytes(branch))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from dulwich.errors import ChecksumMismatch
 from dulwich.ignore import IgnoreFilterManager
 from dulwich.index import ConflictedIndexEntry
 from dulwich.index import Index
@@ -27,11 +28,14 @@ from dulwich.objects import ObjectID
 from dulwich.repo import Repo
 
 from toolbox.errors import BadRequest
+from toolbox.errors import NotImplemented_
 from toolbox_git.names import to_text
 from toolbox_git.pure.index_reading import glance
+from toolbox_git.pure.index_reading import is_whole
 
 GITLINK = 0o160000
 INTENT_TO_ADD = 0x2000
+ASSUME_VALID = 0x8000
 
 Entries = Mapping[bytes, IndexEntry | ConflictedIndexEntry]
 """An index by path."""
@@ -58,7 +62,15 @@ class Worktree:
     @cached_property
     def index(self) -> Index:
         """The index, to be worked on."""
-        return self.repo.open_index()
+        try:
+            return self.repo.open_index()
+        except ChecksumMismatch:
+            if is_whole(Path(self.repo.index_path()).read_bytes()):
+                # dulwich stops at an extension that it doesn't know and would have to.
+                raise NotImplemented_(
+                    "the index is split or sparse, which only the backend cli can read"
+                ) from None
+            raise
 
     def look(self) -> tuple[Entries, bytes | None]:
         """What is in the index, to be looked at, and the tree it stands for if that is known."""
@@ -76,6 +88,9 @@ class Worktree:
 
     def save(self) -> None:
         """Write the index."""
+        # What git has noted there of the files no longer holds: its untracked cache would hide
+        # what has been taken out of the index.
+        self.index._extensions.clear()
         self.index.write()
 
     def entry(self, path: bytes) -> tuple[int, bytes] | None:
@@ -87,6 +102,13 @@ class Worktree:
         if isinstance(found, ConflictedIndexEntry):
             return None
         return found.mode, found.sha
+
+    def is_left_out(self, path: bytes) -> bool:
+        """Whether a sparse checkout leaves the file out of the working tree."""
+        if path not in self.index:
+            return False
+        entry = self.index[path]
+        return isinstance(entry, IndexEntry) and entry.skip_worktree and not self.lstat(path)
 
     def lstat(self, path: bytes) -> os.stat_result | None:
         """The file's status, None if nothing is there."""
@@ -195,8 +217,21 @@ class Worktree:
             return
         if self.entry(path) == wanted:
             return
+        left_out = self.is_left_out(path)
         # A status of zeros: it is compared by content when it is looked at.
-        self.record(path, IndexEntry(0, 0, 0, 0, wanted[0], 0, 0, 0, ObjectID(wanted[1])))
+        entry = IndexEntry(0, 0, 0, 0, wanted[0], 0, 0, 0, ObjectID(wanted[1]))
+        entry.set_skip_worktree(left_out)
+        self.record(path, entry)
+
+
+def is_intended(entry: IndexEntry | ConflictedIndexEntry) -> bool:
+    """Whether it is there only to be seen: ``git add --intent-to-add``."""
+    return isinstance(entry, IndexEntry) and bool(entry.extended_flags & INTENT_TO_ADD)
+
+
+def is_assumed(entry: IndexEntry) -> bool:
+    """Whether the file isn't to be looked at: git-update-index(1), and sparse checkouts."""
+    return bool(entry.flags & ASSUME_VALID) or entry.skip_worktree
 
 
 def parents_of(path: bytes) -> Iterator[bytes]:
