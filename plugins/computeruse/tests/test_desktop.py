@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,41 +93,6 @@ def test_a_program_that_is_killed_comes_back(make_desk: Callable[..., Any]) -> N
     assert again["xvfb"]["pid"] not in (None, first["xvfb"]["pid"])
     assert desk.post("mouse/move", x=5, y=6) == {"x": 5, "y": 6}
     assert desk.get("screenshot")["height"] == 800
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "screenshot", None),
-        ("GET", "display/windows", None),
-        ("GET", "mouse/position", None),
-        ("POST", "mouse/drag", {"endX": 400}),
-        ("POST", "keyboard/type", {"text": "日本語" * 300, "delay": 5}),
-    ],
-)
-def test_ac_82_operations_survive_the_death_of_the_server(
-    make_desk: Callable[..., Any], method: str, path: str, body: Any
-) -> None:
-    desk = make_desk()
-    pid = desk.post("start")["status"]["xvfb"]["pid"]
-    answers = []
-
-    def ask() -> None:
-        with desk.service.client(desk.service.token) as client:
-            for _ in range(20):
-                response = client.request(method, f"/computeruse/{path}", json=body)
-                answers.append((response.status_code, response.json().get("code")))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    desk.wait_for(lambda: answers or body, "the first answer")
-    os.kill(pid, signal.SIGKILL)
-    thread.join()
-    assert {status for status, _ in answers} <= {200, 503}
-    assert {code for status, code in answers if status == 503} <= {"DISPLAY_UNAVAILABLE"}
-    desk.post("start")
-    desk.post("keyboard/key", key="a")
-    assert desk.get("screenshot")["width"] == 1280
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(make_desk: Callable[..., Any]) -> None:

@@ -39,7 +39,9 @@ class Desktop:
         self._options = options
         self._place = place
         self._stopping = stopping
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        """Held while programs are started and ended."""
+        self._finding = threading.Lock()
         self._supervisors: dict[str, Supervisor] = {}
         self._environ: dict[str, str | None] = {}
         """What variables of the service's own environment were before the start."""
@@ -99,7 +101,7 @@ class Desktop:
 
         What is installed later is found as long as the desktop has not been started.
         """
-        with self._lock:
+        with self._finding:
             if not any(not each.given_up for each in self._supervisors.values()):
                 log_dir = settings.state_dir(self._options)
                 known = self._supervisors
