@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from toolbox.testing import Service
 
+FORM = Path(__file__).with_name("form.py")
 WATCHER = Path(__file__).with_name("watcher.py")
 
 
@@ -151,6 +153,38 @@ def session_bus(desk: Desk) -> str:
     return variables["DBUS_SESSION_BUS_ADDRESS"]
 
 
+class Form:
+    """A program with widgets, on the accessibility bus."""
+
+    def __init__(self, desk: Desk, directory: Path) -> None:
+        self.desk = desk
+        self.file = directory / "events"
+        self.program = desk.run(
+            *(sys.executable, str(FORM), str(self.file)),
+            env={"DBUS_SESSION_BUS_ADDRESS": session_bus(desk)},
+        )
+        desk.window("Form")
+        desk.wait_for(lambda: self.find(name="Press me"), "the button on the bus")
+
+    def find(self, status: int = 200, **wanted: Any) -> Any:
+        scope = {"scope": "pid", "pid": self.program.pid}
+        response = self.desk.service.http.post("/computeruse/a11y/find", json={**scope, **wanted})
+        if response.status_code == 404:  # It isn't on the bus yet.
+            return []
+        return response.json()["matches"]
+
+    def wait_for(self, line: str) -> None:
+        self.desk.wait_for(
+            lambda: self.file.exists() and line in self.file.read_text().splitlines(), line
+        )
+
+
+def need_gtk() -> None:
+    """Skip the test where GTK programs can't be run."""
+    if find_library("gtk-3") is None or shutil.which("dbus-daemon") is None:
+        pytest.skip("GTK 3 or dbus-daemon is not installed (Debian: libgtk-3-bin, dbus-daemon)")
+
+
 @pytest.fixture(scope="module")
 def shared_desk() -> Iterator[Desk]:
     """A desktop that runs, for all tests of a module."""
@@ -192,6 +226,13 @@ def desk(shared_desk: Desk) -> Iterator[Desk]:
 def watcher(desk: Desk) -> Watcher:
     """A window on the desktop that writes down what happens to it."""
     return Watcher(desk)
+
+
+@pytest.fixture
+def form(desk: Desk, tmp_path: Path) -> Form:
+    """A program with widgets on the desktop."""
+    need_gtk()
+    return Form(desk, tmp_path)
 
 
 @pytest.fixture

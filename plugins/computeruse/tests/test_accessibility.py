@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import sys
 from collections.abc import Callable
 from collections.abc import Iterator
-from ctypes.util import find_library
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,43 +18,6 @@ from toolbox_computeruse.nodes import parse_id
 from toolbox_computeruse.nodes import states_of
 from toolbox_computeruse.searching import matcher
 
-from .conftest import session_bus
-
-FORM = Path(__file__).with_name("form.py")
-
-
-class Form:
-    """A program with widgets, on the accessibility bus."""
-
-    def __init__(self, desk: Any, directory: Path) -> None:
-        self.desk = desk
-        self.file = directory / "events"
-        self.program = desk.run(
-            *(sys.executable, str(FORM), str(self.file)),
-            env={"DBUS_SESSION_BUS_ADDRESS": session_bus(desk)},
-        )
-        desk.window("Form")
-        desk.wait_for(lambda: self.find(name="Press me"), "the button on the bus")
-
-    def find(self, status: int = 200, **wanted: Any) -> Any:
-        scope = {"scope": "pid", "pid": self.program.pid}
-        response = self.desk.service.http.post("/computeruse/a11y/find", json={**scope, **wanted})
-        if response.status_code == 404:  # It isn't on the bus yet.
-            return []
-        return response.json()["matches"]
-
-    def wait_for(self, line: str) -> None:
-        self.desk.wait_for(
-            lambda: self.file.exists() and line in self.file.read_text().splitlines(), line
-        )
-
-
-@pytest.fixture
-def form(desk: Any, tmp_path: Path) -> Form:
-    if find_library("gtk-3") is None or shutil.which("dbus-daemon") is None:
-        pytest.skip("GTK 3 or dbus-daemon is not installed (Debian: libgtk-3-bin, dbus-daemon)")
-    return Form(desk, tmp_path)
-
 
 def walk(node: Any) -> Iterator[Any]:
     yield node
@@ -66,7 +25,7 @@ def walk(node: Any) -> Iterator[Any]:
         yield from walk(child)
 
 
-def test_a_button_is_found_and_pressed(desk: Any, form: Form) -> None:
+def test_a_button_is_found_and_pressed(desk: Any, form: Any) -> None:
     [button] = form.find(role="button", name="Press me", states=["enabled", "showing"])
     assert button["role"] in ("push button", "button")
     assert button["bounds"]["width"] > 10
@@ -81,7 +40,7 @@ def test_a_button_is_found_and_pressed(desk: Any, form: Form) -> None:
     assert error["code"] == "A11Y_ACTION_NOT_SUPPORTED"
 
 
-def test_bounds_are_where_it_can_be_clicked(desk: Any, form: Form) -> None:
+def test_bounds_are_where_it_can_be_clicked(desk: Any, form: Any) -> None:
     [button] = form.find(role="push button")
     bounds = button["bounds"]
     desk.post(
@@ -92,7 +51,7 @@ def test_bounds_are_where_it_can_be_clicked(desk: Any, form: Form) -> None:
     form.wait_for("clicked")
 
 
-def test_text_and_numbers_are_set(desk: Any, form: Form) -> None:
+def test_text_and_numbers_are_set(desk: Any, form: Any) -> None:
     [entry] = form.find(role="text")
     desk.post("a11y/node/value", id=entry["id"], value="Grüße, 日本")
     form.wait_for("text Grüße, 日本")
@@ -104,7 +63,7 @@ def test_text_and_numbers_are_set(desk: Any, form: Form) -> None:
     assert error["code"] == "A11Y_ACTION_NOT_SUPPORTED"
 
 
-def test_focus_leads_the_keys(desk: Any, form: Form) -> None:
+def test_focus_leads_the_keys(desk: Any, form: Any) -> None:
     [entry] = form.find(role="text")
     desk.post("a11y/node/focus", id=entry["id"])
     desk.wait_for(lambda: "focused" in form.find(role="text")[0]["states"], "the focus")
@@ -112,7 +71,7 @@ def test_focus_leads_the_keys(desk: Any, form: Form) -> None:
     form.wait_for("text naïve Ω 日本")
 
 
-def test_the_tree_of_each_scope(desk: Any, form: Form) -> None:
+def test_the_tree_of_each_scope(desk: Any, form: Any) -> None:
     tree = desk.get("a11y/tree", scope="pid", pid=form.program.pid)
     nodes = list(walk(tree["root"]))
     assert not tree["truncated"]
@@ -128,7 +87,7 @@ def test_the_tree_of_each_scope(desk: Any, form: Form) -> None:
     assert "children" not in whole["children"][0]
 
 
-def test_limits_are_told(desk: Any, form: Form) -> None:
+def test_limits_are_told(desk: Any, form: Any) -> None:
     scope = {"scope": "pid", "pid": form.program.pid}
     found = desk.post("a11y/find", **scope, name="label ", limit=50)
     assert (len(found["matches"]), found["truncated"]) == (50, False)
@@ -139,7 +98,7 @@ def test_limits_are_told(desk: Any, form: Form) -> None:
     assert desk.post("a11y/find", **scope, name="nothing") == {"matches": [], "truncated": False}
 
 
-def test_a_program_that_hangs_is_not_waited_for(desk: Any, form: Form) -> None:
+def test_a_program_that_hangs_is_not_waited_for(desk: Any, form: Any) -> None:
     [button] = form.find(role="push button")
     os.kill(form.program.pid, signal.SIGSTOP)
     try:

@@ -17,7 +17,9 @@ import pytest
 from toolbox.processes import descendants
 from toolbox.testing import DEADLINE
 
+from .conftest import Form
 from .conftest import Watcher
+from .conftest import need_gtk
 
 OPERATIONS = [
     ("GET", "screenshot", {"showCursor": "true"}),
@@ -82,7 +84,8 @@ def resources(desk: Any) -> tuple[int, int]:
     """How many processes there are below the service, and descriptors in it."""
     use_connections(desk)
     [worker] = desk.service.workers()
-    return len(descendants(worker)), len(list(Path(f"/proc/{worker}/fd").iterdir()))
+    processes = len(descendants(desk.service.process.pid))
+    return processes, len(list(Path(f"/proc/{worker}/fd").iterdir()))
 
 
 def use_connections(desk: Any) -> int:
@@ -130,6 +133,34 @@ def test_a_text_that_is_half_typed(mortal: Any) -> None:
     assert (status, error["code"]) == (503, "DISPLAY_UNAVAILABLE")
     mortal.end_programs()
     restart(mortal)
+
+
+def test_what_is_asked_of_a_program_that_dies_too(mortal: Any, tmp_path: Path) -> None:
+    need_gtk()
+    form = Form(mortal, tmp_path)
+    [button] = form.find(role="push button")
+    pid = use_connections(mortal)
+    os.kill(form.program.pid, signal.SIGSTOP)
+    values = {"scope": "pid", "pid": form.program.pid}
+    requests = [
+        Request(mortal, "GET", "a11y/tree", values),
+        Request(mortal, "POST", "a11y/find", values),
+        *(
+            Request(mortal, "POST", f"a11y/node/{path}", {"id": button["id"], "value": "x"})
+            for path in ("focus", "invoke", "value")
+        ),
+    ]
+    os.kill(pid, signal.SIGKILL)
+    os.kill(form.program.pid, signal.SIGKILL)
+    for request in requests:
+        status, error = request.answer()
+        assert (status, error["code"]) in [
+            *((404, "A11Y_NODE_NOT_FOUND"), (404, "A11Y_NO_ACCESSIBLE_ROOT")),
+            (503, "A11Y_UNAVAILABLE"),
+        ]
+    mortal.end_programs()
+    restart(mortal)
+    assert mortal.get("a11y/tree", scope="all", maxDepth=0)["root"]["role"] == "desktop frame"
 
 
 @pytest.mark.parametrize("path", ["start", "stop", "process/xvfb/restart", "process/xfce4/restart"])
