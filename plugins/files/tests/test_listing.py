@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from msgspec.json import encode
 from toolbox_files.fileinfo import make_info
 from toolbox_files.fileinfo import mode_text
+from toolbox_files.listing import LOT
+from toolbox_files.listing import list_answer
+from toolbox_files.listing import list_directory
 
+from toolbox.response import StreamAnswer
 from toolbox.testing import Service
 
 
@@ -108,6 +115,43 @@ def test_ac_55_entries_that_can_not_be_examined_are_left_out(
         answer = service.http.get("/files", params={"path": str(tmp_path)})
     modes = {entry["name"]: entry["mode"] for entry in answer.json()}
     assert modes == {"fifo": "prw-r--r--", "link": "Dcrw-rw-rw-", "socket": "Srwxr-xr-x"}
+
+
+def test_ac_55_many_entries_are_told_while_they_are_found(service: Service, tmp_path: Path) -> None:
+    count = int(os.environ.get("TOOLBOX_TEST_ENTRIES", "20000"))
+    (tmp_path / "many").mkdir()
+    fd = os.open(tmp_path / "many", os.O_RDONLY)
+    for number in range(count):
+        os.mknod(f"{number:06d}", dir_fd=fd)
+    os.close(fd)
+    params: dict[str, str | int] = {"path": str(tmp_path), "depth": 2}
+    with service.http.stream("GET", "/files", params=params) as answer:
+        assert answer.headers["content-type"].startswith("application/json")
+        # Memory doesn't hold what is still to come.
+        assert "content-length" not in answer.headers
+        entries = json.loads(answer.read())
+    assert [entry["name"] for entry in entries] == ["many", *(f"{n:06d}" for n in range(count))]
+    assert len({frozenset(entry) for entry in entries}) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, LOT - 1, LOT, LOT + 1, 2 * LOT])
+def test_lots_of_any_size_are_one_list(count: int) -> None:
+    info = make_info("name", "/name", Path("/").stat())
+    answer = list_answer(iter([info] * count))
+    body = b"".join(answer.chunks) if isinstance(answer, StreamAnswer) else encode(answer)
+    assert body == encode([info] * count)
+
+
+def test_entries_that_vanish_during_the_walk_are_left_out(tmp_path: Path) -> None:
+    # AC-55
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "below").touch()
+    entries = list_directory(tmp_path, 2)
+    assert next(entries).name == "a"
+    shutil.rmtree(tmp_path / "a")
+    shutil.rmtree(tmp_path / "b")
+    assert [entry.name for entry in entries] == ["c", "below"]
 
 
 def test_info_of_links_dots_and_the_root(service: Service, tmp_path: Path) -> None:

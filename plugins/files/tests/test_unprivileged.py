@@ -85,7 +85,7 @@ def test_what_is_closed_is_denied(here: Path) -> None:
     (here / "secret").touch(0o600)
     (here / "open").mkdir(0o755)
     (here / "open" / "file").touch(0o644)
-    assert run(here, 'list_directory(here / "closed", 1)') == DENIED
+    assert run(here, 'list(list_directory(here / "closed", 1))') == DENIED
     assert run(here, 'open_regular(here / "secret")') == DENIED
     assert run(here, 'open_regular(here / "closed" / "file")') == DENIED
     assert run(here, 'write("closed/file")') == DENIED

@@ -65,8 +65,8 @@ class Unpacking(Protocol):
 class FilesBackend(Protocol):
     """A file system."""
 
-    def list(self, path: str, depth: int) -> list[FileInfo]:
-        """The entries of a directory, ``depth`` levels of them."""
+    def list(self, path: str, depth: int) -> Iterator[FileInfo]:
+        """The entries of a directory, ``depth`` levels of them. Raises before the first."""
 
     def info(self, path: str) -> FileInfo:
         """What is at ``path``; links are followed."""

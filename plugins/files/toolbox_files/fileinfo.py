@@ -39,15 +39,15 @@ def describe(path: Path, given: str) -> FileInfo:
 def make_info(name: str, path: str, info: os.stat_result) -> FileInfo:
     """The description of what ``info`` was found at ``path``."""
     second, nanosecond = divmod(info.st_mtime_ns, 1_000_000_000)
-    date, clock, go_zone, rfc3339_zone = _local(second)
+    go_time, go_zone, rfc3339_time, rfc3339_zone = _local(second)
     fraction = f".{nanosecond:09d}".rstrip("0") if nanosecond else ""
     mode, permissions, is_dir = _mode(info.st_mode)
     return FileInfo(
         name=name,
         size=info.st_size,
         mode=mode,
-        mod_time=f"{date} {clock}{fraction}{go_zone}",
-        modified_at=f"{date}T{clock}{fraction}{rfc3339_zone}",
+        mod_time=f"{go_time}{fraction}{go_zone}",
+        modified_at=f"{rfc3339_time}{fraction}{rfc3339_zone}",
         is_dir=is_dir,
         owner=str(info.st_uid),
         group=str(info.st_gid),
@@ -76,11 +76,14 @@ def mode_text(mode: int) -> str:
 
 @lru_cache(4096)
 def _local(second: int) -> tuple[str, str, str, str]:
-    """Date, clock, and the time zone as Go and RFC 3339 write it, of a second since the epoch."""
+    """A second since the epoch as Go and as RFC 3339 writes it: each date and clock, and the zone
+    that comes after the fraction.
+    """
     local = time.localtime(min(max(second, _FIRST_SECOND), _LAST_SECOND))
     date = f"{local.tm_year:04d}-{local.tm_mon:02d}-{local.tm_mday:02d}"
     clock = f"{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d}"
     hours, minutes = divmod(abs(local.tm_gmtoff) // 60, 60)
     sign = "-" if local.tm_gmtoff < 0 else "+"
     rfc3339 = f"{sign}{hours:02d}:{minutes:02d}" if local.tm_gmtoff else "Z"
-    return date, clock, f" {sign}{hours:02d}{minutes:02d} {local.tm_zone}", rfc3339
+    go_zone = f" {sign}{hours:02d}{minutes:02d} {local.tm_zone}"
+    return f"{date} {clock}", go_zone, f"{date}T{clock}", rfc3339

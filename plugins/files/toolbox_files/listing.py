@@ -1,39 +1,71 @@
 """Listing a directory, some levels deep."""
 
+# A Path for each entry would take longer than all the rest.
+# ruff: noqa: PTH114, PTH116
+
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from stat import S_ISDIR
 
+import msgspec
+
+from toolbox.response import JSON
+from toolbox.response import StreamAnswer
 from toolbox_files.fileinfo import make_info
-from toolbox_files.helpers.walking import sorted_entries
+from toolbox_files.helpers.walking import sorted_names
 from toolbox_files.models import FileInfo
 from toolbox_files.names import absolute
 from toolbox_files.names import to_text
 
+LOT = 1000
+"""Entries that are written at once."""
 
-def list_directory(path: Path, depth: int) -> list[FileInfo]:
+
+def list_directory(path: Path, depth: int) -> Iterator[FileInfo]:
     """The entries of ``path`` down to ``depth`` levels, each directory before what is in it.
 
     Sorted by the bytes of the names. Entries that can't be examined (dangling links, links in a
     circle, files that vanish meanwhile) and directories below ``path`` that can't be read are left
-    out; linked directories aren't entered. Raises OSError if ``path`` itself can't be read.
+    out; linked directories aren't entered. Raises OSError if ``path`` itself can't be read, before
+    the first.
     """
-    found: list[FileInfo] = []
     # A stack, not recursion: directories nest deeper than Python's stack is.
-    open_levels = [(absolute(path).rstrip("/"), iter(sorted_entries(str(path))))]
-    while open_levels:
-        shown, entries = open_levels[-1]
-        for entry in entries:
-            name = to_text(entry.name)
+    names = iter(sorted_names(str(path)))
+    levels = [(str(path).rstrip("/"), absolute(path).rstrip("/"), names)]
+    while levels:
+        directory, shown, names = levels[-1]
+        for name in names:
+            # By listdir(3) and stat(2): half again as fast as by the entries of scandir.
+            place = f"{directory}/{name}"
+            text = to_text(name)
             try:
-                found.append(make_info(name, f"{shown}/{name}", entry.stat()))
-                if len(open_levels) == depth or not entry.is_dir(follow_symlinks=False):
+                info = os.stat(place)
+                yield make_info(text, f"{shown}/{text}", info)
+                if len(levels) == depth or not S_ISDIR(info.st_mode) or os.path.islink(place):
                     continue
-                below = iter(sorted_entries(entry.path))
+                below = iter(sorted_names(place))
             except OSError:
                 continue
-            open_levels.append((f"{shown}/{name}", below))
+            levels.append((place, f"{shown}/{text}", below))
             break
         else:
-            open_levels.pop()
-    return found
+            levels.pop()
+
+
+def list_answer(entries: Iterator[FileInfo]) -> list[FileInfo] | StreamAnswer:
+    """The entries as the answer: many of them are written while they are found."""
+    first = list(islice(entries, LOT))
+    return first if len(first) < LOT else StreamAnswer(_json(first, entries), JSON)
+
+
+def _json(lot: list[FileInfo], entries: Iterator[FileInfo]) -> Iterator[bytes]:
+    opening = b"["
+    while lot:
+        yield opening + msgspec.json.encode(lot)[1:-1]
+        opening = b","
+        lot = list(islice(entries, LOT))
+    yield b"]"

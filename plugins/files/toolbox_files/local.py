@@ -59,9 +59,9 @@ class LocalFiles:
             raise InvalidFilePath("the path of a file doesn't end with a slash")
         return self._path(text)
 
-    def list(self, path: str, depth: int) -> list[FileInfo]:
+    def list(self, path: str, depth: int) -> Iterator[FileInfo]:
         with file_errors():
-            return list_directory(self._path(path), depth)
+            yield from list_directory(self._path(path), depth)
 
     def info(self, path: str) -> FileInfo:
         with file_errors():

@@ -21,6 +21,7 @@ from toolbox_files.errors import FileAccessDenied
 from toolbox_files.errors import FileNotFound
 from toolbox_files.errors import FileReadFailed
 from toolbox_files.errors import InvalidFilePath
+from toolbox_files.listing import list_answer
 from toolbox_files.models import BulkUpload
 from toolbox_files.models import DeleteQuery
 from toolbox_files.models import DownloadRequest
@@ -55,14 +56,14 @@ READ_ERRORS = (InvalidFilePath, FileAccessDenied, FileNotFound, FileReadFailed)
 WRITE_ERRORS = (InvalidFilePath, FileAccessDenied, FileNotFound, Conflict, InsufficientStorage)
 
 
-@group.get("/files", errors=READ_ERRORS, trailing_slash=True)
-def list_files(backend: FilesBackend, query: ListQuery) -> list[FileInfo]:
+@group.get("/files", answers=list[FileInfo], errors=READ_ERRORS, trailing_slash=True)
+def list_files(backend: FilesBackend, query: ListQuery) -> list[FileInfo] | StreamAnswer:
     """List a directory, sorted by name.
 
     With ``depth`` also what is in its directories, each right before its content. Links are
     followed to describe what they point to, but linked directories aren't entered.
     """
-    return backend.list(query.path or ".", query.depth)
+    return list_answer(backend.list(query.path or ".", query.depth))
 
 
 @group.get("/files/info", errors=READ_ERRORS)

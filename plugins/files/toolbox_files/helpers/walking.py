@@ -4,7 +4,7 @@ Symbolic links aren't followed but the one where a walk starts; what can't be re
 """
 
 # Importing pathlib would take longer than many a search.
-# ruff: noqa: PTH116
+# ruff: noqa: PTH116, PTH208
 
 from __future__ import annotations
 
@@ -64,6 +64,13 @@ def sorted_entries(directory: str) -> list[os.DirEntry[str]]:
     ascii_only = all(map(str.isascii, map(_name, found)))
     found.sort(key=_name if ascii_only else _name_bytes)
     return found
+
+
+def sorted_names(directory: str) -> list[str]:
+    """The names in a directory by their bytes. Raises OSError."""
+    names = os.listdir(directory)
+    names.sort(key=None if "".join(names).isascii() else os.fsencode)
+    return names
 
 
 def _entries(directory: str) -> Iterator[os.DirEntry[str]]:
