@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 JavaScript = Callable[..., Any]
+
+USED = [
+    "createFolder",
+    "deleteFile",
+    "downloadFile",
+    "downloadFileStream",
+    "downloadFiles",
+    "findFiles",
+    "getFileDetails",
+    "listFiles",
+    "moveFiles",
+    "replaceInFiles",
+    "searchFiles",
+    "setFilePermissions",
+    "uploadFile",
+    "uploadFileStream",
+    "uploadFiles",
+]
+
+
+def test_no_method_is_forgotten_here(javascript: JavaScript) -> None:
+    body = "return Object.getOwnPropertyNames(Object.getPrototypeOf(sandbox.fs)).sort()"
+    private = {"constructor", "makeFilePayload"}
+    assert [name for name in javascript(body) if name not in private] == USED
 
 
 def test_directories_and_changes(javascript: JavaScript, tmp_path: Path) -> None:
@@ -18,7 +43,7 @@ def test_directories_and_changes(javascript: JavaScript, tmp_path: Path) -> None
         const info = await fs.getFileDetails(file)
         const [match] = await fs.findFiles(d, 'two')
         const [replaced] = await fs.replaceInFiles([match.file], 'two', '2')
-        const listed = (await fs.listFiles(`${d}/a`)).map(entry => entry.name)
+        const listed = (await fs.listFiles(d, { depth: 2 })).map(entry => entry.name)
         const { files } = await fs.searchFiles(d, '*.txt')
         await fs.moveFiles(`${d}/a/b`, `${d}/c`)
         const content = (await fs.downloadFile(`${d}/c/é 日本.txt`)).toString()
@@ -30,7 +55,7 @@ def test_directories_and_changes(javascript: JavaScript, tmp_path: Path) -> None
         "0640",
         "one two",
         True,
-        ["b"],
+        ["a", "b"],
         [f"{tmp_path}/a/b/é 日本.txt"],
         "one 2",
         "DaytonaFileNotFoundError",
@@ -50,19 +75,58 @@ def test_several_at_once_with_an_error_among_them(javascript: JavaScript, tmp_pa
     assert javascript(body, input=str(tmp_path)) == [*expected, "error"]
 
 
+def test_files_of_the_client(javascript: JavaScript, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(bytes(range(256)) * 1000)
+    body = """
+        await sandbox.fs.uploadFile(`${input}/source`, `${input}/é/there`)
+        await sandbox.fs.downloadFile(`${input}/é/there`, `${input}/back`)
+    """
+    javascript(body, input=str(tmp_path))
+    assert (tmp_path / "é" / "there").read_bytes() == (tmp_path / "source").read_bytes()
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "source").read_bytes()
+
+
 def test_large_files_stream_with_progress(javascript: JavaScript, tmp_path: Path) -> None:
     body = """
         const { Readable } = await import('node:stream')
         const { createHash } = await import('node:crypto')
+        const sha256 = data => createHash('sha256').update(data).digest('hex')
         const big = Buffer.alloc(100 * 1024 * 1024, 'abcdefg'), path = `${input}/big`
-        let sent = 0
+        const sent = [], received = []
         await sandbox.fs.uploadFileStream(Readable.from([big]), path, {
-          onProgress: progress => { sent = progress.bytesSent }
+          onProgress: progress => sent.push(progress.bytesSent)
         })
         const hash = createHash('sha256')
-        for await (const chunk of await sandbox.fs.downloadFileStream(path)) hash.update(chunk)
+        const stream = await sandbox.fs.downloadFileStream(path, {
+          onProgress: progress => received.push(progress)
+        })
+        for await (const chunk of stream) hash.update(chunk)
         const whole = await sandbox.fs.downloadFile(path)
-        return [sent, hash.digest('hex') === createHash('sha256').update(big).digest('hex'),
-                big.equals(whole)]
+        return { sent: sent.at(-1), received: received.at(-1), calls: received.length,
+                 hashes: [sha256(big), hash.digest('hex'), sha256(whole)] }
     """
-    assert javascript(body, input=str(tmp_path)) == [100 * 1024 * 1024, True, True]
+    size = 100 * 1024 * 1024
+    found = javascript(body, input=str(tmp_path))
+    with (tmp_path / "big").open("rb") as file:
+        expected = hashlib.file_digest(file, "sha256").hexdigest()
+    assert found["hashes"] == [expected] * 3
+    assert found["sent"] == size
+    assert found["received"] == {"bytesReceived": size, "totalBytes": size}
+    assert found["calls"] > 10
+
+
+def test_a_transfer_that_is_aborted_changes_nothing(javascript: JavaScript, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    body = """
+        const { Readable } = await import('node:stream')
+        const controller = new AbortController()
+        const source = Readable.from((function* () {
+          for (let n = 0; n < 100; n++) yield Buffer.alloc(1024 * 1024)
+        })())
+        return await sandbox.fs.uploadFileStream(source, `${input}/file`, {
+          signal: controller.signal, onProgress: () => controller.abort()
+        }).then(() => 'done', () => 'aborted')
+    """
+    assert javascript(body, input=str(tmp_path)) == "aborted"
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
