@@ -36,6 +36,37 @@ def test_calls_run_on_the_loop_in_their_order(loop: Loop) -> None:
     assert not loop.here
 
 
+def test_calls_made_on_the_loop_run_too(loop: Loop) -> None:
+    done = threading.Event()
+
+    def again(left: int) -> None:
+        if left:
+            loop.call_soon(lambda: again(left - 1))
+        else:
+            done.set()
+
+    loop.call_soon(lambda: again(10))
+    assert done.wait(30)
+
+
+def test_no_call_of_any_thread_is_forgotten(loop: Loop) -> None:
+    counts = [0] * 4
+
+    def call(number: int) -> None:
+        for _ in range(500):
+            called = threading.Event()
+            loop.call_soon(called.set)
+            assert called.wait(30)
+            counts[number] += 1
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [500] * 4
+
+
 def test_timers_run_when_they_are_due_and_in_that_order(loop: Loop) -> None:
     seen: list[str] = []
     last = threading.Event()

@@ -49,6 +49,7 @@ class Loop:
         self._order = itertools.count()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake_lock = threading.Lock()
+        self._woken = False
         self._epoll.register(self._wake_read, IN)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -73,11 +74,14 @@ class Loop:
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run ``callback`` on the loop, unless that has ended. *Any thread.*"""
         self._calls.append(callback)
+        if self._woken or self.here:
+            return  # It looks for calls before it waits again.
         # A loop that is awake may run the callback, and end by it, before it is woken here: the
         # pipe's number may be another file's by then.
         with self._wake_lock:
             if self._wake_write < 0:
                 return
+            self._woken = True
             try:
                 os.write(self._wake_write, b"\0")
             except BlockingIOError:
@@ -148,6 +152,8 @@ class Loop:
             os.read(self._wake_read, 65536)
         except BlockingIOError:
             pass
+        # Before the calls are run, so that none comes unnoticed after them.
+        self._woken = False
 
     def _run_timers(self) -> None:
         now = time.monotonic()

@@ -15,6 +15,8 @@ import threading
 import time
 from collections.abc import Iterator
 from collections.abc import MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +39,15 @@ def pin_to_one_core() -> None:
         os.sched_setaffinity(0, _pinned)
 
 
-@contextlib.contextmanager
-def all_cores() -> Iterator[None]:
-    """Let this thread, and so a child it starts, use every core for the moment."""
-    if not _pinned:
-        yield
-        return
+def _every_core() -> None:
     os.sched_setaffinity(0, _cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, _pinned)
+
+
+_spawner = ThreadPoolExecutor(1, "toolbox-spawner", initializer=_every_core)
+"""The thread that starts children of a pinned service. A child inherits its parent's cores, and a
+thread that changed its own for the moment would be moved to and fro between them, which takes
+milliseconds where they are busy.
+"""
 
 
 def environment() -> dict[str, str]:
@@ -90,9 +90,10 @@ def popen(arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
     """
     if "preexec_fn" in options:
         raise TypeError("preexec_fn forks the whole process; use a wrapper program")
-    options.setdefault("env", environment())
-    with all_cores():
-        return subprocess.Popen(arguments, start_new_session=True, **options)
+    if "env" not in options:
+        options["env"] = environment()
+    start = partial(subprocess.Popen, arguments, start_new_session=True, **options)
+    return _spawner.submit(start).result() if _pinned else start()
 
 
 def adopt_orphans() -> None:
