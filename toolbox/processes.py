@@ -1,7 +1,8 @@
 """Processes: starting them at full width, finding a whole tree, and ending what is left of one.
 
-Children of the service are started with :func:`popen`, so that they get every core (the service's
-own threads may be pinned to one) and a session of their own.
+Children of the service are started with :func:`popen`, so that they get every core (the threads of
+the service may be pinned to one), a session of their own, and are the first to go when memory is
+short.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import time
 from collections.abc import Iterator
 from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,50 @@ def pin_to_one_core() -> None:
         os.sched_setaffinity(0, _pinned)
 
 
-def _every_core() -> None:
-    os.sched_setaffinity(0, _cores)
+_SACRIFICE = 500
+"""How much rather than the service the kernel kills its children when memory is short, of 1000."""
 
 
-_spawner = ThreadPoolExecutor(1, "toolbox-spawner", initializer=_every_core)
-"""The thread that starts children of a pinned service. A child inherits its parent's cores, and a
-thread that changed its own for the moment would be moved to and fro between them, which takes
-milliseconds where they are busy.
-"""
+class _Spawner:
+    """Starts children, on a thread of its own that has every core.
+
+    A child inherits cores and ``oom_score_adj`` (proc(5)) from its parent. A thread of a pinned
+    service that changed its cores for the moment would be moved to and fro between them, which
+    takes milliseconds where they are busy. The score is the process's: it is raised for the moment
+    of the start, which needs no privilege, and so holds before the child can have children.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "toolbox-spawner", initializer=self._prepare)
+        self._score = -1
+        self._own, self._raised = b"", b""
+
+    def _prepare(self) -> None:
+        if _cores:
+            os.sched_setaffinity(0, _cores)
+        with contextlib.suppress(OSError):
+            self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+            own = int(os.pread(self._score, 16, 0))
+            self._own, self._raised = b"%d" % own, b"%d" % min(1000, own + _SACRIFICE)
+
+    def start(self, arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
+        """As subprocess.Popen."""
+        return self._thread.submit(self._start, arguments, options).result()
+
+    def _start(self, arguments: list[str], options: dict[str, Any]) -> subprocess.Popen[Any]:
+        self._set_score(self._raised)
+        try:
+            return subprocess.Popen(arguments, **options)
+        finally:
+            self._set_score(self._own)
+
+    def _set_score(self, score: bytes) -> None:
+        if score:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._score, score, 0)
+
+
+_spawner = _Spawner()
 
 
 def environment() -> dict[str, str]:
@@ -83,7 +118,8 @@ def changing_environment() -> Iterator[MutableMapping[str, str]]:
 
 
 def popen(arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
-    """``subprocess.Popen`` in a session of its own, on every core.
+    """``subprocess.Popen`` in a session of its own, on every core, and first to go when memory is
+    short.
 
     The options chosen keep CPython on its vfork path, which costs the same however large this
     process is; ``preexec_fn`` would leave it and is refused.
@@ -92,8 +128,7 @@ def popen(arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
         raise TypeError("preexec_fn forks the whole process; use a wrapper program")
     if "env" not in options:
         options["env"] = environment()
-    start = partial(subprocess.Popen, arguments, start_new_session=True, **options)
-    return _spawner.submit(start).result() if _pinned else start()
+    return _spawner.start(arguments, start_new_session=True, **options)
 
 
 def adopt_orphans() -> None:

@@ -138,12 +138,19 @@ def test_a_timeout_leaves_nothing(service: Service, pid_file: Path, name: str) -
     assert not alive(read_pid(pid_file))
 
 
-def test_a_trap_runs_at_a_timeout(make_service: Any, tmp_path: Path) -> None:
-    """AC-02: and is given the time the operator allows."""
-    service = make_service(settings="[process.local]\ntimeout_grace = 30\n")
-    file = tmp_path / "trapped"
-    answer = run(service, f"trap 'echo ended > {file}; exit 1' TERM; sleep 1000", timeout=1)
+def test_traps_run_when_time_is_over_and_when_cancelled(make_service: Any, tmp_path: Path) -> None:
+    """AC-02: and are given the time the operator allows."""
+    service = make_service(settings="[process.local]\ntimeout_grace = 30\ngrace = 30\n")
+    file, ready = tmp_path / "trapped", tmp_path / "ready"
+    trapping = f"trap 'echo ended > {file}; exit 1' TERM; touch {ready}; sleep 1000"
+    answer = run(service, trapping, timeout=2)
     assert answer.status_code == 408
+    assert file.read_text() == "ended\n"
+    file.unlink()
+    ready.unlink()
+    job = service.http.post("/x/jobs", json={"command": trapping}).json()["id"]
+    eventually(ready.exists, "the trap")
+    assert service.http.delete(f"/x/jobs/{job}").json()["exitCode"] == 1
     assert file.read_text() == "ended\n"
 
 

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from toolbox_process.engine import Engine
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
+from toolbox_process.limits import Counts
 from toolbox_process.session_models import CommandInfo
 from toolbox_process.spool import ERR
 
@@ -27,6 +28,7 @@ class Command(Job):
         self.completing = False
         self.cancelled = False
         self.before: frozenset[int] = frozenset()
+        self.counts = Counts()
         self.files: list[Path] = []
 
     def info(self) -> CommandInfo:

@@ -30,7 +30,7 @@ from toolbox_process.job import Job
 from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
-from toolbox_process.oom import OomWatch
+from toolbox_process.limits import Limits
 from toolbox_process.settings import LocalSettings
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
@@ -91,7 +91,7 @@ class Engine:
         self.work_dir = context.work_dir
         self.state = StateDirectory(settings.state_dir)
         self.pipes = StateDirectory(settings.state_dir, small=True)
-        self._oom = OomWatch()
+        self.limits = Limits()
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
         self._finished: OrderedDict[str, _Finished] = OrderedDict()
@@ -120,7 +120,7 @@ class Engine:
             spool,
             self.new_capture(spool),
             self.loop,
-            self._oom.killed,
+            self.limits,
             spec.job_id,
         )
         with _pipes(2 if spec.split else 1) as pipes:
@@ -257,6 +257,7 @@ class Engine:
             job.done.wait(max(0.0, deadline - time.monotonic()))
         self.state.close()
         self.pipes.close()
+        self.limits.close()
 
 
 @contextmanager

@@ -253,7 +253,11 @@ class InterpreterContext:
     def _outcome_of_death(self, run: Run, job: ProcessJob) -> Outcome:
         if run.timed_out:
             return Outcome(TIMED_OUT)
-        what = "the context was deleted" if self.deleted else f"it ended with {job.exit_code}"
+        what = (
+            "the context was deleted"
+            if self.deleted
+            else f"it ended with {job.exit_code} ({job.reason})"
+        )
         text = f"the interpreter is gone: {what}"
         # First an error: the TypeScript SDK takes the close code 1001 for success.
         failure = Failure("InterpreterExited", text, f"InterpreterExited: {text}\n")

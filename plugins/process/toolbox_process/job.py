@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import uuid
@@ -14,6 +15,8 @@ from enum import StrEnum
 from toolbox.loop import IN
 from toolbox.loop import Loop
 from toolbox_process.capture import Capture
+from toolbox_process.limits import Counts
+from toolbox_process.limits import Limits
 from toolbox_process.spool import Spool
 from toolbox_process.tree import Process
 from toolbox_process.tree import read_process
@@ -45,8 +48,26 @@ class Reason(StrEnum):
     SIGNAL = "signal"
     TIMEOUT = "timeout"
     OOM = "oom"
+    PIDS_LIMIT = "pids-limit"
     CANCELLED = "cancelled"
     SPAWN_FAILED = "spawn-failed"
+
+
+KILLED = SIGNALLED + signal.SIGKILL
+
+
+def judge(status: int, before: Counts, now: Counts) -> tuple[int, Reason]:
+    """The exit code and the reason of an end, by the status (negative for a signal) and what the
+    kernel has counted from the start to then.
+
+    A shell passes on the status of what was killed below it, so that is looked at, too.
+    """
+    code = SIGNALLED - status if status < 0 else status
+    if code == KILLED and now.oom > before.oom:
+        return code, Reason.OOM
+    if code and now.pids > before.pids:
+        return code, Reason.PIDS_LIMIT
+    return code, Reason.SIGNAL if status < 0 else Reason.EXITED
 
 
 def new_id() -> str:
@@ -141,11 +162,12 @@ class ProcessJob(Job):
         spool: Spool,
         capture: Capture,
         loop: Loop,
-        was_oom: Callable[[], bool],
+        limits: Limits,
         job_id: str = "",
     ) -> None:
         super().__init__(kind, label, spool, capture, loop, job_id)
-        self._was_oom = was_oom
+        self._limits = limits
+        self._counts = Counts()
         self._pidfd = -1
         self._exiting: list[Callable[[], object]] = []
         self._lock = threading.Lock()
@@ -164,6 +186,7 @@ class ProcessJob(Job):
     def take(self, process: subprocess.Popen[bytes]) -> None:
         """Take the child over. *Any thread*, once."""
         self.process = process
+        self._counts = self._limits.counts()
         self.loop.call_soon(self._watch)
 
     def when_exited(self, callback: Callable[[], object]) -> None:
@@ -198,12 +221,8 @@ class ProcessJob(Job):
         self.capture.drain(lambda: self.finish(*self._verdict(status)))
 
     def _verdict(self, status: int) -> tuple[int, Reason]:
-        if self._ending is not None:
-            return (SIGNALLED - status if status < 0 else status), self._ending
-        if status >= 0:
-            return status, Reason.EXITED
-        killed = -status == 9 and self._was_oom()
-        return SIGNALLED - status, Reason.OOM if killed else Reason.SIGNAL
+        code, reason = judge(status, self._counts, self._limits.counts())
+        return code, self._ending or reason
 
     def note_ending(self, reason: Reason) -> Process | None:
         """It is about to be ended for ``reason``: its process, None if that has ended by itself.

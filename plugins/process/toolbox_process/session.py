@@ -28,6 +28,7 @@ from toolbox_process.errors import SessionEnded
 from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
+from toolbox_process.job import judge
 from toolbox_process.session_models import SessionInfo
 from toolbox_process.shells import command_word
 from toolbox_process.spool import ERR
@@ -159,6 +160,7 @@ class Session:
         self._current = command
         self._complaint.clear()
         command.before = children(self.shell.process.pid)
+        command.counts = self._engine.limits.counts()
         command.running = True
         assert self.shell.stdin is not None
         self.shell.stdin.write(os.fsencode(line))
@@ -188,8 +190,8 @@ class Session:
         if words[:2] != [self._token.encode(), str(self._number).encode()] or len(words) != 3:
             return  # Not ours: what a startup file of the shell has printed, say.
         if self._current is not None:
-            status = int(words[2])
-            self._complete(self._current, status, Reason.EXITED)
+            now = self._engine.limits.counts()
+            self._complete(self._current, *judge(int(words[2]), self._current.counts, now))
 
     def _complete(self, command: Command, status: int, reason: Reason) -> None:
         """Its status is known; its output must be complete before anybody sees that."""

@@ -68,7 +68,7 @@ class LocalTerminal(ProcessJob):
         )
         capture = engine.new_capture(spool)
         super().__init__(
-            Kind.TERMINAL, request.id, spool, capture, engine.loop, lambda: False, new_id()
+            Kind.TERMINAL, request.id, spool, capture, engine.loop, engine.limits, new_id()
         )
         self.created_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
 

@@ -1,0 +1,192 @@
+"""Memory and processes that run out, in a real control group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from toolbox_process.limits import Counts
+from toolbox_process.limits import Limits
+from toolbox_process.testing import eventually
+
+from toolbox.testing import Service
+
+ROOT = Path("/sys/fs/cgroup")
+MEGABYTE = 1 << 20
+HOG = "python3 -c 'x = [bytearray(1 << 20) for _ in range(1000)]'"
+BOMB = "f() { f | f & }; f; while :; do sleep 1; done"
+CROWD = """
+import subprocess
+crowd = []
+try:
+    for _ in range(200):
+        crowd.append(subprocess.Popen(["sleep", "1000"]))
+finally:
+    for each in crowd:
+        each.kill()
+"""
+
+Group = Callable[[str, int], Path]
+
+
+@pytest.fixture
+def make_group() -> Iterator[Group]:
+    """Make a control group with a limit, the test's process in it: ``make_group("memory", n)``."""
+    left: list[tuple[Path, Path]] = []
+
+    def make(controller: str, limit: int) -> Path:
+        v1 = ROOT / controller
+        parent, file = (
+            (v1, {"memory": "memory.limit_in_bytes", "pids": "pids.max"}[controller])
+            if v1.is_dir()
+            else (ROOT, f"{controller}.max")
+        )
+        group = parent / f"toolbox-test-{uuid.uuid4()}"
+        before = parent / own_group(controller if v1.is_dir() else "").lstrip("/")
+        try:
+            group.mkdir()
+            (group / file).write_text(str(limit))
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+            pytest.skip(f"can't limit a control group here: {error}")
+        left.append((group, before))
+        return group
+
+    yield make
+    for group, before in left:
+        leave(group, before)
+        eventually(lambda group=group: removed(group), "the end of the group")  # type: ignore[misc]
+
+
+def own_group(controller: str) -> str:
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    return next(line.split(":", 2)[2] for line in lines if line.split(":")[1] == controller)
+
+
+def leave(group: Path, before: Path) -> None:
+    (before / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def removed(group: Path) -> bool:
+    with contextlib.suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
+@pytest.fixture
+def limited(make_group: Group, make_service: Any) -> Callable[[str, int], Service]:
+    """Start a service in a control group: ``limited("memory", bytes)``."""
+
+    def start(controller: str, limit: int) -> Service:
+        before = own_group(controller if (ROOT / controller).is_dir() else "")
+        group = make_group(controller, limit)
+        try:
+            service: Service = make_service()
+        finally:
+            leave(group, group.parent / before.lstrip("/"))
+        return service
+
+    return start
+
+
+def run(service: Service, command: str, **more: Any) -> httpx.Response:
+    return service.http.post("/process/execute", json={"command": command, **more})
+
+
+def test_lack_of_memory_is_told(limited: Callable[[str, int], Service]) -> None:
+    """AC-09, AC-41: what is killed is the command, and its end is told for what it is."""
+    service = limited("memory", 250 * MEGABYTE)
+    workers = service.workers()
+    for command in (HOG, f"{HOG}; exit $?"):
+        answer = run(service, command)
+        assert answer.headers["X-Toolbox-End-Reason"] == "oom"
+        assert answer.json()["exitCode"] == 137
+    assert run(service, "kill -9 $$").headers["X-Toolbox-End-Reason"] == "signal"
+    service.http.post("/process/session", json={"sessionId": "s"})
+    path = "/process/session/s/exec"
+    answer = service.http.post(path, json={"command": HOG})
+    assert (answer.json()["exitCode"], answer.headers["X-Toolbox-End-Reason"]) == (137, "oom")
+    assert service.http.post(path, json={"command": "echo on"}).json()["output"] == "on\n"
+    job = service.http.post("/x/jobs", json={"command": HOG}).json()["id"]
+    assert service.http.get(f"/x/jobs/{job}/wait").json()["reason"] == "oom"
+    assert service.workers() == workers
+
+
+def test_a_fork_storm(limited: Callable[[str, int], Service]) -> None:
+    """AC-41: everybody else is answered meanwhile, and nothing of it is left."""
+    service = limited("pids", 120)
+    workers = service.workers()
+    with service.client(service.token) as client:
+        assert client.get("/healthz").status_code == 200
+        storm = threading.Thread(target=lambda: answers.append(run(service, BOMB, timeout=3)))
+        answers: list[httpx.Response] = []
+        storm.start()
+        slowest = 0.0
+        while storm.is_alive():
+            begun = time.monotonic()
+            assert client.get("/healthz").status_code == 200
+            slowest = max(slowest, time.monotonic() - begun)
+            storm.join(0.05)
+    assert slowest < 1
+    assert answers[0].status_code == 408
+    assert run(service, "echo over").json() == {"exitCode": 0, "result": "over\n"}
+    answer = run(service, f"python3 - <<'E'\n{CROWD}\nE")
+    assert answer.headers["X-Toolbox-End-Reason"] == "pids-limit"
+    assert service.workers() == workers
+
+
+FILES = {
+    "v2": ({"cgroup": "0::/a/b\n"}, "a/b/memory.events", "a/b/pids.events"),
+    "v2, seen from within": ({"cgroup": "0::/a/b\n"}, "memory.events", "pids.events"),
+    "v1": (
+        {"cgroup": "4:memory:/m\n3:cpu,pids:/p\n0::/\n"},
+        "memory/m/memory.oom_control",
+        "pids/p/pids.events",
+    ),
+    "v1, seen from within": (
+        {"cgroup": "4:memory:/m\n3:pids:/p\n0::/\n"},
+        "memory/memory.oom_control",
+        "pids/pids.events",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_where_the_kernel_counts(tmp_path: Path, name: str) -> None:
+    own, *files = FILES[name]
+    (tmp_path / "cgroup").write_text(own["cgroup"])
+    memory, pids = (tmp_path / "root" / file for file in files)
+    for file, text in ((memory, "low 9\noom_kill 3\n"), (pids, "max 5\n")):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    limits = Limits(tmp_path / "root", tmp_path / "cgroup")
+    assert limits.counts() == Counts(3, 5)
+    memory.write_text("low 9\noom_kill 4\n")
+    assert limits.counts() == Counts(4, 5)
+    limits.close()
+    assert limits.counts() == Counts()
+
+
+def test_no_counters(tmp_path: Path) -> None:
+    assert Limits(tmp_path, tmp_path / "none").counts() == Counts()
+
+
+def test_children_go_before_the_service(service: Service) -> None:
+    """AC-41: the kernel takes whatever has the higher score."""
+    (worker,) = service.workers()
+    own = int(Path(f"/proc/{worker}/oom_score_adj").read_text())
+    child = int(run(service, "cat /proc/self/oom_score_adj").json()["result"])
+    assert child > own or own == 1000
+    assert re.fullmatch(r"-?\d+\n", Path(f"/proc/{worker}/oom_score_adj").read_text())
