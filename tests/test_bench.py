@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,27 @@ def test_a_target_is_judged_by_the_ratio_to_the_limit(
         "r", "ms", lambda: ours, ("cp", lambda: 1.0), floor="<= 1.5x, <= 10", stretch="<= 1.2x"
     )
     assert frame.measure(row, 3)[-1] == verdict
+
+
+def test_without_the_peer_a_target_is_not_judged_unless_it_is_missed(frame: ModuleType) -> None:
+    def verdict(ours: float, **peers: float) -> str:
+        row = frame.Row(
+            "r",
+            "/s",
+            lambda: ours,
+            ("cp", lambda: 1.0),
+            {name: functools.partial(float, value) for name, value in peers.items()},
+            floor=">= 2x peer, >= 1.5x",
+            stretch=">= 3x peer",
+        )
+        cells: tuple[str, ...] = frame.measure(row, 1)
+        return cells[-1]
+
+    assert verdict(1.4) == "missed"
+    assert verdict(1.6) == ""
+    assert verdict(4.0, peer=1.0) == "stretch"
+    assert verdict(2.5, peer=1.0) == "floor"
+    assert verdict(2.5, peer=2.0) == "missed"
 
 
 def test_what_counts_is_the_median_of_rounds_that_take_turns(frame: ModuleType) -> None:

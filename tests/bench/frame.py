@@ -147,24 +147,30 @@ def _number(value: float) -> str:
 
 
 def _verdict(row: Row, ours: float, limit: float | None, peers: Mapping[str, float]) -> str:
-    """``stretch`` and ``floor`` for targets reached, ``missed`` for a floor that isn't."""
-    for name, target in (("stretch", row.stretch), ("floor", row.floor)):
-        if target and all(_reached(part, ours, limit, peers) for part in target.split(", ")):
-            return name
-    return "missed" if row.floor else ""
+    """``stretch`` and ``floor`` for targets reached, ``missed`` for a floor that isn't; nothing
+    where it takes a peer that isn't part of this run.
+    """
+    if (floor := _reached(row.floor, ours, limit, peers)) is False:
+        return "missed"
+    if _reached(row.stretch, ours, limit, peers):
+        return "stretch"
+    return "floor" if floor else ""
 
 
-def _reached(target: str, ours: float, limit: float | None, peers: Mapping[str, float]) -> bool:
-    match = re.fullmatch(r"(<=|>=) ([\d.,]+)(x?) ?(.*)", target)
-    assert match, f"a target looks like '<= 1.5x': {target}"
-    sign, bound, ratio, peer = match.groups()
-    value = ours
-    if ratio:
-        beside = peers.get(peer) if peer else limit
+def _reached(
+    targets: str, ours: float, limit: float | None, peers: Mapping[str, float]
+) -> bool | None:
+    verdict: bool | None = True if targets else None
+    for target in targets.split(", ") if targets else ():
+        match = re.fullmatch(r"(<=|>=) ([\d.]+)(x?) ?(.*)", target)
+        assert match, f"a target looks like '<= 1.5x': {target}"
+        sign, bound, ratio, peer = match.groups()
+        beside = 1.0 if not ratio else peers.get(peer) if peer else limit
         if beside is None:
-            return True  # The peer isn't part of this run.
-        value = ours / beside
-    return value <= float(bound) if sign == "<=" else value >= float(bound)
+            verdict = None
+        elif not (ours / beside <= float(bound) if sign == "<=" else ours / beside >= float(bound)):
+            return False
+    return verdict
 
 
 def functions() -> dict[str, Function]:
