@@ -25,8 +25,8 @@ _REFERENCE = "#/components/schemas/{name}"
 _DESCRIBABLE = frozenset(("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"))
 """The methods a path item has room for: a proxy takes more of them."""
 _CONTENT_TYPES = {
-    FileAnswer: "application/octet-stream",
-    StreamAnswer: "application/octet-stream",
+    FileAnswer: "*/*",  # That of the file, or what the operation makes.
+    StreamAnswer: "*/*",
     TextAnswer: "text/plain",
     MultipartAnswer: "multipart/form-data",
 }

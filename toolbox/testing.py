@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ class Service:
 
     ``settings`` is the text of a TOML file, ``env`` is added to the environment, ``arguments`` go
     to the command line. The token is ``TOKEN`` unless ``token`` says otherwise (None: none is
-    configured).
+    configured). ``wrapper`` is a program and its arguments that run it, in the end, in their place:
+    ``("prlimit", "--nofile=64")``.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Service:
         settings: str = "",
         env: Mapping[str, str] | None = None,
         token: str | None = TOKEN,
+        wrapper: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.token = token
@@ -73,7 +76,7 @@ class Service:
         environ = {**os.environ, **(env or {}), "TOOLBOX_CONFIG": str(settings_file)}
         if token is not None:
             environ["TOOLBOX_TOKEN"] = token
-        command = [sys.executable, "-m", "toolbox", "serve", "--port", "0"]
+        command = [*wrapper, sys.executable, "-m", "toolbox", "serve", "--port", "0"]
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--port-file", str(port_file), *arguments],
