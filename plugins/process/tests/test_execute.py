@@ -265,6 +265,23 @@ def test_process_substitution_is_waited_for(service: Service) -> None:
     assert (code, text) == (0, "one\n")
 
 
+def test_what_is_kept_of_finished_jobs_does_not_limit_answers(make_service: Any) -> None:
+    """AC-10: under load the output of a job was forgotten before its own answer was made of it."""
+    service = make_service(settings="[process.local]\nkeep_jobs = 0\n")
+    output = "".join(f"{number}\n" for number in range(1, 20001))
+
+    def run(number: int) -> None:
+        with service.client(service.token) as client:
+            for _ in range(8):
+                body = {"command": "seq 20000"}
+                answer = client.post("/process/execute", json=body).json()
+                assert answer == {"exitCode": 0, "result": output}
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(run, range(8)):
+            pass
+
+
 def test_a_thousand_at_once(make_service: Any) -> None:
     """AC-40: every exit code right, no zombie, no descriptor left."""
     service = make_service()

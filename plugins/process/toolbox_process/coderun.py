@@ -26,6 +26,7 @@ from toolbox_process.execute import wait_or_end
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
 from toolbox_process.models import CodeRunRequest
+from toolbox_process.spool import Spool
 
 SANDBOX = Path(__file__).parent / "sandbox"
 """Programs run by the sandbox's interpreters."""
@@ -47,8 +48,10 @@ class Program:
     charts: int | None = None
 
 
-def run_code(engine: Engine, request: CodeRunRequest) -> tuple[Job, list[dict[str, Any]]]:
-    """Run a program and wait for its end; the charts it has shown.
+def run_code(
+    engine: Engine, request: CodeRunRequest, spool: Spool
+) -> tuple[Job, list[dict[str, Any]]]:
+    """Run a program, its output into ``spool``, and wait for its end; the charts it has shown.
 
     Raises BadRequest, SpawnFailed, ExecutionTimeout.
     """
@@ -69,7 +72,8 @@ def run_code(engine: Engine, request: CodeRunRequest) -> tuple[Job, list[dict[st
                 envs=envs,
                 stdin=program.stdin,
                 pass_fds=program.pass_fds,
-            )
+            ),
+            spool,
         )
         wait_or_end(engine, job, request.timeout)
         return job, [] if program.charts is None else list(read_charts(program.charts))

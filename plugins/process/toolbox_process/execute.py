@@ -17,6 +17,7 @@ from toolbox_process.job import Reason
 from toolbox_process.models import ExecuteRequest
 from toolbox_process.shells import command_line
 from toolbox_process.shells import find_shell
+from toolbox_process.spool import Spool
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -49,8 +50,11 @@ def wait_or_end(engine: Engine, job: ProcessJob, timeout: int | None) -> None:
         )
 
 
-def execute(engine: Engine, request: ExecuteRequest) -> Job:
-    """Run a command and wait for its end. Raises BadRequest, SpawnFailed, ExecutionTimeout."""
+def execute(engine: Engine, request: ExecuteRequest, spool: Spool) -> Job:
+    """Run a command, its output into ``spool``, and wait for its end.
+
+    Raises BadRequest, SpawnFailed, ExecutionTimeout.
+    """
     if not request.command.strip():
         raise BadRequest("the command is empty")
     check_text("the command", request.command)
@@ -67,7 +71,8 @@ def execute(engine: Engine, request: ExecuteRequest) -> Job:
                     check_text("cwd", request.cwd or ""),
                     envs,
                     pass_fds=() if script is None else (script,),
-                )
+                ),
+                spool,
             )
         finally:
             if script is not None:

@@ -42,22 +42,27 @@ class LocalProcess:
         self.jobs = LocalJobs(self._engine, self.sessions)
 
     def execute(self, request: ExecuteRequest) -> Answer:
-        try:
-            job = execute(self._engine, request)
-        except SpawnFailed as error:
-            failure = ExecuteResponse(exit_code=NOT_STARTED, result=error.message)
-            return Answer(failure, headers=SPAWN_FAILED)
-        text, dropped = collect(job.spool, None, self.max_result)
+        spool = self._engine.new_spool()
+        # The job may be forgotten as soon as it has ended, but not before it is answered.
+        with spool.held():
+            try:
+                job = execute(self._engine, request, spool)
+            except SpawnFailed as error:
+                failure = ExecuteResponse(exit_code=NOT_STARTED, result=error.message)
+                return Answer(failure, headers=SPAWN_FAILED)
+            text, dropped = collect(spool, None, self.max_result)
         answer = ExecuteResponse(exit_code=job.status, result=text)
         return Answer(answer, headers=describe_end(job, dropped))
 
     def run_code(self, request: CodeRunRequest) -> Answer:
-        try:
-            job, charts = run_code(self._engine, request)
-        except SpawnFailed as error:
-            failure = CodeRunResponse(exit_code=NOT_STARTED, result=error.message)
-            return Answer(failure, headers=SPAWN_FAILED)
-        text, dropped = collect(job.spool, None, self.max_result)
+        spool = self._engine.new_spool()
+        with spool.held():
+            try:
+                job, charts = run_code(self._engine, request, spool)
+            except SpawnFailed as error:
+                failure = CodeRunResponse(exit_code=NOT_STARTED, result=error.message)
+                return Answer(failure, headers=SPAWN_FAILED)
+            text, dropped = collect(spool, None, self.max_result)
         artifacts = Artifacts(charts) if charts else UNSET
         answer = CodeRunResponse(exit_code=job.status, result=text, artifacts=artifacts)
         return Answer(answer, headers=describe_end(job, dropped))

@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,6 +111,8 @@ class Spool:
         self._floor = 0
         self._lock = threading.Lock()
         self._discarded = False
+        self._held = 0
+        self._unwanted = False
 
     @property
     def end(self) -> int:
@@ -259,9 +262,26 @@ class Spool:
             yield chunk
             offset = chunk.end
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Put off what :meth:`discard` does to the end of the block."""
+        with self._lock:
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= 1
+                discarding = self._unwanted and not self._held
+            if discarding:
+                self.discard()
+
     def discard(self) -> None:
         """Give back everything, and keep nothing more; offsets go on."""
         with self._lock:
+            if self._held:
+                self._unwanted = True
+                return
             for block in self._blocks:
                 block.close()
             self._blocks = [_Block(self._end, None)]

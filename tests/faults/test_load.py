@@ -1,0 +1,358 @@
+"""Many clients of every group at once, and hundreds of open WebSockets: nothing is lost, nothing
+fails that was not asked to, and afterwards the service is what it was before.
+
+``TOOLBOX_FAULTS_SECONDS`` is how long the clients go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import itertools
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websocket
+
+from toolbox.processes import descendants
+from toolbox.testing import Service
+
+SECONDS = float(os.environ.get("TOOLBOX_FAULTS_SECONDS", "12"))
+CLIENTS = 64
+TERMINALS = 60
+FOLLOWERS = 240
+INTERPRETERS = 40
+NEW = ["X-Daytona-SDK-Version: 0.226.1"]
+
+KEPT = 100
+"""Finished jobs that are kept, each with a file of its output. After an hour there are none."""
+
+MEGABYTE = 1 << 20
+ROOM = 48 * MEGABYTE
+"""What memory may have grown by: it is given back in part only, as the heap has holes."""
+
+
+def memory(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no VmRSS")
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.fixture
+def application() -> Iterator[int]:
+    """The port of an application behind the proxy, which answers with its path."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = self.path.encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+class Client:
+    """One client: a connection, and everything it may do, each with a check of the answer."""
+
+    def __init__(self, service: Service, number: int, application: int) -> None:
+        self.http = service.client(service.token)
+        self.name = f"client-{number}"
+        self.application = application
+        self.random = random.Random(number)
+        self.counter = itertools.count()
+        self.actions = [
+            each
+            for name in dir(self)
+            if name.startswith("do_") and callable(each := getattr(self, name))
+        ]
+
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        answer = self.http.request(method, path, **options)
+        assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer
+
+    def prepare(self) -> None:
+        """What its actions need."""
+        self.call("POST", "/process/session", json={"sessionId": self.name})
+        self.call("POST", "/git/init", json={"path": self.name})
+        self.call("POST", "/git/config/user", json={"path": self.name, "name": "n", "email": "e@x"})
+
+    def clean_up(self) -> None:
+        self.call("DELETE", f"/process/session/{self.name}")
+        self.call("DELETE", "/files", params={"path": self.name, "recursive": "true"})
+        self.http.close()
+
+    def do_transfer_a_file(self) -> None:
+        content = self.random.randbytes(self.random.choice([0, 1, 1000, 70_000, MEGABYTE]))
+        path = f"{self.name}/blob"
+        self.call("POST", "/files/upload-v2", params={"path": path}, content=content)
+        got = self.call("GET", "/files/download", params={"path": path}).content
+        assert hashlib.sha256(got).digest() == hashlib.sha256(content).digest()
+
+    def do_upload_several(self) -> None:
+        files = {}
+        for number in range(3):
+            files[f"files[{number}].path"] = (None, f"{self.name}/many-{number}".encode())
+            files[f"files[{number}].file"] = ("x", str(number).encode() * 1000)
+        self.call("POST", "/files/bulk-upload", files=files)
+        for number in range(3):
+            path = f"{self.name}/many-{number}"
+            got = self.call("GET", "/files/download", params={"path": path}).content
+            assert got == str(number).encode() * 1000
+
+    def do_look_around(self) -> None:
+        names = {
+            each["name"] for each in self.call("GET", "/files", params={"path": self.name}).json()
+        }
+        assert ".git" in names
+        self.call("GET", "/files/search", params={"path": self.name, "pattern": "*lob"})
+
+    def do_execute(self) -> None:
+        text = f"{self.name} {next(self.counter)}"
+        answer = self.call("POST", "/process/execute", json={"command": f"printf '{text}'"}).json()
+        assert (answer["exitCode"], answer["result"]) == (0, text)
+
+    def do_execute_with_much_output(self) -> None:
+        command = "seq 50000"
+        answer = self.call("POST", "/process/execute", json={"command": command}).json()
+        assert answer["result"] == "".join(f"{number}\n" for number in range(1, 50001))
+
+    def do_session_command(self) -> None:
+        text = f"{next(self.counter)}"
+        path = f"/process/session/{self.name}/exec"
+        answer = self.call("POST", path, json={"command": f"LAST={text}; echo $LAST"}).json()
+        assert (answer["exitCode"], answer["output"]) == (0, f"{text}\n")
+
+    def do_job(self) -> None:
+        text = f"{self.name} {next(self.counter)}"
+        job = self.call("POST", "/x/jobs", json={"command": f"echo '{text}'"}).json()["id"]
+        done = self.call("GET", f"/x/jobs/{job}/wait", params={"timeout": 60}).json()
+        assert (done["exitCode"], done["reason"]) == (0, "exited")
+        output = self.call("GET", f"/x/jobs/{job}/output", params={"encoding": "text"}).json()
+        assert "".join(each["data"] for each in output["pieces"]) == f"{text}\n"
+
+    def do_commit(self) -> None:
+        content = f"{next(self.counter)}".encode()
+        params = {"path": f"{self.name}/tracked"}
+        self.call("POST", "/files/upload-v2", params=params, content=content)
+        self.call("POST", "/git/add", json={"path": self.name, "files": ["tracked"]})
+        body = {"path": self.name, "message": "m", "author": "a", "email": "a@x"}
+        commit = self.call("POST", "/git/commit", json=body).json()["hash"]
+        history = self.call("GET", "/git/history", params={"path": self.name, "limit": 1}).json()
+        assert history[0]["hash"] == commit
+
+    def do_status(self) -> None:
+        self.call("GET", "/git/status", params={"path": self.name})
+
+    def do_proxy(self) -> None:
+        path = f"/{self.name}/{next(self.counter)}"
+        assert self.call("GET", f"/proxy/{self.application}{path}").text == path
+
+    def do_small_things(self) -> None:
+        self.call("GET", "/version")
+        self.call("GET", "/system/metrics")
+        self.call("GET", f"/port/{9999}/in-use")
+        self.call("GET", "/computeruse/status")
+        self.call("GET", "/process/session")
+        self.call("GET", f"/api/sandbox/{self.name}")
+
+    def do_ask_for_what_is_not_there(self) -> None:
+        for path in ("/files/info?path=nothing", "/process/session/nothing", "/nothing"):
+            assert self.http.get(path).status_code == 404
+
+
+def go(clients: list[Client], seconds: float) -> tuple[int, list[BaseException]]:
+    """Let every client do one thing after the other; how many were done, and what failed."""
+    failures: list[BaseException] = []
+    end = time.monotonic() + seconds
+    done = [0] * len(clients)
+
+    def work(number: int, client: Client) -> None:
+        while time.monotonic() < end and not failures:
+            try:
+                client.random.choice(client.actions)()
+            except BaseException as failure:
+                failures.append(failure)
+            done[number] += 1
+
+    together(work, list(enumerate(clients)))
+    return sum(done), failures
+
+
+def together(function: Callable[..., None], arguments: list[tuple[Any, ...]]) -> None:
+    threads = [threading.Thread(target=function, args=each) for each in arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class Health:
+    """Somebody who asks all the time whether the service is alive."""
+
+    def __init__(self, service: Service) -> None:
+        self.times: list[float] = []
+        self._client = service.client(None)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        while not self._over.wait(0.01):
+            began = time.monotonic()
+            assert self._client.get("/healthz").status_code == 200
+            self.times.append(time.monotonic() - began)
+
+    def __enter__(self) -> Health:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._client.close()
+
+    @property
+    def p99(self) -> float:
+        return sorted(self.times)[len(self.times) * 99 // 100]
+
+
+class Sockets:
+    """Hundreds of WebSockets that stay open: terminals, followers of logs, interpreters."""
+
+    def __init__(self, service: Service) -> None:
+        http = service.http
+        http.post("/process/session", json={"sessionId": "followed"}).raise_for_status()
+        # It waits for a line, writes all of it was told to, and ends.
+        command = "read line; seq 20000; echo $line"
+        body = {"command": command, "runAsync": True, "suppressInputEcho": True}
+        answer = http.post("/process/session/followed/exec", json=body)
+        self.service = service
+        self.command = f"/process/session/followed/command/{answer.json()['cmdId']}"
+        follow = f"{self.command}/logs?follow=true"
+        self.followers = [service.websocket(follow, header=NEW) for _ in range(FOLLOWERS)]
+        self.interpreters = [
+            service.websocket("/process/interpreter/execute") for _ in range(INTERPRETERS)
+        ]
+        self.terminals = []
+        for number in range(TERMINALS):
+            http.post("/process/pty", json={"id": f"t{number}"}).raise_for_status()
+            self.terminals.append(service.websocket(f"/process/pty/t{number}/connect"))
+
+    def __len__(self) -> int:
+        return len(self.followers) + len(self.interpreters) + len(self.terminals)
+
+    def finish(self) -> None:
+        """Each is asked for what it was opened for, and must give all of it."""
+        for number, ws in enumerate(self.interpreters):
+            ws.send(json.dumps({"code": f"print({number} * 7)"}))
+        for number, ws in enumerate(self.terminals):
+            ws.send_binary(f"echo $((1000 + {number}))-end\r".encode())
+        body = {"data": "last"}
+        self.service.http.post(f"{self.command}/input", json=body).raise_for_status()
+        expected = b"".join(b"%d\n" % number for number in range(1, 20001)) + b"last\n"
+        for ws in self.followers:
+            assert b"".join(pieces(ws)) == expected
+        for number, ws in enumerate(self.interpreters):
+            events = [json.loads(data) for data in messages(ws)]
+            text = "".join(each["text"] for each in events if each["type"] == "stdout")
+            assert text == f"{number * 7}\n"
+        for number, ws in enumerate(self.terminals):
+            seen = b""
+            while f"{1000 + number}-end".encode() not in seen:
+                data = ws.recv()
+                seen += data if isinstance(data, bytes) else data.encode()
+            ws.close()
+            self.service.http.delete(f"/process/pty/t{number}").raise_for_status()
+        self.service.http.delete("/process/session/followed").raise_for_status()
+
+
+def messages(ws: websocket.WebSocket) -> Iterator[bytes]:
+    """Every message up to the close."""
+    while True:
+        opcode, data = ws.recv_data(control_frame=True)
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            ws.close()
+            return
+        if opcode in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+            yield data
+
+
+def pieces(ws: websocket.WebSocket) -> Iterator[bytes]:
+    """The standard output in a marked log."""
+    for data in messages(ws):
+        assert data[:3] == b"\1\1\1"
+        yield data[3:]
+
+
+@pytest.fixture
+def quiet(make_service: Callable[..., Service], tmp_path: Path) -> Service:
+    """A service at a home without startup files."""
+    settings = f"[websocket]\nmax_sockets = 2000\n[process.local]\nkeep_jobs = {KEPT}\n"
+    return make_service(settings=settings, env={"HOME": str(tmp_path), "PS1": "$ "})
+
+
+@pytest.mark.timeout(int(4 * SECONDS + 180))
+def test_everything_at_once_and_as_before_afterwards(
+    quiet: Service, application: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # AC-10, AC-20, AC-27, AC-45, AC-94
+    (worker,) = quiet.workers()
+    warm = [Client(quiet, number, application) for number in range(100, 100 + CLIENTS)]
+    together(Client.prepare, [(each,) for each in warm])
+    _, failures = go(warm, 3)
+    assert not failures, failures[0]
+    together(Client.clean_up, [(each,) for each in warm])
+    Sockets(quiet).finish()
+    before, files = memory(worker), open_files(worker)
+    running = len(descendants(quiet.process.pid))
+
+    sockets = Sockets(quiet)
+    clients = [Client(quiet, number, application) for number in range(CLIENTS)]
+    together(Client.prepare, [(each,) for each in clients])
+    with Health(quiet) as health:
+        done, failures = go(clients, SECONDS)
+    assert not failures, failures[0]
+    together(Client.clean_up, [(each,) for each in clients])
+    opened = len(sockets)
+    sockets.finish()
+
+    quiet.wait_for(lambda: open_files(worker) <= files + 16 + KEPT, "the descriptors' return")
+    quiet.wait_for(lambda: memory(worker) <= before + ROOM, "the memory's return")
+    quiet.wait_for(lambda: len(descendants(quiet.process.pid)) <= running, "their end")
+    with capsys.disabled():
+        print(
+            f"\n{done} operations by {CLIENTS} clients beside {opened} WebSockets;"
+            f" /healthz p99 {health.p99 * 1e3:.1f} ms of {len(health.times)};"
+            f" memory {before / 1e6:.0f} -> {memory(worker) / 1e6:.0f} MB,"
+            f" descriptors {files} -> {open_files(worker)}",
+            file=sys.stderr,
+        )
+    assert done > CLIENTS
+    assert "Traceback" not in quiet.log()
