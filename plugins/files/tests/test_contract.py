@@ -8,11 +8,11 @@ import pytest
 from toolbox_files.backend import FilesBackend
 from toolbox_files.contract import FilesContract
 from toolbox_files.local import LocalFiles
+from toolbox_files.settings import LocalSettings
 
 from toolbox.auth import Auth
 from toolbox.lifecycle import Context
 from toolbox.loop import Loop
-from toolbox.plugins import NoSettings
 
 
 class TestLocalFiles(FilesContract):
@@ -21,5 +21,5 @@ class TestLocalFiles(FilesContract):
         loop = Loop()
         loop.start()
         with ThreadPoolExecutor(1) as pool:
-            yield LocalFiles(NoSettings(), Context(None, loop, pool, tmp_path, Auth("none")))
+            yield LocalFiles(LocalSettings(), Context(None, loop, pool, tmp_path, Auth("none")))
         loop.stop()

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from toolbox_files.abandoned import PREFIX
+from toolbox_files.abandoned import Uploads
+from toolbox_files.conditions import UNCONDITIONAL
+from toolbox_files.resumable import PartialUpload
 
 from toolbox.testing import Service
 
@@ -138,12 +145,74 @@ def test_conditions_hold_for_the_whole(service: Service, tmp_path: Path) -> None
     assert offset(service, target) == 300_000
 
 
+def test_one_id_may_be_used_for_several_files(service: Service, tmp_path: Path) -> None:
+    targets = [tmp_path / "a", tmp_path / "b"]
+    for target in targets:
+        assert append(service, target, 0, 1000, False).status_code == 200
+    for target in targets:
+        assert append(service, target, 1000, 300_000, True, sha256=SHA256).status_code == 200
+        assert target.read_bytes() == CONTENT
+
+
 def test_an_upload_can_be_cancelled(service: Service, tmp_path: Path) -> None:
     target = tmp_path / "file"
     append(service, target, 0, 1000, False)
     for _ in range(2):
         assert service.http.delete(URL, params=query(target)).status_code == 204
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_abandoned_is_deleted(make_service: Callable[..., Service], tmp_path: Path) -> None:
+    settings = f'[files.local]\nupload_max_age = 1\nstate_dir = "{tmp_path}/state"\n'
+    service = make_service(settings=settings)
+    target = tmp_path / "dir" / "file"
+    answer = append(service, target, 0, 1000, False)
+    assert answer.headers["upload-limit"] == "max-age=1"
+    assert offset(service, target) == 1000
+    service.wait_for(lambda: not list(target.parent.iterdir()), "the end of the upload")
+    service.wait_for(lambda: not list((tmp_path / "state").iterdir()), "the end of its link")
+    assert offset(service, target) == 0
+
+
+def test_uploads_are_remembered_from_one_service_to_the_next(tmp_path: Path) -> None:
+    first = Uploads(3600, str(tmp_path / "state"))
+    partials = [PartialUpload(tmp_path / name, "id", first) for name in ("old", "young", "busy")]
+    for partial in partials:
+        with partial.appending(0) as file:
+            file.write(b"content")
+    stored = {partial: partial._name for partial in partials}
+    for partial in (partials[0], partials[2]):
+        os.utime(stored[partial], (0, 0))
+    Uploads(0, str(tmp_path / "state")).sweep()
+    assert all(name.exists() for name in stored.values())
+    with stored[partials[2]].open("rb") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        Uploads(3600, str(tmp_path / "state")).sweep()
+    assert [name.exists() for name in stored.values()] == [False, True, True]
+    partials[1].cancel()
+    partials[2].complete("", UNCONDITIONAL)
+    assert list((tmp_path / "state").iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["busy", "state"]
+
+
+def test_only_uploads_are_ever_deleted(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(0o700)
+    (tmp_path / "precious").touch()
+    os.utime(tmp_path / "precious", (0, 0))
+    (state / "link").symlink_to(tmp_path / "precious")
+    partial = tmp_path / f"{PREFIX}{'0' * 32}"
+    partial.touch()
+    os.utime(partial, (0, 0))
+    (state / "upload").symlink_to(partial)
+    state.chmod(0o777)
+    # Anybody may have put the links there.
+    Uploads(3600, str(state)).sweep()
+    assert partial.exists()
+    state.chmod(0o700)
+    Uploads(3600, str(state)).sweep()
+    assert (tmp_path / "precious").exists()
+    assert not partial.exists()
 
 
 def test_what_can_not_be_uploaded_to(service: Service, tmp_path: Path) -> None:

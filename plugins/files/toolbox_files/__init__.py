@@ -18,11 +18,14 @@ def toolbox_group() -> Group:
 
 @hookimpl
 def toolbox_backends() -> list[Backend]:
+    from toolbox_files.settings import LocalSettings
+
     return [
         Backend(
             group="files",
             name="local",
             target="toolbox_files.local:LocalFiles",
+            settings=LocalSettings,
             summary="the file system of this machine, as the service's user may use it",
         )
     ]

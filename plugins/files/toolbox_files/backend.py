@@ -37,7 +37,11 @@ class Findings(Protocol):
 
 
 class ResumableUpload(Protocol):
-    """An upload in pieces, whose content is kept until it is completed or cancelled."""
+    """An upload in pieces, whose content is kept until it is completed or cancelled, or has got
+    no piece for ``max_age`` seconds (0: for ever).
+    """
+
+    max_age: int
 
     def offset(self) -> int:
         """Bytes that have arrived."""

@@ -10,6 +10,7 @@ from toolbox.response import Answer
 from toolbox.response import StreamAnswer
 from toolbox.websocket import SocketHandler
 from toolbox_files.backend import FilesBackend
+from toolbox_files.backend import ResumableUpload
 from toolbox_files.conditions import Conditions
 from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import ChecksumMismatch
@@ -38,9 +39,12 @@ ARCHIVE_TYPES: dict[ArchiveFormat, str] = {
 
 @group.get("/x/files/upload", answers=UploadState, errors=WRITE_ERRORS)
 def get_upload_offset(backend: FilesBackend, query: UploadQuery) -> Answer:
-    """Tell how much of a resumable upload has arrived, also in the header Upload-Offset."""
-    offset = backend.partial_upload(query.path, query.id).offset()
-    return Answer(UploadState(offset), headers={"Upload-Offset": str(offset)})
+    """Tell how much of a resumable upload has arrived, also in the header Upload-Offset.
+
+    ``Upload-Limit`` tells after how many seconds without a piece it is forgotten.
+    """
+    upload = backend.partial_upload(query.path, query.id)
+    return _state(upload, UploadState(upload.offset()))
 
 
 @group.patch(
@@ -62,7 +66,14 @@ def append_to_upload(
     if complete := headers.complete == "?1":
         conditions = Conditions(if_match=headers.if_match, if_none_match=headers.if_none_match)
         upload.complete(query.sha256, conditions)
-    return Answer(UploadState(offset, complete), headers={"Upload-Offset": str(offset)})
+    return _state(upload, UploadState(offset, complete))
+
+
+def _state(upload: ResumableUpload, state: UploadState) -> Answer:
+    headers = {"Upload-Offset": str(state.offset)}
+    if upload.max_age:
+        headers["Upload-Limit"] = f"max-age={upload.max_age}"
+    return Answer(state, headers=headers)
 
 
 @group.delete("/x/files/upload", status=204, errors=WRITE_ERRORS)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from toolbox.lifecycle import Context
-from toolbox.plugins import NoSettings
 from toolbox.response import file_etag
+from toolbox_files.abandoned import Uploads
 from toolbox_files.archives import Unpacker
 from toolbox_files.archives import pack
 from toolbox_files.archives import unpacking
@@ -35,15 +35,22 @@ from toolbox_files.reading import open_regular
 from toolbox_files.resumable import PartialUpload
 from toolbox_files.searching import Search
 from toolbox_files.searching import find_ripgrep
+from toolbox_files.settings import LocalSettings
 from toolbox_files.watching import Watch
 from toolbox_files.writing import replacing
+
+SWEEP = 900
+"""Seconds between two looks for abandoned uploads, at most."""
 
 
 class LocalFiles:
     """See :class:`toolbox_files.backend.FilesBackend`."""
 
-    def __init__(self, settings: NoSettings, context: Context) -> None:
+    def __init__(self, settings: LocalSettings, context: Context) -> None:
         self._context = context
+        self._uploads = Uploads(settings.upload_max_age, settings.state_dir)
+        if settings.upload_max_age:
+            self._sweep_uploads()
         self._base = context.work_dir
         self._ripgrep = find_ripgrep()
 
@@ -106,7 +113,17 @@ class LocalFiles:
         return Search("lines", options, self._base, self._ripgrep)
 
     def partial_upload(self, path: str, upload_id: str) -> PartialUpload:
-        return PartialUpload(self._file(path), upload_id)
+        return PartialUpload(self._file(path), upload_id, self._uploads)
+
+    def _sweep_uploads(self) -> None:
+        self._context.pool.submit(self._uploads.sweep)
+        seconds = min(self._uploads.max_age / 4, SWEEP)
+        self._timer = self._context.loop.call_later(seconds, self._sweep_uploads)
+
+    def close(self) -> None:
+        """Forget no upload any more."""
+        if self._uploads.max_age:
+            self._timer.cancel()
 
     def pack(self, path: str, kind: ArchiveFormat) -> Iterator[bytes]:
         return pack(self._path(path), kind)

@@ -1,7 +1,7 @@
 """Uploads in pieces that survive a lost connection.
 
-The client chooses an id. What has arrived is kept in a file beside the target, named after the
-id, until the upload is completed or cancelled; its size is the offset to go on at.
+The client chooses an id. What has arrived is kept in a file beside the target, named after both,
+until the upload is completed, cancelled or forgotten; its size is the offset to go on at.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 from toolbox.errors import Conflict
 from toolbox.request import CHUNK
+from toolbox_files.abandoned import PREFIX
+from toolbox_files.abandoned import Uploads
 from toolbox_files.conditions import Conditions
 from toolbox_files.errors import ChecksumMismatch
 from toolbox_files.errors import WrongOffset
@@ -31,10 +33,13 @@ from toolbox_files.writing import status
 class PartialUpload:
     """One upload to ``path``, by its id."""
 
-    def __init__(self, path: Path, upload_id: str) -> None:
+    def __init__(self, path: Path, upload_id: str, uploads: Uploads) -> None:
         self._path = path
-        digest = hashlib.sha256(upload_id.encode()).hexdigest()
-        self._name = real_target(path).with_name(f".toolbox-upload-{digest[:32]}")
+        self._uploads = uploads
+        self.max_age = uploads.max_age
+        target = real_target(path)
+        digest = hashlib.sha256(os.fsencode(target.name) + b"/" + upload_id.encode()).hexdigest()
+        self._name = target.with_name(f"{PREFIX}{digest[:32]}")
 
     def offset(self) -> int:
         """Bytes that have arrived; 0 for an upload nobody has begun."""
@@ -70,6 +75,8 @@ class PartialUpload:
                 raise Conflict("another request is appending to this upload") from None
             if not self._is_still(file):
                 raise Conflict("the upload has just been completed or cancelled")
+            if not os.fstat(file.fileno()).st_size:
+                self._uploads.remember(self._name)
             yield file
 
     def _is_still(self, file: BinaryIO) -> bool:
@@ -86,14 +93,19 @@ class PartialUpload:
         """
         with file_errors(self._path), self._open() as file:
             if sha256 and _sha256(file) != sha256.lower():
-                self._name.unlink()
+                self._remove()
                 raise ChecksumMismatch("what has arrived is not what the checksum says")
             put_in_place(self._name, file, self._path, conditions.check)
+            self._uploads.forget(self._name)
 
     def cancel(self) -> None:
         """Forget what has arrived, if anything has."""
         with file_errors(self._path):
-            self._name.unlink(missing_ok=True)
+            self._remove()
+
+    def _remove(self) -> None:
+        self._name.unlink(missing_ok=True)
+        self._uploads.forget(self._name)
 
 
 def _sha256(file: BinaryIO) -> str:
