@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -22,6 +21,7 @@ from toolbox.masking import Mask
 from toolbox.observing import Observers
 from toolbox.plugins import Registry
 from toolbox.settings import CoreSettings
+from toolbox.threads import Pool
 
 log = logging.getLogger("toolbox")
 
@@ -58,7 +58,7 @@ class Toolbox:
         self.backends: dict[str, Any] = {}
         self.loop = Loop()
         self.sockets = Sockets(settings.websocket, self.loop)
-        self.pool = ThreadPoolExecutor(64, "toolbox-pool")
+        self.pool = Pool(64, "toolbox-pool")
         self.observers = Observers()
         for observer in make_observers(settings.log):
             self.observers.add(observer)
@@ -91,6 +91,7 @@ class Toolbox:
     def start(self) -> None:
         """Make the backends and run the start hooks. In the worker, before it accepts."""
         self.loop.start()
+        self.pool.start()
         for served in self.registry.served:
             context = Context(
                 *(served.options, self.loop, self.pool, self.work_dir, self.auth, self.stopping)

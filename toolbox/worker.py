@@ -36,6 +36,7 @@ from toolbox.lifecycle import Toolbox
 from toolbox.observing import Ended
 from toolbox.observing import describe
 from toolbox.processes import pin_to_one_core
+from toolbox.threads import Pool
 
 LINGER_MS = 20
 MAX_LINGERING = 4
@@ -55,6 +56,11 @@ class Worker(ThreadWorker):
         self._stopping: threading.Thread | None = None
         sys.setswitchinterval(SWITCH_INTERVAL)
         super().init_process()
+
+    def get_thread_pool(self) -> Pool:
+        pool = Pool(self.cfg.threads)
+        pool.start()
+        return pool
 
     @property
     def toolbox(self) -> Toolbox:
@@ -98,7 +104,11 @@ class Worker(ThreadWorker):
             self._stopping = threading.Thread(
                 target=self.toolbox.stop, args=(timeout * 0.8,), name="toolbox-stop"
             )
-            self._stopping.start()
+            try:
+                self._stopping.start()
+            except RuntimeError:  # There is room for no more threads.
+                self._stopping = None
+                self.toolbox.stop(timeout * 0.8)
 
     # Connections
 

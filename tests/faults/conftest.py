@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,49 @@ def needs_namespaces() -> None:
     """Skip where the kernel lets nobody make a mount namespace."""
     if subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode:
         pytest.skip("a mount namespace can't be made; as root it can")
+
+
+class Cgroup:
+    """A control group of its own for one service and everything it starts, with limits."""
+
+    def __init__(self, **limits: int) -> None:
+        self._directories = []
+        for name, limit in limits.items():
+            controller = name.partition("_")[0]
+            v1 = Path(f"/sys/fs/cgroup/{controller}")
+            parent = v1 if v1.is_dir() else Path("/sys/fs/cgroup")
+            directory = Path(tempfile.mkdtemp(prefix="toolbox-test-", dir=parent))
+            self._directories.append(directory)
+            file = {"memory": "memory.limit_in_bytes" if v1.is_dir() else "memory.max"}
+            (directory / file.get(controller, f"{controller}.max")).write_text(str(limit))
+
+    @property
+    def wrapper(self) -> list[str]:
+        """What runs a program inside."""
+        enter = "".join(f"echo $$ > {each}/cgroup.procs; " for each in self._directories)
+        return ["sh", "-c", f'set -e; {enter}exec "$0" "$@"']
+
+    def remove(self) -> None:
+        """Once it is empty."""
+        for directory in self._directories:
+            directory.rmdir()
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Callable[..., Cgroup]]:
+    """Make control groups: ``cgroup(memory=bytes, pids=number)``."""
+    made: list[Cgroup] = []
+
+    def make(**limits: int) -> Cgroup:
+        try:
+            made.append(Cgroup(**limits))
+        except OSError as error:
+            pytest.skip(f"a control group can't be made, as root can: {error}")
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.remove()
 
 
 @pytest.fixture(scope="module")
