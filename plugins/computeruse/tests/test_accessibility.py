@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from toolbox_computeruse import searching
 from toolbox_computeruse.errors import A11yInvalidRequest
 from toolbox_computeruse.models import AccessibilityNode
 from toolbox_computeruse.models import Bounds
@@ -67,8 +68,13 @@ def test_focus_leads_the_keys(desk: Any, form: Any) -> None:
     [entry] = form.find(role="text")
     desk.post("a11y/node/focus", id=entry["id"])
     desk.wait_for(lambda: "focused" in form.find(role="text")[0]["states"], "the focus")
-    desk.post("keyboard/type", text="naïve Ω 日本")
-    form.wait_for("text naïve Ω 日本")
+    # AC-80
+    texts = ["Hello ~|{}", "naïve Ωμέγα Привет €5 — „quoted“", "日本語 한글 中文 😀🎉 שלום"]
+    many = "".join(map(chr, range(0x4E00, 0x4E00 + 200)))
+    for text in (*texts, many):
+        desk.post("keyboard/hotkey", keys="ctrl+a")
+        desk.post("keyboard/type", text=text)
+        form.wait_for(f"text {text}")
 
 
 def test_the_tree_of_each_scope(desk: Any, form: Any) -> None:
@@ -189,7 +195,8 @@ def test_wrong_filters(wanted: FindRequest) -> None:
         matcher(wanted)
 
 
-def test_an_expression_that_never_ends_is_ended() -> None:
+def test_an_expression_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "SECONDS", 0.1)
     name = "a" * 40 + "!"
     node = AccessibilityNode(id="", role="", name=name, bounds=Bounds(0, 0, 0, 0), states=[])
     with pytest.raises(A11yInvalidRequest, match="too long"):

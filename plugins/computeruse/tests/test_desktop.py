@@ -224,3 +224,19 @@ def test_ac_47_the_service_ends_with_its_desktop(make_desk: Callable[..., Any]) 
     desk.post("keyboard/down", key="a")
     assert desk.service.stop() == 0
     assert not server_answers(desk.display)
+
+
+def test_what_was_started_last_is_ended_first(
+    make_desk: Callable[..., Any], tmp_path: Path
+) -> None:
+    script, told = tmp_path / "session", tmp_path / "told"
+    display = free_display()
+    # The server takes its socket away when it ends.
+    there = f"test -S /tmp/.X11-unix/X{display[1:]} && echo there > {told}"
+    script.write_text(f"#!/bin/sh\nopenbox & trap '{there}; exit' TERM\nwhile :; do wait; done\n")
+    script.chmod(0o755)
+    desk = make_desk(f'window_manager = "{script}"', display=display)
+    desk.post("start")
+    desk.post("stop")
+    assert told.read_text() == "there\n"
+    assert not server_answers(display)
