@@ -179,6 +179,30 @@ class Form:
         )
 
 
+class Terminal:
+    """An xterm that stores what is typed into it."""
+
+    def __init__(self, desk: Desk, directory: Path) -> None:
+        self.desk = desk
+        self.file = directory / "typed"
+        # Raw, as a terminal in its usual mode takes no line of more than 4096 bytes.
+        script = f"stty raw -echo; printf '\\033]0;ready\\007'; exec cat > {self.file}"
+        desk.run("xterm", "-u8", "-xrm", "*wmTimeout: 200", "-e", "sh", "-c", script)
+        desk.window("ready")
+
+    def typed(self, text: str) -> str:
+        """What has arrived, as soon as it is as long as ``text``, or it takes too long."""
+        size = len(text.encode())
+        self.desk.wait_for(lambda: self.file.stat().st_size >= size, f"{size} bytes")
+        return self.file.read_text().replace("\r", "\n")
+
+
+def need_programs() -> None:
+    """Skip the test where there can be no desktop."""
+    if shutil.which("Xvfb") is None or shutil.which("openbox") is None:
+        pytest.skip("Xvfb or openbox is not installed (Debian: xvfb, openbox)")
+
+
 def need_gtk() -> None:
     """Skip the test where GTK programs can't be run."""
     if find_library("gtk-3") is None or shutil.which("dbus-daemon") is None:
@@ -188,8 +212,7 @@ def need_gtk() -> None:
 @pytest.fixture(scope="module")
 def shared_desk() -> Iterator[Desk]:
     """A desktop that runs, for all tests of a module."""
-    if shutil.which("Xvfb") is None or shutil.which("openbox") is None:
-        pytest.skip("Xvfb and openbox are not installed")
+    need_programs()
     directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
     desk = Desk(directory)
     try:
@@ -236,8 +259,17 @@ def form(desk: Desk, tmp_path: Path) -> Form:
 
 
 @pytest.fixture
+def terminal(desk: Desk, tmp_path: Path) -> Terminal:
+    """A terminal on the desktop."""
+    if shutil.which("xterm") is None:
+        pytest.skip("xterm is not installed (Debian: xterm)")
+    return Terminal(desk, tmp_path)
+
+
+@pytest.fixture
 def make_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     """Desktops of a test's own, not started: ``make_desk(options, env=..., display=...)``."""
+    need_programs()
     made: list[Desk] = []
 
     def make(options: str = "", **arguments: Any) -> Desk:

@@ -172,8 +172,11 @@ def test_ac_82_what_is_missing_is_named(make_desk: Callable[..., Any], tmp_path:
     assert desk.post("keyboard/type", status=503, text="x")["code"] == "DISPLAY_UNAVAILABLE"
     assert desk.get("status") == {"status": "inactive"}
     assert not any(each["running"] for each in desk.post("stop")["status"].values())
-    listed = desk.service.http.get("/plugins").text
-    assert "Xvfb" in listed
+    # Reported before first use, too.
+    listed = desk.service.http.get("/plugins").json()
+    [own] = [each for each in listed["plugins"] if each["name"] == "computeruse"]
+    assert own["backends"][0]["missing"] == ["Xvfb", "ffmpeg"]
+    assert own["details"]["xfce4"] == "off, or not installed"
 
 
 def test_a_window_manager_that_fails_is_told(make_desk: Callable[..., Any]) -> None:

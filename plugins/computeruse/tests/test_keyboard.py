@@ -4,35 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 SHIFT, LOCK, CONTROL, ALT = 1, 2, 4, 8
-
-
-class Terminal:
-    """An xterm that stores what is typed into it."""
-
-    def __init__(self, desk: Any, directory: Path) -> None:
-        self.desk = desk
-        self.file = directory / "typed"
-        # Raw, as a terminal in its usual mode takes no line of more than 4096 bytes.
-        script = f"stty raw -echo; printf '\\033]0;ready\\007'; exec cat > {self.file}"
-        desk.run("xterm", "-u8", "-xrm", "*wmTimeout: 200", "-e", "sh", "-c", script)
-        desk.window("ready")
-
-    def typed(self, text: str) -> str:
-        """What has arrived, as soon as it is as long as ``text``, or it takes too long."""
-        size = len(text.encode())
-        self.desk.wait_for(lambda: self.file.stat().st_size >= size, f"{size} bytes")
-        return self.file.read_text().replace("\r", "\n")
-
-
-@pytest.fixture
-def terminal(desk: Any, tmp_path: Path) -> Terminal:
-    return Terminal(desk, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -44,19 +20,19 @@ def terminal(desk: Any, tmp_path: Path) -> Terminal:
     ],
     ids=["ascii", "european", "others"],
 )
-def test_ac_80_text_of_any_script_arrives_exactly(desk: Any, terminal: Terminal, text: str) -> None:
+def test_ac_80_text_of_any_script_arrives_exactly(desk: Any, terminal: Any, text: str) -> None:
     desk.post("keyboard/type", text=text)
     assert terminal.typed(text) == text
 
 
-def test_more_characters_than_there_are_spare_keys(desk: Any, terminal: Terminal) -> None:
+def test_more_characters_than_there_are_spare_keys(desk: Any, terminal: Any) -> None:
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 150)))
     desk.post("keyboard/type", text=text)
     desk.post("keyboard/type", text=text[::-1])
     assert terminal.typed(text * 2) == text + text[::-1]
 
 
-def test_held_keys_and_caps_lock_do_not_change_a_text(desk: Any, terminal: Terminal) -> None:
+def test_held_keys_and_caps_lock_do_not_change_a_text(desk: Any, terminal: Any) -> None:
     desk.post("keyboard/key", key="capslock")
     desk.post("keyboard/down", key="shift")
     desk.post("keyboard/type", text="Mixed Case é É")
@@ -66,7 +42,7 @@ def test_held_keys_and_caps_lock_do_not_change_a_text(desk: Any, terminal: Termi
     assert terminal.typed("Mixed Case é Éz") == "Mixed Case é Éz"
 
 
-def test_a_hotkey_reaches_a_terminal(desk: Any, terminal: Terminal) -> None:
+def test_a_hotkey_reaches_a_terminal(desk: Any, terminal: Any) -> None:
     desk.post("keyboard/hotkey", keys="ctrl+c")
     desk.post("keyboard/key", key="enter")
     assert terminal.typed("..") == "\x03\n"
@@ -112,7 +88,7 @@ def test_what_is_held_is_let_go_by_up(desk: Any, watcher: Any) -> None:
     assert [each["state"] for each in watcher.wait_for(2, "ButtonPress")] == [CONTROL, 0]
 
 
-def test_a_delay_lies_between_characters(desk: Any, terminal: Terminal) -> None:
+def test_a_delay_lies_between_characters(desk: Any, terminal: Any) -> None:
     desk.post("keyboard/type", text="slow\n", delay=5)
     desk.post("keyboard/type", text="none\n", delay=-1)
     assert terminal.typed("slow\nnone\n") == "slow\nnone\n"
@@ -123,7 +99,7 @@ def test_ac_80_typing_is_bounded_in_time(desk: Any) -> None:
     assert (error["code"], "limit" in error["message"]) == ("INVALID_INPUT", True)
 
 
-def test_ac_80_typing_ends_when_the_client_goes(desk: Any, terminal: Terminal) -> None:
+def test_ac_80_typing_ends_when_the_client_goes(desk: Any, terminal: Any) -> None:
     body = b'{"text": "' + b"x" * 500 + b'", "delay": 100}'
     head = (
         "POST /computeruse/keyboard/type HTTP/1.1\r\nHost: x\r\n"
@@ -138,7 +114,7 @@ def test_ac_80_typing_ends_when_the_client_goes(desk: Any, terminal: Terminal) -
     assert 3 <= terminal.file.read_text().count("x") < 200
 
 
-def test_gestures_do_not_mix(desk: Any, terminal: Terminal) -> None:
+def test_gestures_do_not_mix(desk: Any, terminal: Any) -> None:
     words = [char * 300 for char in "abcd"]
     threads = [
         threading.Thread(target=desk.post, args=("keyboard/type",), kwargs={"text": word})

@@ -25,5 +25,12 @@ def toolbox_backends() -> list[Backend]:
             target="toolbox_computeruse.x11:X11ComputerUse",
             summary="an X desktop: Xvfb of our own, or one that is there; input by XTEST",
             requires=("Xvfb", "ffmpeg"),
-        )
+        ),
+        Backend(
+            group="computeruse",
+            name="pynput",
+            target="toolbox_computeruse.pynput:PynputComputerUse",
+            summary="as x11, but input by the library pynput, which xterm and others ignore",
+            requires=("Xvfb", "ffmpeg"),
+        ),
     ]

@@ -7,7 +7,6 @@ GestureCancelled and with nothing held that was not held before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import BinaryIO
 from typing import Protocol
 
@@ -24,8 +23,7 @@ from toolbox_computeruse.models import Screenshot
 from toolbox_computeruse.models import Window
 from toolbox_computeruse.nodes import NodeId
 from toolbox_computeruse.nodes import Tree
-
-Cancelled = Callable[[], bool]
+from toolbox_computeruse.pacing import Cancelled
 
 
 class Region(msgspec.Struct, frozen=True):

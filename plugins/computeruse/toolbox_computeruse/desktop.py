@@ -16,6 +16,7 @@ from toolbox_computeruse.programs import Place
 from toolbox_computeruse.programs import check_installed
 from toolbox_computeruse.programs import find_programs
 from toolbox_computeruse.settings import ComputerUseSettings
+from toolbox_computeruse.supervisor import Program
 from toolbox_computeruse.supervisor import Supervisor
 
 POLL = 0.02
@@ -64,6 +65,10 @@ class Desktop:
                 each.stop()
             self._restore_environ()
             return self.programs()
+
+    def parts(self) -> list[Program]:
+        """The programs it is made of, as far as they are wanted and installed."""
+        return [each.program for each in self._all().values()]
 
     def programs(self) -> dict[str, ProcessStatus]:
         return {name: _status(each) for name, each in self._all().items()}

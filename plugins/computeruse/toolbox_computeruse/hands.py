@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from toolbox_computeruse import keysyms
 from toolbox_computeruse.connection import XConnection
 from toolbox_computeruse.errors import ComputerUseUnavailable
 from toolbox_computeruse.errors import DisplayUnavailable
-from toolbox_computeruse.errors import GestureCancelled
 from toolbox_computeruse.errors import InputBusy
+from toolbox_computeruse.keymap import Key
 from toolbox_computeruse.keymap import KeyMap
 from toolbox_computeruse.models import Position
+from toolbox_computeruse.pacing import Cancelled
+from toolbox_computeruse.pacing import Pacing
 
 if TYPE_CHECKING:
     from Xlib.display import Display
@@ -30,41 +33,47 @@ BUTTON_RELEASE = 5
 MOTION = 6
 MAPPING_NOTIFY = 34
 
-SLICE = 0.05
-"""Seconds between looks at whether a gesture is still wanted."""
 
-Cancelled = Callable[[], bool]
-
-
-class Gesture:
+class Gesture(Pacing):
     """What can be done to keyboard and pointer while a gesture is made."""
 
     def __init__(
         self, display: Display, keymap: KeyMap, held: list[int], buttons: list[int], over: Cancelled
     ) -> None:
+        super().__init__(over)
         self.display = display
         self.keymap = keymap
         self.held = held
         """Keycodes that are down, in the order they were pressed."""
         self.buttons = buttons
-        self._over = over
         self._root = display.screen().root
-
-    def check(self) -> None:
-        """Raises GestureCancelled if nobody wants it any more."""
-        if self._over():
-            raise GestureCancelled("the gesture was given up: the client or the desktop is gone")
 
     def wait(self, seconds: float) -> None:
         """Send what was done, and wait. Raises GestureCancelled."""
         self.display.sync()
-        end = time.monotonic() + seconds
-        while True:
-            self.check()
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(left, SLICE))
+        super().wait(seconds)
+
+    def locate(self, name: str) -> Key:
+        """The key of a name or character, and whether it needs Shift; a spare one if need be."""
+        keysym = keysyms.of_name(name)
+        self.keymap.ensure([keysym], self.held)
+        key = self.keymap.find(keysym)
+        if key is None:
+            raise ComputerUseUnavailable(f"no key gives {name!r}, and none is spare")
+        return key
+
+    @contextlib.contextmanager
+    def holding(self, modifiers: Sequence[str]) -> Iterator[None]:
+        """Hold modifiers, but for those that are held already, and let them go in any case."""
+        codes = [self.locate(name)[0] for name in modifiers]
+        pressed = [code for code in codes if code not in self.held]
+        for code in pressed:
+            self.press(code)
+        try:
+            yield
+        finally:
+            for code in reversed(pressed):
+                self.release(code)
 
     def tap(self, code: int, *, shift: int = 0) -> None:
         """Press and release a key that isn't held, with the key ``shift`` unless that is 0."""

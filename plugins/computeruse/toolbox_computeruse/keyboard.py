@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from toolbox_computeruse import keysyms
 from toolbox_computeruse.chords import Chord
 from toolbox_computeruse.errors import ComputerUseUnavailable
-from toolbox_computeruse.hands import Cancelled
 from toolbox_computeruse.hands import Gesture
 from toolbox_computeruse.hands import Hands
 from toolbox_computeruse.keymap import KeyMap
+from toolbox_computeruse.pacing import Cancelled
 
 CHUNK = 64
 """Characters between looks at whether anybody still wants them."""
@@ -41,22 +41,22 @@ class XKeyboard:
 
     def press(self, chord: Chord) -> None:
         with self._hands.gesture(_never) as gesture:
-            code, shifted = _locate(gesture, chord.key)
+            code, shifted = gesture.locate(chord.key)
             modifiers = list(chord.modifiers)
             if shifted and "shift" not in modifiers:
                 modifiers.append("shift")
-            with holding(gesture, modifiers):
+            with gesture.holding(modifiers):
                 gesture.press(code)
                 gesture.wait(HOLD)
                 gesture.release(code)
 
     def down(self, key: str) -> None:
         with self._hands.gesture(_never) as gesture:
-            gesture.press(_locate(gesture, key)[0])
+            gesture.press(gesture.locate(key)[0])
 
     def up(self, key: str) -> None:
         with self._hands.gesture(_never) as gesture:
-            gesture.release(_locate(gesture, key)[0])
+            gesture.release(gesture.locate(key)[0])
 
 
 def _never() -> bool:
@@ -64,24 +64,10 @@ def _never() -> bool:
 
 
 @contextlib.contextmanager
-def holding(gesture: Gesture, modifiers: list[str]) -> Iterator[None]:
-    """Hold modifiers, but for those that are held already, and let them go in any case."""
-    codes = [_locate(gesture, name)[0] for name in modifiers]
-    pressed = [code for code in codes if code not in gesture.held]
-    for code in pressed:
-        gesture.press(code)
-    try:
-        yield
-    finally:
-        for code in reversed(pressed):
-            gesture.release(code)
-
-
-@contextlib.contextmanager
 def _neutral(gesture: Gesture) -> Iterator[None]:
     """Let go of held keys, and of Caps Lock, for a while: each would change what is typed."""
     held = gesture.held[:]
-    caps = _locate(gesture, "capslock")[0] if gesture.state()[0] & LOCK_MASK else 0
+    caps = gesture.locate("capslock")[0] if gesture.state()[0] & LOCK_MASK else 0
     for code in reversed(held):
         gesture.release(code)
     if caps:
@@ -113,7 +99,7 @@ def _batches(text: str, keymap: KeyMap) -> Iterator[str]:
 
 
 def _type(gesture: Gesture, text: str, delay: float) -> None:
-    shift = _locate(gesture, "shift")[0]
+    shift = gesture.locate("shift")[0]
     find = gesture.keymap.find
     for at, char in enumerate(text, 1):
         code, shifted = find(keysyms.of_character(char)) or (0, False)
@@ -123,13 +109,3 @@ def _type(gesture: Gesture, text: str, delay: float) -> None:
         elif not at % CHUNK:
             gesture.display.sync()
             gesture.check()
-
-
-def _locate(gesture: Gesture, name: str) -> tuple[int, bool]:
-    """The key of a name or character, and whether it needs Shift; put on a spare key if need be."""
-    keysym = keysyms.of_name(name)
-    gesture.keymap.ensure([keysym], gesture.held)
-    key = gesture.keymap.find(keysym)
-    if key is None:
-        raise ComputerUseUnavailable(f"no key gives {name!r}, and none is spare")
-    return key

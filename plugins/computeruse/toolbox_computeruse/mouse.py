@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from toolbox_computeruse.hands import Cancelled
-from toolbox_computeruse.hands import Gesture
-from toolbox_computeruse.hands import Hands
-from toolbox_computeruse.keyboard import holding
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
 from toolbox_computeruse.models import Position
+from toolbox_computeruse.pacing import Cancelled
 
 BUTTONS = {"left": 1, "middle": 2, "right": 3}
 WHEEL = {"up": 4, "down": 5, "left": 6, "right": 7}
@@ -26,7 +27,36 @@ NOTCHES = 10
 """Notches of the wheel between looks at whether anybody still wants them."""
 
 
-class XMouse:
+class Gesture(Protocol):
+    """What the pointer is moved by. Buttons go by their X numbers."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait. Raises GestureCancelled."""
+
+    def move(self, x: int, y: int) -> None:
+        """Move the pointer, at most to the edge of the screen."""
+
+    def position(self) -> Position:
+        """Where it is."""
+
+    def press_button(self, button: int) -> None:
+        """Hold a button."""
+
+    def release_button(self, button: int) -> None:
+        """Let a button go."""
+
+    def holding(self, modifiers: Sequence[str]) -> AbstractContextManager[None]:
+        """Hold modifiers meanwhile."""
+
+
+class Hands(Protocol):
+    """Who makes one gesture at a time."""
+
+    def gesture(self, cancelled: Cancelled) -> AbstractContextManager[Gesture]:
+        """Make one."""
+
+
+class GestureMouse:
     """See :class:`toolbox_computeruse.backend.Mouse`."""
 
     def __init__(self, hands: Hands) -> None:
@@ -44,7 +74,7 @@ class XMouse:
     def click(
         self, x: int, y: int, button: str, clicks: int, modifiers: tuple[str, ...]
     ) -> Position:
-        with self._hands.gesture(_never) as gesture, holding(gesture, list(modifiers)):
+        with self._hands.gesture(_never) as gesture, gesture.holding(modifiers):
             gesture.move(x, y)
             gesture.wait(ARRIVE)
             for number in range(clicks):
@@ -61,7 +91,7 @@ class XMouse:
         modifiers: tuple[str, ...],
         cancelled: Cancelled,
     ) -> Position:
-        with self._hands.gesture(cancelled) as gesture, holding(gesture, list(modifiers)):
+        with self._hands.gesture(cancelled) as gesture, gesture.holding(modifiers):
             gesture.move(start.x, start.y)
             gesture.wait(ARRIVE)
             gesture.press_button(BUTTONS[button])
@@ -83,7 +113,7 @@ class XMouse:
         modifiers: tuple[str, ...],
         cancelled: Cancelled,
     ) -> None:
-        with self._hands.gesture(cancelled) as gesture, holding(gesture, list(modifiers)):
+        with self._hands.gesture(cancelled) as gesture, gesture.holding(modifiers):
             gesture.move(at.x, at.y)
             gesture.wait(ARRIVE)
             for number in range(amount):

@@ -9,6 +9,8 @@ from toolbox.errors import ToolboxError
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
 from toolbox_computeruse.accessibility import AtspiAccessibility
+from toolbox_computeruse.backend import Keyboard
+from toolbox_computeruse.backend import Mouse
 from toolbox_computeruse.chords import Chord
 from toolbox_computeruse.connection import XConnection
 from toolbox_computeruse.desktop import Desktop
@@ -16,7 +18,7 @@ from toolbox_computeruse.displays import XDisplays
 from toolbox_computeruse.errors import InvalidInput
 from toolbox_computeruse.hands import Hands
 from toolbox_computeruse.keyboard import XKeyboard
-from toolbox_computeruse.mouse import XMouse
+from toolbox_computeruse.mouse import GestureMouse
 from toolbox_computeruse.programs import Place
 from toolbox_computeruse.programs import bus_listens
 from toolbox_computeruse.recordings import FfmpegRecordings
@@ -24,6 +26,9 @@ from toolbox_computeruse.screen import XScreen
 from toolbox_computeruse.settings import ComputerUseSettings
 from toolbox_computeruse.settings import display_name
 from toolbox_computeruse.settings import recordings_dir
+
+PARTS = ("xvfb", "dbus", "xfce4", "atspi", "x11vnc", "novnc")
+"""The programs of a desktop, by the names the API has for them."""
 
 
 class X11ComputerUse:
@@ -42,8 +47,8 @@ class X11ComputerUse:
         self._hands = Hands(self._touch, options.gesture_timeout)
         self.screen = XScreen(self._eyes, options.max_pixels)
         self.displays = XDisplays(self._eyes)
-        self.mouse = XMouse(self._hands)
-        self.keyboard = XKeyboard(self._hands, options.gesture_timeout, options.x_timeout)
+        self.mouse: Mouse = GestureMouse(self._hands)
+        self.keyboard: Keyboard = XKeyboard(self._hands, options.gesture_timeout, options.x_timeout)
         self.recordings = FfmpegRecordings(name, self.displays, recordings_dir(options))
         bus = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
         bus = bus if bus_listens(bus) else ""  # An image may have kept that of its build.
@@ -57,6 +62,15 @@ class X11ComputerUse:
             accessibility_answers=self.accessibility.available,
         )
         self.desktop = Desktop(options, place, stopping=self._let_go)
+
+    def details(self) -> dict[str, str]:
+        """What the desktop would be made of, for operators."""
+        return {
+            "display": self._eyes.name,
+            "attached": str(self._options.attach).lower(),
+            **dict.fromkeys(PARTS, "off, or not installed"),
+            **{each.name: each.command[0] for each in self.desktop.parts()},
+        }
 
     def close(self) -> None:
         self.recordings.close()
