@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import websocket
@@ -73,7 +74,7 @@ def test_every_operation_but_the_public_ones_needs_the_token(toys: Service) -> N
                 if status != 401:
                     public.add(path)
     # The last two check the token themselves.
-    known = {"/healthz", "/readyz", "/version", "/init", "/api/socket.io/"}
+    known = {"/healthz", "/readyz", "/version", "/", "/page/{name}", "/init", "/api/socket.io/"}
     assert {"/healthz", "/readyz"} <= public <= known
 
 
@@ -93,6 +94,19 @@ def test_a_plain_request_does_not_take_the_token_from_its_url(toys: Service) -> 
     with toys.client(None) as client:
         response = client.get("/greet/x", params={"DAYTONA_SANDBOX_AUTH_KEY": TOKEN})
     assert response.status_code == 401
+
+
+def test_a_token_with_characters_that_subprotocols_lack_is_escaped(
+    toy_service: ToyService,
+) -> None:
+    # AC-92
+    token = 'a/b=c(d)%41",e'
+    service = toy_service("sockets", token=token)
+    offer = ["toolbox", f"X-Toolbox-Token~{quote(token, safe='')}"]
+    service.websocket("/sockets/echo", authorized=False, subprotocols=offer).close()
+    with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+        offer[1] = f"X-Toolbox-Token~{quote('a/b=c(d)A', safe='')}"
+        service.websocket("/sockets/echo", authorized=False, subprotocols=offer)
 
 
 @pytest.mark.parametrize("where", ["subprotocol", "query", "none"])

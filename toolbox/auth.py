@@ -20,6 +20,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
+from urllib.parse import unquote_to_bytes
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Unauthorized
@@ -117,7 +118,7 @@ def _presented(environ: dict[str, Any]) -> bytes | None:
         return None
     for offered in offered_subprotocols(environ):
         if offered.startswith(TOKEN_SUBPROTOCOL):
-            return offered.removeprefix(TOKEN_SUBPROTOCOL).encode("latin-1")
+            return unquote_to_bytes(offered.removeprefix(TOKEN_SUBPROTOCOL))
     query = parse_qs(environ.get("QUERY_STRING", "")).get(TOKEN_QUERY)
     return query[-1].encode() if query else None
 

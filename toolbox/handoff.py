@@ -22,7 +22,9 @@ from toolbox.websocket import SocketHandler
 from toolbox.websocket import WebSocket
 
 TOKEN_SUBPROTOCOL = "X-Toolbox-Token~"
-"""A client that can't set headers may offer the bearer token as this subprotocol."""
+"""A client that can't set headers may offer the bearer token as this subprotocol, percent-encoded:
+a subprotocol is a token (RFC 9110, 5.6.2), without ``/``, ``=`` and the like.
+"""
 
 _PREFERRED = ("X-Daytona-SDK-Version~", "X-Daytona-Pty-Exit-Control", "toolbox")
 _SECRET = (TOKEN_SUBPROTOCOL, "X-Daytona-Pty-Envs~")

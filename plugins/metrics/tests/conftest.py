@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from toolbox.testing import Service
 
+# Without the group process there is nothing to be tested there.
+collect_ignore = [] if importlib.util.find_spec("toolbox_process") else ["test_jobs.py"]
+
+
+class Counting(Service):
+    """A service with metrics."""
+
+    def figure(self, sample: str, **labels: str) -> float:
+        """The sum of the samples of that name that have those labels."""
+        text = self.http.get("/metrics").raise_for_status().text
+        return sum(
+            each.value
+            for family in parse(text)
+            for each in family.samples
+            if each.name == sample and labels.items() <= each.labels.items()
+        )
+
 
 @pytest.fixture(scope="module")
-def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counting]:
     directory: Path = tmp_path_factory.mktemp("service")
-    running = Service(directory, settings="[metrics]\nenabled = true\n")
+    running = Counting(directory, settings="[metrics]\nenabled = true\n")
     yield running
     running.stop()

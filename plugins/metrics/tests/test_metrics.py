@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import websocket
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 import toolbox
 from toolbox.testing import Service
-
-HAS_PROCESS = importlib.util.find_spec("toolbox_process") is not None
-
-
-def figure(service: Service, sample: str, **labels: str) -> float:
-    """The sum of the samples of that name that have those labels."""
-    text = service.http.get("/metrics").raise_for_status().text
-    return sum(
-        each.value
-        for family in parse(text)
-        for each in family.samples
-        if each.name == sample and labels.items() <= each.labels.items()
-    )
 
 
 def test_off_unless_enabled(service: Service) -> None:
@@ -46,15 +31,15 @@ def test_off_costs_no_import() -> None:
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "False\n"
 
 
-def test_nothing_without_the_token(counting: Service) -> None:
+def test_nothing_without_the_token(counting: Any) -> None:
     with counting.client(None) as stranger:
         assert stranger.get("/metrics").status_code == 401
 
 
-def test_requests_by_operation_and_status(counting: Service) -> None:
+def test_requests_by_operation_and_status(counting: Any) -> None:
     def count(operation: str, status: str) -> float:
-        return figure(
-            counting, "toolbox_requests_total", operation=operation, status=status
+        return counting.figure(
+            "toolbox_requests_total", operation=operation, status=status
         )  # fmt: skip
 
     before = count("core.list_plugins", "200")
@@ -73,32 +58,32 @@ def test_requests_by_operation_and_status(counting: Service) -> None:
     assert count("metrics.get_metrics", "200") >= 2
 
 
-def test_a_histogram_of_latencies(counting: Service) -> None:
+def test_a_histogram_of_latencies(counting: Any) -> None:
     count = "toolbox_request_seconds_count"
-    before = figure(counting, count, operation="core.get_openapi")
+    before = counting.figure(count, operation="core.get_openapi")
     counting.http.get("/openapi.json")
-    assert figure(counting, count, operation="core.get_openapi") == before + 1
+    assert counting.figure(count, operation="core.get_openapi") == before + 1
     bucket = "toolbox_request_seconds_bucket"
-    last = figure(counting, bucket, operation="core.get_openapi", le="+Inf")
-    first = figure(counting, bucket, operation="core.get_openapi", le="0.001")
+    last = counting.figure(bucket, operation="core.get_openapi", le="+Inf")
+    first = counting.figure(bucket, operation="core.get_openapi", le="0.001")
     assert last == before + 1 and first <= last
-    assert figure(counting, "toolbox_request_seconds_sum", operation="core.get_openapi") > 0
+    assert counting.figure("toolbox_request_seconds_sum", operation="core.get_openapi") > 0
 
 
-def test_bytes(counting: Service) -> None:
+def test_bytes(counting: Any) -> None:
     labels = {"operation": "core.get_openapi"}
-    before = figure(counting, "toolbox_sent_bytes_total", **labels)
+    before = counting.figure("toolbox_sent_bytes_total", **labels)
     size = len(counting.http.get("/openapi.json").content)
-    assert figure(counting, "toolbox_sent_bytes_total", **labels) == before + size
+    assert counting.figure("toolbox_sent_bytes_total", **labels) == before + size
 
 
-def test_the_process_and_the_build(counting: Service) -> None:
+def test_the_process_and_the_build(counting: Any) -> None:
     (worker,) = counting.workers()
-    assert figure(counting, "process_cpu_seconds_total") > 0
-    assert figure(counting, "process_open_fds") >= len(os.listdir(f"/proc/{worker}/fd")) - 16
-    assert figure(counting, "process_resident_memory_bytes") > 10_000_000
-    assert figure(counting, "process_start_time_seconds") > 1_700_000_000
-    assert figure(counting, "toolbox_build_info", version=toolbox.__version__) == 1
+    assert counting.figure("process_cpu_seconds_total") > 0
+    assert counting.figure("process_open_fds") >= len(os.listdir(f"/proc/{worker}/fd")) - 16
+    assert counting.figure("process_resident_memory_bytes") > 10_000_000
+    assert counting.figure("process_start_time_seconds") > 1_700_000_000
+    assert counting.figure("toolbox_build_info", version=toolbox.__version__) == 1
 
 
 @pytest.mark.parametrize(
@@ -109,9 +94,7 @@ def test_the_process_and_the_build(counting: Service) -> None:
         ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
     ],
 )
-def test_the_format_is_the_scrapers_choice(
-    counting: Service, accept: str, content_type: str
-) -> None:
+def test_the_format_is_the_scrapers_choice(counting: Any, accept: str, content_type: str) -> None:
     answer = counting.http.get("/metrics", headers={"Accept": accept})
     assert answer.headers["content-type"].startswith(content_type)
     read = parse_open if "openmetrics" in content_type else parse
@@ -119,38 +102,10 @@ def test_the_format_is_the_scrapers_choice(
     assert {"toolbox_requests", "toolbox_request_seconds", "toolbox_websockets_open"} <= names
 
 
-def test_it_is_described(counting: Service) -> None:
+def test_it_is_described(counting: Any) -> None:
     # AC-96
     described = counting.http.get("/openapi.json").json()["paths"]["/metrics"]["get"]
     assert "text/plain" in described["responses"]["200"]["content"]
-
-
-@pytest.mark.skipif(not HAS_PROCESS, reason="the group process is not installed")
-def test_jobs_and_open_sockets(counting: Service) -> None:
-    job = counting.http.post("/x/jobs", json={"command": "sleep 600"}).json()
-    assert figure(counting, "toolbox_process_jobs_running") == 1
-    path = "/process/pty/create-connect?id=counted"
-    with contextlib.closing(counting.websocket(path)) as ws:
-        ws.recv()
-        assert figure(counting, "toolbox_websockets_open") == 1
-        assert figure(counting, "toolbox_process_terminals") == 1
-        ws.send("exit\n")
-        with contextlib.suppress(websocket.WebSocketConnectionClosedException):
-            while ws.recv():
-                pass
-    counting.http.delete(f"/x/jobs/{job['id']}")
-    operation = {"operation": "process.create_and_connect_pty_session"}
-    counting.wait_for(
-        lambda: figure(counting, "toolbox_websockets_total", code="1000", **operation) == 1,
-        "the socket's end",
-    )
-    assert figure(counting, "toolbox_received_bytes_total", **operation) > 5
-    assert figure(counting, "toolbox_sent_bytes_total", **operation) > 5
-    assert figure(counting, "toolbox_websockets_open") == 0
-    counting.wait_for(
-        lambda: figure(counting, "toolbox_process_jobs_running") == 0, "the jobs' end"
-    )
-    assert figure(counting, "toolbox_process_jobs_finished") == 2
 
 
 def test_a_misspelt_option_is_refused(tmp_path: Path, make_service: Callable[..., Service]) -> None:

@@ -1,0 +1,9 @@
+"""What can go wrong in the group ``page``."""
+
+from __future__ import annotations
+
+from toolbox.errors import NotFound
+
+
+class NoSuchFile(NotFound):
+    """The page has no file of that name."""

@@ -1,0 +1,43 @@
+"""What a browser is told not to do with the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    # The terminal makes style sheets for its size and its colours; they carry the nonce.
+    "style-src": "'self' 'nonce-{nonce}'",
+    # It sets 24-bit colours as attributes, which no nonce covers and which can load nothing.
+    "style-src-attr": "'unsafe-inline'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+"""Content Security Policy, Level 3: nothing from elsewhere, no inline script, in nobody's frame."""
+
+
+def headers(nonce: str) -> dict[str, str]:
+    """The headers of the page."""
+    policy = "; ".join(f"{name} {value}" for name, value in POLICY.items())
+    return {
+        "Cache-Control": "no-store",  # The nonce is for once.
+        "Content-Security-Policy": policy.format(nonce=nonce),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def missing_slash(environ: dict[str, Any]) -> str | None:
+    """Where to send a browser that asked for the service's prefix without a slash after it: the
+    page names its parts relative to itself, so that it works below any prefix.
+    """
+    prefix: str = environ.get("SCRIPT_NAME", "")
+    raw = str(environ.get("RAW_URI", "/")).partition("?")[0]
+    # Only the last part of the prefix, so that proxies in front may have theirs before it.
+    return f"{prefix.rpartition('/')[2]}/" if prefix and not raw.endswith("/") else None

@@ -1,0 +1,39 @@
+// Elements, made without any HTML being parsed: nothing the service tells can become markup.
+
+export const byId = (id) => document.getElementById(id);
+
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+function drawn(tag, attributes) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+// A line through the values, the newest at the right, between 0 and top.
+export function sparkline(values, top, length) {
+  const height = 36;
+  const step = 100 / (length - 1);
+  const highest = top || Math.max(...values, 1e-9);
+  const points = values.map((value, index) => {
+    const x = 100 - (values.length - 1 - index) * step;
+    const y = height - 2 - (Math.min(value, highest) / highest) * (height - 4);
+    return `${x.toFixed(2)},${y.toFixed(2)}`;
+  });
+  const chart = drawn('svg', { viewBox: `0 0 100 ${height}`, preserveAspectRatio: 'none', class: 'spark' });
+  chart.setAttribute('aria-hidden', 'true');
+  if (points.length > 1) {
+    const first = points[0].split(',')[0];
+    chart.append(
+      drawn('polygon', { points: `${first},${height} ${points.join(' ')} 100,${height}` }),
+      drawn('polyline', { points: points.join(' ') }),
+    );
+  }
+  return chart;
+}

@@ -1,0 +1,175 @@
+// What the service and the sandbox are doing, asked for again while somebody looks.
+
+import { Failure, read, request } from './api.js';
+import { byId, element, sparkline } from './dom.js';
+import { sums } from './prometheus.js';
+
+const INTERVAL = 2000;
+const KEPT = 60;
+
+const history = new Map();
+let timer = 0;
+let rounds = 0;
+let version = '';
+let before = null;
+
+function bytes(count) {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(units.length - 1, count < 1 ? 0 : Math.floor(Math.log2(count) / 10));
+  const scaled = count / 1024 ** power;
+  return `${scaled.toFixed(power && scaled < 100 ? 1 : 0)} ${units[power]}`;
+}
+
+function note(name, value) {
+  const values = history.get(name) || [];
+  values.push(value);
+  history.set(name, values.slice(-KEPT));
+  return history.get(name);
+}
+
+function card(name, shown, detail, value, top) {
+  const parts = [element('h3', {}, name), element('p', { className: 'value' }, shown)];
+  parts.push(element('p', { className: 'quiet' }, detail || '\u00a0'));
+  if (value !== undefined) parts.push(sparkline(note(name, value), top, KEPT));
+  return element('div', { className: 'card' }, ...parts);
+}
+
+// An answer, or null where there is none to have: the group isn't installed, or it's turned off.
+async function optional(asked) {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof Failure && (error.status === 404 || error.status >= 500)) return null;
+    throw error;
+  }
+}
+
+function sandboxCards(system) {
+  if (!system) return [];
+  const part = (some, all) => (all ? (100 * some) / all : 0);
+  const cores = `${system.cpuCount} ${system.cpuCount === 1 ? 'core' : 'cores'}`;
+  const disk = system.diskUsed + system.diskFree;
+  return [
+    card('CPU', `${system.cpuUsedPct.toFixed(1)} %`, `of ${cores}`, system.cpuUsedPct, 100),
+    card('Memory', bytes(system.memUsed), `of ${bytes(system.memTotal)}`,
+      part(system.memUsed, system.memTotal), 100),
+    card('Disk', bytes(system.diskUsed), `${bytes(system.diskFree)} free`,
+      part(system.diskUsed, disk), 100),
+  ];
+}
+
+function serviceCards(text) {
+  if (text === null) return [];
+  const figures = sums(text);
+  const get = (name) => figures.get(name) || 0;
+  const now = {
+    at: performance.now(),
+    requests: get('toolbox_requests_total'),
+    seconds: get('toolbox_request_seconds_sum'),
+    bytes: get('toolbox_sent_bytes_total') + get('toolbox_received_bytes_total'),
+  };
+  const last = before || now;
+  before = now;
+  const passed = Math.max(0.001, (now.at - last.at) / 1000);
+  const requests = now.requests - last.requests;
+  const mean = requests ? (1000 * (now.seconds - last.seconds)) / requests : 0;
+  const rate = requests / passed;
+  const flow = (now.bytes - last.bytes) / passed;
+  const cards = [
+    card('Requests', `${rate.toFixed(1)} /s`, `${now.requests} so far`, rate),
+    card('Latency', `${mean.toFixed(1)} ms`, 'mean', mean),
+    card('Transfer', `${bytes(flow)}/s`, 'both ways', flow),
+    card('WebSockets', `${get('toolbox_websockets_open')}`, 'open', get('toolbox_websockets_open')),
+    card('Service memory', bytes(get('process_resident_memory_bytes')),
+      `${get('process_open_fds')} descriptors`, get('process_resident_memory_bytes')),
+  ];
+  if (figures.has('toolbox_process_jobs_running')) {
+    const running = get('toolbox_process_jobs_running');
+    cards.push(card('Jobs', `${running} running`,
+      `${get('toolbox_process_jobs_finished')} finished are kept`, running));
+  }
+  return cards;
+}
+
+function health(plugin) {
+  if (plugin.status !== 'enabled') return [plugin.status, plugin.status === 'failed' ? 'bad' : 'off'];
+  const used = (plugin.backends || []).find((each) => each.name === plugin.backend);
+  return used && used.missing ? ['incomplete', 'warn'] : ['enabled', 'good'];
+}
+
+function row(plugin) {
+  const [word, kind] = health(plugin);
+  const details = [];
+  if (plugin.reason) details.push(plugin.reason);
+  for (const backend of plugin.backends || []) {
+    if (backend.missing) details.push(`${backend.name} misses ${backend.missing.join(', ')}`);
+  }
+  const used = (plugin.backends || []).find((each) => each.name === plugin.backend);
+  if (used && used.summary) details.push(used.summary);
+  const cell = element('td', { className: 'details' }, ...details.map((each) => element('div', {}, each)));
+  if (plugin.details && Object.keys(plugin.details).length) {
+    cell.append(element('details', {}, element('summary', {}, 'More'),
+      element('dl', {}, ...Object.entries(plugin.details).flatMap(
+        ([name, value]) => [element('dt', {}, name), element('dd', {}, value)]))));
+  }
+  return element('tr', {},
+    element('th', { scope: 'row' }, plugin.group || plugin.name),
+    element('td', {}, element('span', { className: `pill ${kind}` }, word)),
+    element('td', {}, plugin.backend || ''),
+    element('td', {}, plugin.version || ''),
+    cell);
+}
+
+export function showGroups(plugins) {
+  byId('groups').replaceChildren(...plugins.map(row));
+}
+
+function showPorts(told) {
+  byId('ports-part').hidden = told === null;
+  const ports = told ? told.ports : [];
+  const chips = ports.map((port) => element('span', { className: 'chip' }, String(port)));
+  byId('ports').replaceChildren(...(chips.length ? chips : ['none']));
+}
+
+function showState(word, kind) {
+  const pill = byId('state');
+  pill.hidden = false;
+  pill.textContent = word;
+  pill.className = `pill ${kind}`;
+}
+
+async function showFigures() {
+  const [system, ports, metrics] = await Promise.all([
+    optional(read('system/metrics')),
+    optional(read('port')),
+    optional(request('metrics').then((answer) => answer.text())),
+  ]);
+  const service = card('Version', version, 'Sandbox Toolbox');
+  byId('cards').replaceChildren(service, ...sandboxCards(system), ...serviceCards(metrics));
+  byId('metrics-hint').hidden = metrics !== null;
+  showPorts(ports);
+}
+
+async function look() {
+  try {
+    const ready = await optional(read('readyz'));
+    showState(ready ? ready.status : 'not ready', ready ? 'good' : 'warn');
+    if (!byId('status').hidden) await showFigures();
+  } catch {
+    showState('unreachable', 'bad');
+  }
+}
+
+async function tick() {
+  clearTimeout(timer);
+  const round = (rounds += 1);
+  if (!document.hidden) await look();
+  if (round === rounds) timer = setTimeout(tick, INTERVAL);
+}
+
+// Look at once, and from then on again and again.
+export function start(told) {
+  version = told;
+  tick();
+}
+

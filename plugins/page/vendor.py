@@ -1,0 +1,92 @@
+"""Fetch the libraries of the page from the npm registry, as ``toolbox_page/vendor`` has them.
+
+``python vendor.py`` writes the versions named here, ``python vendor.py --check`` tells whether what
+is there is what the registry has. For another version change it here, run it and commit both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+VENDOR = Path(__file__).parent / "toolbox_page" / "vendor"
+
+PACKAGES: dict[str, dict[str, str]] = {
+    "@xterm/xterm@6.0.0": {
+        "lib/xterm.mjs": "xterm.mjs",
+        "css/xterm.css": "xterm.css",
+        "LICENSE": "xterm.LICENSE.txt",
+    },
+    "@xterm/addon-fit@0.11.0": {
+        "lib/addon-fit.mjs": "addon-fit.mjs",
+        "LICENSE": "addon-fit.LICENSE.txt",
+    },
+    "swagger-ui-dist@5.35.0": {
+        "swagger-ui-bundle.js": "swagger-ui-bundle.js",
+        "swagger-ui.css": "swagger-ui.css",
+        "LICENSE": "swagger-ui.LICENSE.txt",
+        "NOTICE": "swagger-ui.NOTICE.txt",
+        "swagger-ui-bundle.js.LICENSE.txt": "swagger-ui-bundle.js.LICENSE.txt",
+    },
+}
+"""Which files of which version, and what they are called here."""
+
+
+def fetch() -> dict[str, bytes]:
+    """The files by their names here, and ``versions.json``, which tells what they are."""
+    files: dict[str, bytes] = {}
+    versions: dict[str, dict[str, object]] = {}
+    for package, wanted in PACKAGES.items():
+        with tempfile.TemporaryDirectory() as directory:
+            # Only packs what was published; no script of the package is run.
+            command = ["npm", "pack", "--silent", "--ignore-scripts", package]
+            subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL)
+            (archive,) = Path(directory).iterdir()
+            with tarfile.open(archive) as tar:
+                for name, ours in wanted.items():
+                    files[ours] = _member(tar, name)
+                told = json.loads(_member(tar, "package.json"))
+        versions[told["name"]] = {
+            "version": told["version"],
+            "license": told["license"],
+            "files": sorted(wanted.values()),
+        }
+    files["versions.json"] = (json.dumps(versions, indent=2) + "\n").encode()
+    return files
+
+
+def _member(tar: tarfile.TarFile, name: str) -> bytes:
+    file = tar.extractfile(f"package/{name}")
+    assert file is not None
+    return file.read()
+
+
+def differences(files: dict[str, bytes]) -> list[str]:
+    """The names of the files that are not here as they are in ``files``."""
+    here = {path.name: path.read_bytes() for path in VENDOR.iterdir()}
+    return sorted(name for name in here.keys() | files.keys() if here.get(name) != files.get(name))
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, only compare")
+    check = parser.parse_args().check
+    files = fetch()
+    changed = differences(files)
+    for name in changed:
+        print(f"{name} differs" if check else f"{name} written")
+        if not check and name in files:
+            (VENDOR / name).write_bytes(files[name])
+        elif not check:
+            (VENDOR / name).unlink()
+    return 1 if check and changed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
