@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,16 @@ def test_the_same_id_is_the_same_job(service: Service, tmp_path: Path) -> None:
     assert file.read_text() == "x\n"
     other = service.http.post("/x/jobs", json={**body, "command": "true"})
     assert error(other) == (409, "CONFLICT")
+    body["id"] = "at-once"
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: start(service, **body), range(16)))  # type: ignore[arg-type]
+    assert set(codes) == {"at-once"}
+    wait(service, "at-once")
+    assert file.read_text() == "x\nx\n"
+    # The id of what something else has started is taken, too.
+    answer = service.http.post("/process/execute", json={"command": "true"})
+    taken = {**body, "id": answer.headers["X-Toolbox-Job"]}
+    assert error(service.http.post("/x/jobs", json=taken)) == (409, "CONFLICT")
 
 
 def test_standard_input(service: Service) -> None:
@@ -185,6 +196,48 @@ def test_a_gap_is_told(make_service: Any) -> None:
     assert text[-1]["data"].endswith("\n999999\n1000000\n")
     assert first["nextOffset"] == 6888896
     assert sum(len(each["data"]) for each in text) <= 1048576 + 65536
+
+
+def test_followers_are_counted(make_service: Any) -> None:
+    """AC-27: one too many is told so, and there is a place again when one leaves."""
+    service = make_service(settings="[process.local]\nmax_followers = 2\n")
+    job = start(service, "echo out; sleep 1000")
+    service.http.post("/process/session", json={"sessionId": "s"})
+    body = {"command": "echo out; sleep 1000", "runAsync": True}
+    command = service.http.post("/process/session/s/exec", json=body).json()["cmdId"]
+    service.http.post("/process/pty", json={"id": "p"})
+
+    def ends(path: str) -> tuple[int, list[str]]:
+        ws = service.websocket(path)
+        texts = []
+        while True:
+            opcode, data = ws.recv_data(control_frame=True)
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                ws.close()
+                return int.from_bytes(data[:2], "big"), texts
+            texts.append(data.decode())
+
+    for path, told in [
+        (f"/x/jobs/{job}/output", []),
+        (f"/process/session/s/command/{command}/logs?follow=true", []),
+        ("/process/pty/p/connect", ["error"]),
+    ]:
+        two = [service.websocket(path) for _ in range(2)]
+        for ws in two:
+            assert ws.recv()
+        code, texts = ends(path)
+        assert (code, [json.loads(each)["status"] for each in texts]) == (1013, told)
+        two.pop().close()
+        eventually(lambda path=path: stays(service, path), "a free place")  # type: ignore[misc]
+        two.pop().close()
+
+
+def stays(service: Service, path: str) -> bool:
+    """Whether a follower is told something that isn't an end."""
+    ws = service.websocket(path)
+    opcode, data = ws.recv_data(control_frame=True)
+    ws.close()
+    return opcode != websocket.ABNF.OPCODE_CLOSE and b'"error"' not in data
 
 
 @pytest.mark.parametrize("query", ["offset=-1", "limit=0", "limit=x", "encoding=utf-7"])

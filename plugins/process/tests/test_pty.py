@@ -395,3 +395,64 @@ def test_connecting_again_and_again_leaks_nothing(service: Service) -> None:
         terminal.stop()
     eventually(lambda: open_files(worker) <= before + 16, "closing the descriptors")
     delete(service, "cycle")
+
+
+ASK = """
+import os, sys, termios, tty
+before = termios.tcgetattr(0)
+tty.setraw(0)
+for question in {questions!r}:
+    for piece in question.split(b"|"):
+        os.write(1, piece)
+    got = b""
+    while not got.endswith((b"c", b"n", b"R", b"t", b"y", b"\\x1b\\\\")):
+        got += os.read(0, 1)
+    answers.append(got)
+termios.tcsetattr(0, termios.TCSANOW, before)
+print(answers, "that-is-" + "all")
+"""
+
+
+def test_automation(service: Service, tmp_path: Path) -> None:
+    """AC-35: no pager waits for a key, and no program for the answer of a terminal."""
+    questions = [
+        *(b"\x1b[c", b"\x1b[>0c", b"\x1b[5n", b"text\x1b[6n", b"\x1b[|6|n", b"\x1b|[18t"),
+        *(b"\x1b]11;?\x07", b"\x1b]1|0;?\x1b|\\", b"\x1bP+q544e\x1b\\", b"\x1b[?2026$p"),
+    ]
+    script = tmp_path / "ask.py"
+    script.write_text("answers = []" + ASK.format(questions=questions))
+    terminal = create(
+        service, "auto", "&rows=30", envs_token({**QUIET, "TOOLBOX_PROFILE": "automation"})
+    )
+    terminal.type(f"python3 {script}; echo $PAGER; seq 1000 | ${{PAGER:-less}} | tail -n 1\n")
+    terminal.until(b"\r\n1000\r\n")
+    assert b"\r\ncat\r\n" in terminal.data
+    text = bytes(terminal.data)
+    answers = [
+        *(b"\x1b[?1;2c", b"\x1b[>0;0;0c", b"\x1b[0n", b"\x1b[1;1R", b"\x1b[1;1R", b"\x1b[8;30;80t"),
+        *(b"\x1b]11;rgb:0000/0000/0000\x1b\\", b"\x1b]10;rgb:ffff/ffff/ffff\x1b\\"),
+        *(b"\x1bP0+r\x1b\\", b"\x1b[?2026;0$y"),
+    ]
+    assert f"{answers} that-is-all".encode() in text
+    delete(service, "auto")
+    terminal.finish()
+
+
+def test_only_automation_answers_for_the_terminal(service: Service) -> None:
+    terminal = create(service, "manual")
+    terminal.type("printf '\\033[c'; read -t 0.3 -n 1 x; echo \"got ${#x}\"\n")
+    terminal.until(b"got 0\r\n")
+    delete(service, "manual")
+    terminal.finish()
+
+
+def test_the_profile_holds_for_everything_that_inherits_it(make_service: Any) -> None:
+    """AC-35: a request's own variables still win."""
+    service = make_service(env={"TOOLBOX_PROFILE": "automation", "PAGER": "less"})
+    body = {"command": "echo $PAGER $GIT_PAGER"}
+    assert service.http.post("/process/execute", json=body).json()["result"] == "cat cat\n"
+    answer = service.http.post("/process/execute", json={**body, "envs": {"PAGER": "more"}})
+    assert answer.json()["result"] == "more cat\n"
+    service.http.post("/process/session", json={"sessionId": "s"})
+    answer = service.http.post("/process/session/s/exec", json=body)
+    assert answer.json()["output"] == "cat cat\n"

@@ -51,7 +51,9 @@ class Output(Protocol):
         """Why it has ended, None until then."""
 
     def follow(self, listener: Callable[[], object]) -> None:
-        """Call ``listener()`` on the loop, now, after each output and at the end."""
+        """Call ``listener()`` on the loop, now, after each output and at the end. Raises
+        TooManyFollowers.
+        """
 
     def unfollow(self, listener: Callable[[], object]) -> None:
         """Undo :meth:`follow`."""
@@ -125,7 +127,7 @@ class Terminal(Output, Protocol):
         """
 
     def attach(self, client: TerminalClient) -> None:
-        """Pump ``client`` from now on."""
+        """Pump ``client`` from now on. Raises TooManyFollowers."""
 
     def detach(self, client: TerminalClient) -> None:
         """Undo :meth:`attach`."""

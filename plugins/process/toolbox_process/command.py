@@ -20,7 +20,8 @@ class Command(Job):
     def __init__(self, engine: Engine, label: str, wait: bool, echo: bool, job_id: str) -> None:
         spool = engine.new_spool()
         capture = engine.new_capture(spool)
-        super().__init__(Kind.COMMAND, label, spool, capture, engine.loop, job_id)
+        followers = engine.new_followers()
+        super().__init__(Kind.COMMAND, label, spool, capture, engine.loop, followers, job_id)
         self.wait = wait
         self.echo = echo
         self.early: list[bytes] = []

@@ -23,9 +23,12 @@ from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
 from toolbox.processes import environment
 from toolbox.processes import popen
+from toolbox_process.automation import VARIABLES
+from toolbox_process.automation import applies
 from toolbox_process.capture import Capture
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.errors import TooManyWaiting
+from toolbox_process.followers import Followers
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
@@ -111,6 +114,10 @@ class Engine:
         """What reads a job's output into ``spool``."""
         return Capture(self.loop, spool, self.settings.drain_idle, self.settings.drain_limit)
 
+    def new_followers(self) -> Followers:
+        """Who follows a job."""
+        return Followers(self.settings.max_followers)
+
     def start(self, spec: Spec, spool: Spool | None = None) -> ProcessJob:
         """Start a process. Raises SpawnFailed, or OSError if the system has no room for it."""
         spool = spool or self.new_spool()
@@ -120,6 +127,7 @@ class Engine:
             spool,
             self.new_capture(spool),
             self.loop,
+            self.new_followers(),
             self.limits,
             spec.job_id,
         )
@@ -144,11 +152,14 @@ class Engine:
     def spawn(self, spec: Spec, job_id: str, **streams: int) -> subprocess.Popen[bytes]:
         """Start the program itself. Raises as :meth:`start`."""
         cwd = self.work_dir / spec.cwd if spec.cwd else self.work_dir
+        env = {**environment(), **spec.envs}
+        if applies(env):
+            env = {**env, **VARIABLES, **spec.envs}
         try:
             return popen(
                 list(spec.arguments),
                 cwd=cwd,
-                env={**environment(), **spec.envs, MARK: job_id},
+                env={**env, MARK: job_id},
                 pass_fds=spec.pass_fds,
                 bufsize=0,
                 **streams,

@@ -21,8 +21,12 @@ __all__ = [
     "SessionEnded",
     "ShellMissing",
     "SpawnFailed",
+    "TooManyFollowers",
     "TooManyWaiting",
 ]
+
+TRY_AGAIN_LATER = 1013
+"""The WebSocket close code for :class:`TooManyFollowers` (IANA's registry)."""
 
 
 class ExecutionTimeout(RequestTimeout):
@@ -59,6 +63,10 @@ class InputUnavailable(Conflict):
 
 class TooManyWaiting(Unavailable):
     """As many requests wait for commands as may."""
+
+
+class TooManyFollowers(Unavailable):
+    """As many clients follow the job or terminal as may. Its socket is closed 1013."""
 
 
 class SpawnFailed(BadRequest):

@@ -15,6 +15,7 @@ from enum import StrEnum
 from toolbox.loop import IN
 from toolbox.loop import Loop
 from toolbox_process.capture import Capture
+from toolbox_process.followers import Followers
 from toolbox_process.limits import Counts
 from toolbox_process.limits import Limits
 from toolbox_process.spool import Spool
@@ -88,9 +89,11 @@ class Job:
         spool: Spool,
         capture: Capture,
         loop: Loop,
+        followers: Followers,
         job_id: str = "",
     ) -> None:
         self.loop = loop
+        self.followers = followers
         self.id = job_id or new_id()
         self.kind = kind
         self.label = label
@@ -124,7 +127,10 @@ class Job:
             self._ended.append(callback)
 
     def follow(self, listener: Callable[[], object]) -> None:
-        """Call ``listener()`` on the loop, now, after each output and at the end. *Any thread.*"""
+        """Call ``listener()`` on the loop, now, after each output and at the end. *Any thread.*
+        Raises TooManyFollowers.
+        """
+        self.followers.enter(listener)
 
         def begin() -> None:
             self.capture.listen(listener)
@@ -134,6 +140,7 @@ class Job:
 
     def unfollow(self, listener: Callable[[], object]) -> None:
         """Undo :meth:`follow`. *Any thread.*"""
+        self.followers.leave(listener)
         self.loop.call_soon(lambda: self.capture.unlisten(listener))
 
     def finish(self, exit_code: int, reason: Reason) -> None:
@@ -162,10 +169,11 @@ class ProcessJob(Job):
         spool: Spool,
         capture: Capture,
         loop: Loop,
+        followers: Followers,
         limits: Limits,
         job_id: str = "",
     ) -> None:
-        super().__init__(kind, label, spool, capture, loop, job_id)
+        super().__init__(kind, label, spool, capture, loop, followers, job_id)
         self._limits = limits
         self._counts = Counts()
         self._pidfd = -1

@@ -8,6 +8,8 @@ from toolbox.websocket import NORMAL
 from toolbox.websocket import SocketClosed
 from toolbox.websocket import SocketHandler
 from toolbox.websocket import WebSocket
+from toolbox_process.errors import TRY_AGAIN_LATER
+from toolbox_process.errors import TooManyFollowers
 from toolbox_process.job import Job
 from toolbox_process.job_models import OutputQuery
 from toolbox_process.jobs import describe
@@ -33,7 +35,10 @@ class JobFollower(SocketHandler):
 
     def opened(self, ws: WebSocket) -> None:
         self._ws = ws
-        self._job.follow(self._pump)
+        try:
+            self._job.follow(self._pump)
+        except TooManyFollowers as error:
+            ws.close(TRY_AGAIN_LATER, error.message)
 
     def drained(self, ws: WebSocket) -> None:
         self._pump()

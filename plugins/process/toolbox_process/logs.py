@@ -12,6 +12,8 @@ from toolbox.websocket import SocketHandler
 from toolbox.websocket import WebSocket
 from toolbox_process.backend import Output
 from toolbox_process.dialect import Dialect
+from toolbox_process.errors import TRY_AGAIN_LATER
+from toolbox_process.errors import TooManyFollowers
 from toolbox_process.output import collect
 from toolbox_process.output import describe_end
 from toolbox_process.session_models import Logs
@@ -123,7 +125,10 @@ class LogFollower(SocketHandler):
 
     def opened(self, ws: WebSocket) -> None:
         self._ws = ws
-        self._job.follow(self._pump)
+        try:
+            self._job.follow(self._pump)
+        except TooManyFollowers as error:
+            ws.close(TRY_AGAIN_LATER, error.message)
 
     def drained(self, ws: WebSocket) -> None:
         self._pump()

@@ -20,7 +20,9 @@ from toolbox.websocket import WebSocket
 from toolbox_process.backend import Terminal
 from toolbox_process.backend import Terminals
 from toolbox_process.dialect import VERSION_SUBPROTOCOL
+from toolbox_process.errors import TRY_AGAIN_LATER
 from toolbox_process.errors import SpawnFailed
+from toolbox_process.errors import TooManyFollowers
 from toolbox_process.pty_models import CreateConnectQuery
 from toolbox_process.pty_models import CreatePtyRequest
 from toolbox_process.pty_models import PtyHeaders
@@ -112,10 +114,16 @@ class PtySocket(SocketHandler):
         self._ws: WebSocket | None = None
 
     def opened(self, ws: WebSocket) -> None:
+        try:
+            self._terminal.attach(self)
+        except TooManyFollowers as error:
+            ws.send(_control("error", error=error.message))
+            ws.close(TRY_AGAIN_LATER, error.message)
+            return
         # First of all and at once: the Python SDK gives up after 100 ms.
         ws.send(_control("connected", **({"offset": self.at} if self._tells_offset else {})))
         self._ws = ws
-        self._terminal.attach(self)
+        self._terminal.loop.call_soon(self._terminal.pump)
 
     def received(self, ws: WebSocket, message: str | bytes) -> None:
         data = message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message

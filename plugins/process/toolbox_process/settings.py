@@ -77,6 +77,14 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1024 * 1024, description="Bytes kept of all finished jobs; the oldest go first."),
     ] = 4 * 1024 * 1024 * 1024
+    max_followers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="WebSockets that may follow one job or terminal at once; more are closed "
+            "1013.",
+        ),
+    ] = 64
     keep_jobs: Annotated[
         int, Meta(ge=0, description="Finished jobs that are kept for looking up.")
     ] = 500

@@ -6,10 +6,14 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
 
 from toolbox.errors import BadRequest
+from toolbox.processes import environment
+from toolbox_process.automation import Answerer
+from toolbox_process.automation import applies
 from toolbox_process.backend import TerminalClient
 from toolbox_process.engine import Engine
 from toolbox_process.engine import Spec
@@ -31,6 +35,7 @@ from toolbox_process.shells import find_shell
 from toolbox_process.spool import OUT
 from toolbox_process.spool import Spool
 from toolbox_process.writer import InputClosed
+from toolbox_process.writer import InputFull
 from toolbox_process.writer import Writer
 
 TERM = "xterm-256color"
@@ -62,13 +67,16 @@ class LocalTerminal(ProcessJob):
         self._device: PtyDevice | None = None
         self._clients: list[TerminalClient] = []
         self._was_attached = False
+        self._answered = 0
         self._state = threading.Lock()
         spool = Spool(
             IN_MEMORY, engine.settings.terminal_buffer, engine.state.path, keep_head=False
         )
         capture = engine.new_capture(spool)
+        followers = engine.new_followers()
         super().__init__(
-            Kind.TERMINAL, request.id, spool, capture, engine.loop, engine.limits, new_id()
+            *(Kind.TERMINAL, request.id, spool, capture, engine.loop),
+            *(followers, engine.limits, new_id()),
         )
         self.created_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
@@ -111,9 +119,21 @@ class LocalTerminal(ProcessJob):
 
     def _begin(self) -> None:
         assert self._device is not None
+        if applies({**environment(), **self.envs}):
+            self._answerer = Answerer(lambda: self._size)
+            self.capture.listen(self._answer)
         # The kernel gives 4 KiB of a terminal at once.
         self.capture.add(self._device.fd, OUT, own=False, burst=16)
         self.capture.listen(self.pump)
+
+    def _answer(self) -> None:
+        """Say what a terminal would to what was written since the last time."""
+        while (chunk := self.spool.read(self._answered, 1 << 16)).data:
+            self._answered = chunk.end
+            answer = self._answerer.read(chunk.data)
+            if answer and self.stdin is not None:
+                with suppress(InputFull, InputClosed):
+                    self.stdin.write(answer)
 
     def finish(self, exit_code: int, reason: Reason) -> None:
         super().finish(KILLED if self.deleted else exit_code, reason)
@@ -147,6 +167,7 @@ class LocalTerminal(ProcessJob):
         return self.spool.start if first else self.spool.end
 
     def attach(self, client: TerminalClient) -> None:
+        self.followers.enter(client)
         self.loop.call_soon(lambda: self._add(client))
 
     def _add(self, client: TerminalClient) -> None:
@@ -154,6 +175,7 @@ class LocalTerminal(ProcessJob):
         self.pump()
 
     def detach(self, client: TerminalClient) -> None:
+        self.followers.leave(client)
         self.loop.call_soon(lambda: self._remove(client))
 
     def _remove(self, client: TerminalClient) -> None:
