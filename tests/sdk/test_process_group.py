@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from daytona import AsyncSandbox
+from daytona import BarChart
 from daytona import CodeRunParams
+from daytona import CompositeChart
 from daytona import Sandbox
 from daytona import SessionExecuteRequest
 from daytona.common.errors import DaytonaConflictError
@@ -46,6 +50,27 @@ def test_run_code(sandbox: Sandbox) -> None:
     assert (answer.exit_code, answer.result) == (0, "['a b'] y\n")
     with pytest.raises(Exception, match="408"):
         sandbox.process.code_run("import time; time.sleep(1000)", timeout=1)
+
+
+def test_charts(sandbox: Sandbox) -> None:
+    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    code = """
+import matplotlib.pyplot as plt
+plt.bar(['x', 'y'], [1, 2.5]); plt.title('Bars'); plt.show()
+f, (a, b) = plt.subplots(1, 2)
+a.scatter([1], [2]); b.boxplot([[1, 2, 3]]); plt.show()
+"""
+    answer = sandbox.process.code_run(code, CodeRunParams(env={"PATH": path}))
+    assert answer.exit_code == 0, answer.result
+    assert answer.artifacts is not None
+    bars, both = answer.artifacts.charts or []
+    assert isinstance(bars, BarChart)
+    assert isinstance(both, CompositeChart)
+    assert (bars.title, [(e.label, e.value) for e in bars.elements]) == (
+        "Bars",
+        [("x", "1"), ("y", "2.5")],
+    )
+    assert [each.type for each in both.elements] == ["scatter", "box_and_whisker"]
 
 
 def test_sessions(sandbox: Sandbox) -> None:
