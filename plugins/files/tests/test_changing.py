@@ -5,6 +5,7 @@ import shutil
 import socket
 import stat
 import subprocess
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,16 @@ def test_folders_are_made_with_their_parents(
     assert (answer.status_code, answer.content) == (201, b"")
     assert mode(tmp_path / "a" / "b") == bits
     assert mode(tmp_path / "a") == bits & 0o777
+
+
+def test_the_umask_holds_for_folders(make_service: Callable[..., Service], tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        service = make_service()
+    finally:
+        os.umask(before)
+    assert post(service, "folder", path=tmp_path / "new", mode="777").status_code == 201
+    assert mode(tmp_path / "new") == 0o750
 
 
 def test_a_folder_needs_no_mode_and_may_be_there_already(service: Service, tmp_path: Path) -> None:
@@ -246,6 +257,25 @@ def test_between_file_systems_everything_comes_along(
     assert (moved / "hard").read_bytes() == b"x" * 100_000
     assert (moved / "dangling").readlink() == Path("absent")
     assert [path.name for path in other_disk.iterdir()] == ["tree"]
+
+
+def test_a_source_that_can_not_be_deleted_is_a_remark(
+    service: Service, tmp_path: Path, other_disk: Path
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_bytes(b"content")
+    if subprocess.run(["chattr", "+i", tree / "file"], capture_output=True).returncode:
+        pytest.skip("needs root and a file system with chattr")
+    try:
+        answer = move(service, tree, other_disk / "tree")
+        assert answer.status_code == 200
+        assert "not permitted" in answer.json()["error"]
+        assert answer.json()["message"]
+        assert (other_disk / "tree" / "file").read_bytes() == b"content"
+        assert (tree / "file").read_bytes() == b"content"
+    finally:
+        subprocess.run(["chattr", "-i", tree / "file"], check=True)
 
 
 @pytest.mark.parametrize("name", NAMES)

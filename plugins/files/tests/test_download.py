@@ -115,6 +115,25 @@ def test_only_regular_files_are_sent(service: Service, tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_FILE_PATH")
 
 
+@pytest.mark.parametrize(
+    "path", ["/proc/version", "/sys/devices/system/cpu/online", "/proc/mounts"]
+)
+def test_files_of_the_kernel_have_their_content(service: Service, path: str) -> None:
+    content = Path(path).read_bytes()
+    assert len(content) != Path(path).stat().st_size
+    answer = service.http.get("/files/download", params={"path": path})
+    assert (answer.status_code, answer.content) == (200, content)
+    part = service.http.get("/files/download", params={"path": path}, headers={"Range": "bytes=1-"})
+    assert (part.status_code, part.content) == (206, content[1:])
+    (file,) = parts(service.http.post("/files/bulk-download", json={"paths": [path]}))
+    assert file.get_payload(decode=True) == content
+
+
+def test_a_device_that_fails_is_told_so(service: Service) -> None:
+    answer = service.http.get("/files/download", params={"path": "/proc/self/mem"})
+    assert (answer.status_code, answer.json()["code"]) == (500, "FILE_READ_FAILED")
+
+
 def test_bulk_download_has_a_part_for_each_path(service: Service, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'{"a": 1}')
     (tmp_path / "empty").touch()
@@ -139,6 +158,9 @@ def test_bulk_download_has_a_part_for_each_path(service: Service, tmp_path: Path
     assert "file not found" in errors[0]["message"]
     assert "directory" in errors[2]["message"]
     assert found[2]["content-length"] is None
+    assert answer.text.count("\r\nContent-Type: application/json; charset=utf-8\r\n") == 5
+    assert {error["method"] for error in errors} == {"POST"}
+    assert found[1].get_content_type() == "application/octet-stream"
 
 
 def _is_file(part: EmailMessage) -> bool:

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,14 @@ def test_lines_are_found_literally(service: Service, tmp_path: Path) -> None:
     assert find(service, tmp_path, "one.two\r") == []
     assert find(service, tmp_path, "\n") == []
     assert find(service, tmp_path, "ONE.TWO") == []
+
+
+def test_ac_58_office_files_are_binary(service: Service, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "letter.docx", "w") as archive:
+        archive.writestr("word/document.xml", "x" * 600 + "needle")
+    (tmp_path / "letter.txt").write_text("needle")
+    assert b"needle" in (tmp_path / "letter.docx").read_bytes()
+    assert find(service, tmp_path, "needle") == [(f"{tmp_path}/letter.txt", 1, "needle")]
 
 
 def test_lines_may_be_longer_than_any_buffer(service: Service, tmp_path: Path) -> None:

@@ -240,6 +240,9 @@ def test_bulk_upload_takes_parts_in_any_order(
     assert sorted(each["path"] for each in stored) == sorted(paths)
     assert {each["bytes"] for each in stored} == {1}
     assert [Path(path).read_bytes() for path in paths] == [b"0", b"1", b"2", b"3"]
+    assert {stat.S_IMODE(Path(path).stat().st_mode) for path in paths} == {0o644}
+    assert stat.S_IMODE((tmp_path / "deep" / "er").stat().st_mode) == 0o755
+    assert left_over(tmp_path) == []
 
 
 def test_bulk_upload_goes_on_after_a_failure(service: Service, tmp_path: Path) -> None:

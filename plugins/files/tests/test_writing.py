@@ -70,6 +70,23 @@ def test_ac_52_an_error_while_closing_is_a_failure(
     assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("old", [b"old and long", None])
+def test_ac_52_where_nothing_can_be_renamed_files_are_written_in_place(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
+    if old is not None:
+        (tmp_path / "file").write_bytes(old)
+
+    def replace(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSYS, "")
+
+    monkeypatch.setattr(os, "replace", replace)
+    with replacing(tmp_path / "file") as file:
+        file.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert names(tmp_path) == ["file"]
+
+
 def test_what_takes_the_place_meanwhile_is_respected(kind: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidFilePath), replacing(tmp_path / "file") as file:
         file.write(b"new")

@@ -21,6 +21,12 @@ from toolbox_files.errors import FileReadFailed
 from toolbox_files.errors import InvalidFilePath
 from toolbox_files.errors import file_errors
 from toolbox_files.names import absolute
+from toolbox_files.writing import write_all
+
+_PAGE = 65536
+"""The largest page: files of sysfs claim to have one."""
+
+_MAX_PSEUDO = 64 * 1024 * 1024
 
 Part = tuple[Headers, Iterable[bytes]]
 
@@ -28,8 +34,9 @@ Part = tuple[Headers, Iterable[bytes]]
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading, unbuffered; links are followed.
 
-    Never waits and never wakes a device. Raises FileNotFound, FileAccessDenied, InvalidFilePath
-    for anything but a regular file.
+    Never waits and never wakes a device. A file of the kernel's (``/proc``, ``/sys``), whose size
+    isn't that of its content, is read at once. Raises FileNotFound, FileAccessDenied,
+    InvalidFilePath for anything but a regular file, FileReadFailed.
     """
     with file_errors():
         _check_regular(path, path.stat().st_mode)
@@ -37,11 +44,29 @@ def open_regular(path: Path) -> BinaryIO:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         file = os.fdopen(fd, "rb", buffering=0)
         try:
-            _check_regular(path, os.fstat(fd).st_mode)
+            info = os.fstat(fd)
+            _check_regular(path, info.st_mode)
+            if info.st_blocks == 0 and info.st_size <= _PAGE:
+                return _with_its_size(file, info.st_size)
         except BaseException:
             file.close()
             raise
         return file
+
+
+def _with_its_size(file: BinaryIO, told: int) -> BinaryIO:
+    """``file``, or a copy if its content hasn't the size that was ``told``."""
+    content = bytearray()
+    while len(content) < _MAX_PSEUDO and (block := file.read(_PAGE)):
+        content += block
+    if len(content) == told:
+        file.seek(0)
+        return file
+    file.close()
+    copy = os.fdopen(os.memfd_create("content"), "w+b", buffering=0)
+    write_all(copy, content)
+    copy.seek(0)
+    return copy
 
 
 def _check_regular(path: Path, mode: int) -> None:

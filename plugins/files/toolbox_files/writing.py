@@ -40,6 +40,13 @@ _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 
 _NO_NEIGHBOUR = {errno.EACCES, errno.EPERM, errno.EROFS}
 
+_NO_RENAME = {
+    errno.EBUSY: "it is a mount point",
+    errno.ENOSYS: "its file system can't rename",
+    errno.EOPNOTSUPP: "its file system can't rename",
+    errno.EXDEV: "its file system can't rename",
+}
+
 Check = Callable[[os.stat_result | None], None]
 
 
@@ -139,8 +146,8 @@ class _InPlace:
 
     def __init__(self, target: Path, reason: str) -> None:
         log.warning("%s is written in place: %s", printable(str(target)), reason)
-        flags = os.O_WRONLY | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC
-        self.file: BinaryIO = os.fdopen(os.open(target, flags), "wb", buffering=0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC
+        self.file: BinaryIO = os.fdopen(os.open(target, flags, NEW_FILE), "wb", buffering=0)
 
     def commit(self) -> None:
         self.file.close()
@@ -216,9 +223,10 @@ class _Beside:
         try:
             os.replace(self._name, self._target)  # noqa: PTH105
         except OSError as error:
-            if error.errno != errno.EBUSY:
+            reason = _NO_RENAME.get(error.errno or 0)
+            if reason is None:
                 raise OSError(error.errno, "", str(self._target)) from None
-            _pour(self._name, _InPlace(self._target, "it is a mount point"))
+            _pour(self._name, _InPlace(self._target, reason))
         else:
             self._named = False
 
