@@ -29,7 +29,8 @@ def collect(spool: Spool, stream: int | None, limit: int) -> Text:
         at = chunk.end
         if stream is not None and chunk.stream != stream:
             continue
-        room = half - len(head)
+        # The note of what is left out stands where it was: nothing behind a gap is the head.
+        room = 0 if dropped else half - len(head)
         head += chunk.data[:room]
         tail += chunk.data[room:]
         if len(tail) > limit:
