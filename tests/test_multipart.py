@@ -142,6 +142,7 @@ def test_what_a_caller_leaves_unread_is_skipped() -> None:
         b"--b-1\r\n\r\nno disposition\r\n--b-1--",
         b"--b-1\r\nContent-Disposition: attachment; name=x\r\n\r\n\r\n--b-1--",
         b"--b-1\r\nno colon\r\n\r\n\r\n--b-1--",
+        b"--b-1\r\nContent-Disposition: form-data;\rname=x\r\n\r\n\r\n--b-1--",
         b"--b-1\r\nX: " + b"x" * (MAX_FIELD + 70_000),
     ],
 )

@@ -126,9 +126,9 @@ def _presented(environ: dict[str, Any]) -> bytes | None:
 def _bearer(header: str) -> bytes | None:
     """RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1)."""
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    if scheme.lower() != "bearer" or not token.strip(" "):
         return None
-    return token.strip().encode("latin-1")
+    return token.strip(" ").encode("latin-1")
 
 
 def _check_token(token: str) -> None:

@@ -122,7 +122,10 @@ def _make_part(lines: bytes) -> Part:
         name, colon, value = line.partition(":")
         if not colon:
             raise BadRequest("malformed multipart body: a header of a part has no colon")
-        headers.add(name.strip(), value.strip())
+        try:
+            headers.add(name.strip(), value.strip())
+        except ValueError:
+            raise BadRequest("malformed multipart body: a line break in a header") from None
     kind, options = parse_options_header(headers.get("Content-Disposition"))
     if kind != "form-data":
         raise BadRequest("malformed multipart body: a part has no Content-Disposition: form-data")
