@@ -21,7 +21,10 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self, info: os.stat_result | None) -> None:
         """``info`` is of the file that is there, None if none is. Raises PreconditionFailed."""
-        etag = file_etag(info) if info is not None else None
+        self.check_etag(f'"{file_etag(info)}"' if info is not None else None)
+
+    def check_etag(self, etag: str | None) -> None:
+        """``etag`` is of the file that is there, quoted. Raises PreconditionFailed."""
         if self.if_match and not _matches(self.if_match, etag):
             raise PreconditionFailed("the file has changed" if etag else "there is no such file")
         if self.if_none_match and _matches(self.if_none_match, etag):
@@ -34,4 +37,4 @@ UNCONDITIONAL = Conditions()
 def _matches(header: str, etag: str | None) -> bool:
     """By the strong comparison: the ETags of files are strong, and the content is replaced."""
     wanted = parse_etags(header)
-    return etag is not None and (wanted.star_tag or wanted.is_strong(etag))
+    return etag is not None and (wanted.star_tag or wanted.is_strong(etag.strip('"')))

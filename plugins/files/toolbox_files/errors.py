@@ -57,6 +57,12 @@ class ChecksumMismatch(Unprocessable):
     code = "CHECKSUM_MISMATCH"
 
 
+class EditMismatch(Unprocessable):
+    """The text to be edited is not there, or not as often as it is to be."""
+
+    code = "EDIT_MISMATCH"
+
+
 class InvalidArchive(Unprocessable):
     """What was sent is no archive, or one with a member that would land outside."""
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from toolbox.errors import Conflict
+from toolbox.errors import ContentTooLarge
 from toolbox.errors import PreconditionFailed
 from toolbox.errors import Unavailable
 from toolbox.request import Body
 from toolbox.response import Answer
 from toolbox.response import StreamAnswer
 from toolbox.websocket import SocketHandler
+from toolbox_files import editing
 from toolbox_files.backend import FilesBackend
 from toolbox_files.backend import ResumableUpload
 from toolbox_files.conditions import Conditions
 from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import ChecksumMismatch
+from toolbox_files.errors import EditMismatch
 from toolbox_files.errors import InvalidArchive
 from toolbox_files.errors import WrongOffset
 from toolbox_files.models import ArchiveFormat
 from toolbox_files.models import ArchiveQuery
+from toolbox_files.models import Edited
+from toolbox_files.models import EditRequest
 from toolbox_files.models import PathQuery
 from toolbox_files.models import Unpacked
 from toolbox_files.models import UploadEnd
@@ -80,6 +85,22 @@ def _state(upload: ResumableUpload, state: UploadState) -> Answer:
 def cancel_upload(backend: FilesBackend, query: UploadQuery) -> None:
     """Forget what has arrived of a resumable upload."""
     backend.partial_upload(query.path, query.id).cancel()
+
+
+@group.post(
+    "/x/files/edit",
+    answers=Edited,
+    errors=(EditMismatch, PreconditionFailed, ContentTooLarge, *WRITE_ERRORS),
+)
+def edit_file(backend: FilesBackend, headers: Conditions, body: EditRequest) -> Answer:
+    """Edit a text file, all or nothing.
+
+    A text is replaced only if it occurs as often as expected, once unless ``count`` says
+    otherwise; the error tells where it occurs. ``If-Match`` is honoured, and a change by somebody
+    else meanwhile is 412. The answer's ``ETag`` is that of the new file.
+    """
+    lines = editing.edit_file(backend, body.path, body.edits, headers)
+    return Answer(Edited(lines), headers={"ETag": backend.etag(body.path)})
 
 
 @group.get("/x/files/archive", errors=READ_ERRORS)

@@ -215,6 +215,34 @@ class UploadState(msgspec.Struct, frozen=True):
     complete: bool = False
 
 
+class Replacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="replace"):
+    """Replace a text, which must occur exactly ``count`` times."""
+
+    old_text: RequiredText
+    new_text: str
+    count: Annotated[int, Meta(ge=1)] = 1
+
+
+class Insertion(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="insert"):
+    """Insert lines after a line; 0 is before the first. A line ending is added where needed."""
+
+    after_line: Annotated[int, Meta(ge=0)]
+    new_text: RequiredText
+
+
+class EditRequest(msgspec.Struct, frozen=True):
+    """The file, and what to change in it, one after the other."""
+
+    path: RequiredText
+    edits: Annotated[list[Replacement | Insertion], Meta(min_length=1)]
+
+
+class Edited(msgspec.Struct, frozen=True):
+    """For each edit the lines where it took place, from 1, in the text it found."""
+
+    lines: list[list[int]]
+
+
 ArchiveFormat = Literal["tar", "tar.gz", "tar.zst"]
 
 
