@@ -121,7 +121,7 @@ def test_errors(service: Service) -> None:
 def charts(service: Service, body: str) -> list[dict[str, Any]]:
     """The charts a program shows, as the answer has them and the SDK's strict model takes them."""
     pytest.importorskip("matplotlib")
-    code = f"import matplotlib.pyplot as plt\n{body}\nprint('after')\n"
+    code = f"import matplotlib.pyplot as plt\nimport datetime as d\n{body}\nprint('after')\n"
     answer = post(service, code)
     assert answer.json()["exitCode"] == 0, answer.text
     assert answer.json()["result"] == "after\n"
@@ -132,18 +132,41 @@ def charts(service: Service, body: str) -> list[dict[str, Any]]:
     return found
 
 
-def chart(service: Service, body: str) -> dict[str, Any]:
-    found = charts(service, f"{body}\nplt.show()")
-    assert len(found) == 1
-    return found[0]
+DRAWINGS = {
+    "line": "plt.plot([1, 2, 3], [4, float('nan'), 6.5], label='a'); plt.axhline(5)\n"
+    "plt.title('T'); plt.xlabel('X'); plt.ylabel('Y')",
+    "log": "plt.plot([1, 10, 100], [1, 2, 3]); plt.xscale('log')",
+    "dates": "plt.plot([d.datetime(2024, 1, 1), d.datetime(2024, 1, 2), d.datetime(2024, 1, 3)],"
+    " [1, 3, 2])",
+    "scatter": "plt.scatter([1, 2], [3, 4], label='s'); plt.scatter([5], [6])",
+    "bar": "plt.bar(['a', 'b'], [2, 2], label='g'); plt.xlabel('X'); plt.ylabel('Y')",
+    "barh": "plt.barh(['a', 'b'], [2, 2], label='g'); plt.xlabel('X'); plt.ylabel('Y')",
+    "grouped": "plt.bar([-.2, .8], [1, 2.5], .4, label='p')\n"
+    "plt.bar([.2, 1.2], [3, 4], .4, label='q'); plt.xticks([0, 1], ['u', 'v'])",
+    "single": "plt.bar(['only'], [7])",
+    "pie": "plt.pie([1, 3], labels=['a', 'b'], autopct='%d%%', radius=2)",
+    "box": "plt.boxplot([[1, 2, 3, 4, 20], [5, 6, 7]])",
+    "filled box": "plt.boxplot([[1, 2, 3, 4, 20], [5, 6, 7]], patch_artist=True)",
+    "upright box": "plt.boxplot([[1, 2, 3, 4, 20], [5, 6, 7]], vert=True)",
+    "two": "f, (a, b) = plt.subplots(1, 2); f.suptitle('Both')\n"
+    "a.plot([1, 2, 4]); b.bar(['x'], [3]); a.set_title('left')",
+    "image": "plt.imshow([[1, 2], [3, 4]]); plt.colorbar()",
+}
 
 
-def test_line_chart(service: Service) -> None:
-    found = chart(
-        service,
-        "plt.plot([1, 2, 3], [4, float('nan'), 6.5], label='a'); plt.axhline(5)\n"
-        "plt.title('T'); plt.xlabel('X'); plt.ylabel('Y')",
-    )
+@pytest.fixture(scope="module")
+def drawn(service: Service) -> dict[str, dict[str, Any]]:
+    """What became of each drawing; one program shows them all, as matplotlib takes its time."""
+    program = "\n".join(f"{each}\nplt.show()" for each in DRAWINGS.values())
+    found = charts(service, program)
+    return dict(zip(DRAWINGS, found, strict=True))
+
+
+Drawn = dict[str, dict[str, Any]]
+
+
+def test_line_chart(drawn: Drawn) -> None:
+    found = drawn["line"]
     assert (found["type"], found["title"]) == ("line", "T")
     assert (found["x_label"], found["y_label"]) == ("X", "Y")
     assert found["elements"] == [{"label": "a", "points": [[1, 4], [3, 6.5]]}]
@@ -151,36 +174,26 @@ def test_line_chart(service: Service) -> None:
     assert len(found["x_ticks"]) == len(found["x_tick_labels"])
 
 
-def test_log_and_date_axes(service: Service) -> None:
-    found = chart(service, "plt.plot([1, 10, 100], [1, 2, 3]); plt.xscale('log')")
-    assert found["x_scale"] == "log"
-    found = chart(
-        service,
-        "import datetime as d\n"
-        "plt.plot([d.datetime(2024, 1, 1), d.datetime(2024, 1, 2), d.datetime(2024, 1, 3)],"
-        " [1, 3, 2])",
-    )
+def test_log_and_date_axes(drawn: Drawn) -> None:
+    assert drawn["log"]["x_scale"] == "log"
+    found = drawn["dates"]
     assert found["x_scale"] == "datetime"
     assert all(isinstance(tick, int | float) for tick in found["x_ticks"])
     assert any("01" in label for label in found["x_tick_labels"])
     assert found["elements"][0]["points"][0] == [19723, 1]
 
 
-def test_scatter_chart(service: Service) -> None:
-    found = chart(service, "plt.scatter([1, 2], [3, 4], label='s'); plt.scatter([5], [6])")
-    assert found["type"] == "scatter"
-    assert found["elements"] == [
+def test_scatter_chart(drawn: Drawn) -> None:
+    assert drawn["scatter"]["type"] == "scatter"
+    assert drawn["scatter"]["elements"] == [
         {"label": "s", "points": [[1, 3], [2, 4]]},
         {"label": "", "points": [[5, 6]]},
     ]
 
 
 @pytest.mark.parametrize("kind", ["bar", "barh"])
-def test_bar_chart(service: Service, kind: str) -> None:
-    found = chart(
-        service,
-        f"plt.{kind}(['a', 'b'], [2, 2], label='g'); plt.xlabel('X'); plt.ylabel('Y')",
-    )
+def test_bar_chart(drawn: Drawn, kind: str) -> None:
+    found = drawn[kind]
     assert found["type"] == "bar"
     assert found["elements"] == [
         {"label": "a", "group": "g", "value": "2"},
@@ -191,35 +204,28 @@ def test_bar_chart(service: Service, kind: str) -> None:
     assert found[f"{axis}_scale"] == "categorical"
 
 
-def test_grouped_and_single_bars(service: Service) -> None:
-    found = chart(
-        service,
-        "plt.bar([-.2, .8], [1, 2.5], .4, label='p'); plt.bar([.2, 1.2], [3, 4], .4, label='q')\n"
-        "plt.xticks([0, 1], ['u', 'v'])",
-    )
-    assert [(e["label"], e["group"], e["value"]) for e in found["elements"]] == [
+def test_grouped_and_single_bars(drawn: Drawn) -> None:
+    assert [(e["label"], e["group"], e["value"]) for e in drawn["grouped"]["elements"]] == [
         ("u", "p", "1"),
         ("v", "p", "2.5"),
         ("u", "q", "3"),
         ("v", "q", "4"),
     ]
-    assert chart(service, "plt.bar(['only'], [7])")["elements"][0]["value"] == "7"
+    assert drawn["single"]["elements"][0]["value"] == "7"
 
 
-def test_pie_chart(service: Service) -> None:
-    found = chart(service, "plt.pie([1, 3], labels=['a', 'b'], autopct='%d%%', radius=2)")
-    assert found["type"] == "pie"
-    assert found["elements"] == [
+def test_pie_chart(drawn: Drawn) -> None:
+    assert drawn["pie"]["type"] == "pie"
+    assert drawn["pie"]["elements"] == [
         {"label": "a", "angle": 90, "radius": 2},
         {"label": "b", "angle": 270, "radius": 2},
     ]
 
 
-@pytest.mark.parametrize("options", ["", ", patch_artist=True", ", vert=True"])
-def test_box_chart(service: Service, options: str) -> None:
-    found = chart(service, f"plt.boxplot([[1, 2, 3, 4, 20], [5, 6, 7]]{options})")
-    assert found["type"] == "box_and_whisker"
-    assert found["elements"][0] == {
+@pytest.mark.parametrize("kind", ["box", "filled box", "upright box"])
+def test_box_chart(drawn: Drawn, kind: str) -> None:
+    assert drawn[kind]["type"] == "box_and_whisker"
+    assert drawn[kind]["elements"][0] == {
         "label": "1",
         "min": 1,
         "first_quartile": 2,
@@ -230,28 +236,25 @@ def test_box_chart(service: Service, options: str) -> None:
     }
 
 
-def test_composite_and_unknown_charts(service: Service) -> None:
-    found = chart(
-        service,
-        "f, (a, b) = plt.subplots(1, 2); f.suptitle('Both')\n"
-        "a.plot([1, 2, 4]); b.bar(['x'], [3]); a.set_title('left')",
-    )
+def test_composite_and_unknown_charts(drawn: Drawn) -> None:
+    found = drawn["two"]
     assert (found["type"], found["title"]) == ("composite_chart", "Both")
     assert [(each["type"], each.get("title")) for each in found["elements"]] == [
         ("line", "left"),
         ("bar", None),
     ]
-    found = chart(service, "plt.imshow([[1, 2], [3, 4]]); plt.colorbar()")
-    assert (found["type"], found["elements"]) == ("unknown", [])
+    assert (drawn["image"]["type"], drawn["image"]["elements"]) == ("unknown", [])
 
 
 def test_which_figures_are_charts(service: Service) -> None:
-    assert charts(service, "plt.plot([1, 2])") == []
     assert charts(service, "plt.plot([1, 2]); plt.savefig('f.png')") == []
-    two = charts(service, "plt.plot([1]); plt.show(); plt.bar([1], [1]); plt.show(); plt.show()")
-    assert [each["type"] for each in two] == ["line", "bar"]
-    both = charts(service, "plt.figure(); plt.plot([1]); plt.figure(); plt.pie([1]); plt.show()")
-    assert [each["type"] for each in both] == ["line", "pie"]
+    found = charts(
+        service,
+        "plt.plot([1]); plt.show(); plt.bar([1], [1]); plt.show(); plt.show()\n"
+        "plt.figure(); plt.plot([1]); plt.figure(); plt.pie([1]); plt.show()\n"
+        "plt.scatter([1], [1])",
+    )
+    assert [each["type"] for each in found] == ["line", "bar", "line", "pie"]
 
 
 def test_a_program_with_charts_is_run_as_any_other(service: Service) -> None:

@@ -136,16 +136,13 @@ def test_output_of_children_and_descriptors(service: Service, context: str) -> N
 @pytest.mark.parametrize(
     "code",
     [
-        "print('x' * 5_000_000)",
-        "import sys\nfor i in range(200000): sys.stdout.write('xxxxxxxxxxxxxxxxxxxxxxxx\\n')",
-        "import os; os.write(1, b'x' * 5_000_000)",
+        "print('x' * 2_400_000)",
+        "import sys\nfor i in range(100000): sys.stdout.write('xxxxxxxxxxxxxxxxxxxxxxxx\\n')",
+        "import os; os.write(1, b'x' * 2_400_000)",
     ],
 )
 def test_much_output(service: Service, context: str, code: str) -> None:
-    assert run(service, code, contextId=context).stdout.replace("\n", "") in (
-        "x" * 5_000_000,
-        "x" * 4_800_000,
-    )
+    assert run(service, code, contextId=context).stdout.replace("\n", "") == "x" * 2_400_000
 
 
 def test_any_text(service: Service, context: str) -> None:
@@ -172,18 +169,28 @@ def test_timeout(service: Service, context: str) -> None:
     assert time.monotonic() - begun < 10
     assert (result.short, result.errors, result.controls) == (("1\n", "", 4008), [], [])
     assert run(service, "print(x)", contextId=context).stdout == "5\n", "the state is kept"
-    for stubborn in (
-        "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass",
-        "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
-    ):
+
+
+def test_a_timeout_of_code_that_resists(service: Service) -> None:
+    def one(stubborn: str) -> None:
+        context = create(service)
+        run(service, "x = 5", contextId=context)
         result = run(service, stubborn, contextId=context, timeout=1)
         assert (result.code, result.controls) == (4008, [])
         lost = run(service, "print('x' in globals())", contextId=context)
         assert lost.short == ("False\n", "", 1000)
 
+    resisting = (
+        "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass",
+        "import signal; signal.signal(2, lambda *args: print('no'))\nwhile True: pass",
+    )
+    with ThreadPoolExecutor(len(resisting)) as pool:
+        for _ in pool.map(one, resisting):
+            pass
+
 
 def test_a_timeout_counts_from_the_turn(service: Service, context: str) -> None:
-    first = begin(service, "import time; time.sleep(2); print('first')", contextId=context)
+    first = begin(service, "import time; time.sleep(1.2); print('first')", contextId=context)
     second = run(service, "print('second')", contextId=context, timeout=1)
     assert second.short == ("second\n", "", 1000)
     assert Result(first).stdout == "first\n"

@@ -319,9 +319,9 @@ def test_a_large_environment(service: Service) -> None:
 def test_a_flood_is_whole(service: Service) -> None:
     """AC-33."""
     terminal = create(service, "flood")
-    terminal.type("stty -opost; head -c 20000000 /dev/zero | tr '\\0' z; exit\n")
+    terminal.type("stty -opost; head -c 12000000 /dev/zero | tr '\\0' z; exit\n")
     assert terminal.finish() == (1000, '{"exitCode": 0}')
-    assert terminal.data.count(b"z") >= 20000000
+    assert terminal.data.count(b"z") >= 12000000
 
 
 def test_a_large_paste(service: Service) -> None:
@@ -355,9 +355,9 @@ def test_a_client_that_reads_nothing(service: Service) -> None:
     stalled = create(service, "stalled")
     reader = connect(service, "stalled")
     reader.step()
-    reader.type("stty -opost; head -c 40000000 /dev/zero | tr '\\0' z; exit\n")
+    reader.type("stty -opost; head -c 24000000 /dev/zero | tr '\\0' z; exit\n")
     assert reader.finish() == (1000, '{"exitCode": 0}')
-    assert reader.data.count(b"z") >= 40000000
+    assert reader.data.count(b"z") >= 24000000
     assert stalled.finish() == (1008, "slow consumer")
 
 
