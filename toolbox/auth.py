@@ -64,6 +64,11 @@ class Auth:
         (length,) = struct.unpack_from("H", memory)
         return memory[2 : 2 + length]
 
+    @property
+    def signing_key(self) -> str:
+        """The key of signed URLs, empty for none."""
+        return self._signing_key
+
     def secrets(self) -> list[str]:
         """The token in force and the signing key, as far as there are any."""
         return [self._token.decode(), self._signing_key]

@@ -1,13 +1,14 @@
-"""Signed URLs as the Python SDK builds them."""
+"""Signed URLs as the Python SDK makes them, with the key that it asks for."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from daytona._utils.file_url_signing import build_signed_file_url
+from daytona import Sandbox
 
 from toolbox.testing import Service
 
@@ -15,28 +16,35 @@ KEY = "a-signing-key"
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     env = {"TOOLBOX_SIGNING_KEY": KEY}
-    settings = '[server]\npath_prefix = "/sandbox-id"\n'
-    service = Service(tmp_path_factory.mktemp("sandbox"), settings=settings, env=env)
-    yield service
-    service.stop()
+    running = Service(tmp_path_factory.mktemp("service"), env=env)
+    yield running
+    running.stop()
 
 
-def signed(service: Service, operation: str, method: str, path: Path) -> str:
-    return build_signed_file_url(
-        service.url, "sandbox-id", operation, method, str(path), KEY, ttl_seconds=60
-    )
-
-
-def test_files_go_both_ways_by_signed_urls_alone(sandbox: Service, tmp_path: Path) -> None:
+def test_files_go_both_ways_by_signed_urls_alone(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "über file?.txt"
-    upload = signed(sandbox, "/files/upload-v2", "POST", file)
+    upload = sandbox.upload_url(str(file), ttl_seconds=60)
     answer = httpx.post(upload, files={"file": ("ignored", b"content")})
     assert answer.json() == {"name": file.name, "path": str(file), "type": "file"}
-    download = signed(sandbox, "/files/download", "GET", file)
-    assert httpx.get(download).content == b"content"
+    for download in (sandbox.download_url(str(file)), sandbox.download_url(str(file), 0)):
+        assert httpx.get(download).content == b"content"
+        assert httpx.post(download).status_code == 401
+        assert httpx.get(download.replace("txt", "tx")).status_code == 401
+        assert httpx.get(download.replace("/files/download", "/files/info")).status_code == 401
     assert httpx.get(upload).status_code == 401
-    assert httpx.post(download).status_code == 401
-    assert httpx.get(download.replace("txt", "tx")).status_code == 401
-    assert httpx.get(signed(sandbox, "/files/info", "GET", file)).status_code == 401
+    assert KEY not in upload
+
+
+def test_the_key_is_for_those_with_the_token(service: Service) -> None:
+    path = "/api/sandbox/any-id/signing-key"
+    assert service.http.get(path).json() == KEY
+    assert httpx.get(service.url + path).status_code == 401
+    assert service.http.get("/api/sandbox/a%20b/signing-key").status_code == 404
+
+
+def test_without_a_key_the_sdk_is_told_so(make_service: Callable[..., Service]) -> None:
+    answer = make_service().http.get("/api/sandbox/any-id/signing-key")
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+    assert "TOOLBOX_SIGNING_KEY" in answer.json()["message"]

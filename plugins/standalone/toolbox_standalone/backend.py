@@ -14,5 +14,8 @@ class StandaloneBackend(Protocol):
     def sandbox(self, sandbox_id: str, toolbox_proxy_url: str) -> Sandbox:
         """Describe the sandbox, to be reached at ``toolbox_proxy_url``. Raises NoSuchSandbox."""
 
+    def signing_key(self, sandbox_id: str) -> str:
+        """The key that URLs are signed with. Raises NoSuchSandbox, NoSigningKey."""
+
     def events(self) -> SocketHandler:
         """Drive one client's Socket.IO connection."""

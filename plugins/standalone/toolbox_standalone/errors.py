@@ -10,6 +10,10 @@ class NoSuchSandbox(NotFound):
     """The id is none a URL could hold."""
 
 
+class NoSigningKey(NotFound):
+    """No key is configured, so no signed URL would be right."""
+
+
 class InvalidHost(BadRequest):
     """The ``Host`` header is none an address could be made of."""
 

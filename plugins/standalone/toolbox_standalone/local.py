@@ -13,6 +13,7 @@ from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
 from toolbox.websocket import SocketHandler
 from toolbox_standalone.address import SANDBOX_ID
+from toolbox_standalone.errors import NoSigningKey
 from toolbox_standalone.errors import NoSuchSandbox
 from toolbox_standalone.events import EventSocket
 from toolbox_standalone.models import Sandbox
@@ -29,8 +30,7 @@ class LocalStandalone:
         self._started = now.replace("+00:00", "Z")
 
     def sandbox(self, sandbox_id: str, toolbox_proxy_url: str) -> Sandbox:
-        if not re.fullmatch(SANDBOX_ID, sandbox_id):
-            raise NoSuchSandbox("there is no sandbox of that id")
+        _check(sandbox_id)
         return Sandbox(
             id=sandbox_id,
             name=sandbox_id,
@@ -44,8 +44,20 @@ class LocalStandalone:
             daemon_version=f"v{toolbox.__version__}",
         )
 
+    def signing_key(self, sandbox_id: str) -> str:
+        _check(sandbox_id)
+        key = self._context.auth.signing_key
+        if not key:
+            raise NoSigningKey("no key is configured: set TOOLBOX_SIGNING_KEY")
+        return key
+
     def events(self) -> SocketHandler:
         return EventSocket(self._context.auth, self._context.loop)
+
+
+def _check(sandbox_id: str) -> None:
+    if not re.fullmatch(SANDBOX_ID, sandbox_id):
+        raise NoSuchSandbox("there is no sandbox of that id")
 
 
 def _gib(count: int) -> int:

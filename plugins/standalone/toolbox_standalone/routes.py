@@ -8,6 +8,7 @@ from toolbox.websocket import SocketHandler
 from toolbox_standalone.address import toolbox_proxy_url
 from toolbox_standalone.backend import StandaloneBackend
 from toolbox_standalone.errors import InvalidHost
+from toolbox_standalone.errors import NoSigningKey
 from toolbox_standalone.errors import NoSuchSandbox
 from toolbox_standalone.errors import UnsupportedProtocol
 from toolbox_standalone.models import EventQuery
@@ -36,6 +37,12 @@ def get_toolbox_proxy_url(
     return ToolboxProxyUrl(
         backend.sandbox(sandbox_id, toolbox_proxy_url(request)).toolbox_proxy_url
     )
+
+
+@group.get("/api/sandbox/{sandbox_id}/signing-key", errors=(NoSigningKey, NoSuchSandbox))
+def get_signing_key(backend: StandaloneBackend, sandbox_id: str) -> str:
+    """Tell the key that the SDK signs URLs with."""
+    return backend.signing_key(sandbox_id)
 
 
 @group.websocket("/api/socket.io/", public=True, errors=(UnsupportedProtocol,))
