@@ -222,6 +222,42 @@ def test_every_async_method(service: Service, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_async_streams_of_both_ways(service: Service, tmp_path: Path) -> None:
+    """Sources that are asynchronous themselves travel in another form; either way is cancelled."""
+    sent: list[int] = []
+    received: list[int] = []
+
+    async def source() -> AsyncIterator[bytes]:
+        for start in range(0, len(LARGE), 8 * MiB):
+            yield LARGE[start : start + 8 * MiB]
+
+    async def on_sent(progress: Any) -> None:
+        sent.append(progress.bytes_sent)
+
+    async def on_received(progress: Any) -> None:
+        received.append(progress.bytes_received)
+
+    async def scenario() -> None:
+        path, cancel = f"{tmp_path}/é/large", asyncio.Event()
+        async with async_fs(service) as fs:
+            await fs.upload_file_stream(source(), path, on_progress=on_sent)
+            stream = await fs.download_file_stream(path, on_progress=on_received)
+            digest = hashlib.sha256()
+            async for chunk in stream:
+                digest.update(chunk)
+            assert digest.hexdigest() == hashlib.sha256(LARGE).hexdigest()
+            stream = await fs.download_file_stream(path, cancel_event=cancel)
+            with pytest.raises(DaytonaError, match="cancelled"):
+                async for _ in stream:
+                    cancel.set()
+            with pytest.raises(DaytonaError, match="cancelled"):
+                await fs.upload_file_stream(source(), path, cancel_event=cancel)
+
+    asyncio.run(scenario())
+    assert sent[-1] == received[-1] == len(LARGE)
+    assert (tmp_path / "é" / "large").stat().st_size == len(LARGE)
+
+
 def test_large_files_stream_async(service: Service, tmp_path: Path) -> None:
     async def scenario() -> str:
         async with async_fs(service) as fs:
