@@ -42,6 +42,8 @@ class Context:
     """The token, for the group that sets it."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the service begins to end: an answer that has no end of its own ends now."""
+    restarted: bool = False
+    """Whether this worker replaces one that died, and with which all it had started has ended."""
 
 
 class Toolbox:
@@ -88,13 +90,18 @@ class Toolbox:
             for name, value in figures().items() if figures else ():
                 yield group, name, value
 
-    def start(self) -> None:
-        """Make the backends and run the start hooks. In the worker, before it accepts."""
+    def start(self, restarted: bool = False) -> None:
+        """Make the backends and run the start hooks. In the worker, before it accepts.
+
+        ``restarted`` as in :class:`Context`.
+        """
         self.loop.start()
         self.pool.start()
         for served in self.registry.served:
             context = Context(
-                *(served.options, self.loop, self.pool, self.work_dir, self.auth, self.stopping)
+                *(served.options, self.loop, self.pool, self.work_dir, self.auth),
+                stopping=self.stopping,
+                restarted=restarted,
             )
             self.backends[served.group.name] = served.backend_class(served.settings, context)
         for observer in self.registry.hook.toolbox_observer(toolbox=self):

@@ -71,7 +71,7 @@ class Worker(ThreadWorker):
     def run(self) -> None:
         if self.toolbox.settings.server.pin_core:
             pin_to_one_core()
-        self.toolbox.start()
+        self.toolbox.start(restarted=self.age > 1)
         if self.toolbox.observers:
             self.cfg.set("post_request", _remember)
         if self.age == 1:

@@ -26,6 +26,7 @@ from toolbox.processes import popen
 from toolbox_process.automation import VARIABLES
 from toolbox_process.automation import applies
 from toolbox_process.capture import Capture
+from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.errors import TooManyWaiting
 from toolbox_process.followers import Followers
@@ -102,6 +103,16 @@ class Engine:
         self._in_memory = 0
         self._places = threading.BoundedSemaphore(context.options.max_waiting)
         self._closing = False
+        self._restarted = context.restarted
+
+    def not_there(self, what: str) -> ProcessNotFound:
+        """The error for an id that is not known, and why that may be."""
+        if not self._restarted:
+            return ProcessNotFound(f"there is no {what}")
+        return ProcessNotFound(
+            f"there is no {what}; the service was restarted, and what ran before it has ended",
+            {"X-Toolbox-End-Reason": "daemon-restart"},
+        )
 
     # Starting
 

@@ -6,7 +6,6 @@ import threading
 
 from toolbox.errors import BadRequest
 from toolbox_process.engine import Engine
-from toolbox_process.errors import ProcessNotFound
 from toolbox_process.execute import check_environment
 from toolbox_process.execute import check_text
 from toolbox_process.interpreter import InterpreterContext
@@ -52,7 +51,7 @@ class LocalInterpreters:
         with self._lock:
             context = self._contexts.pop(context_id, None)
         if context is None:
-            raise ProcessNotFound(f"there is no context {context_id!r}")
+            raise self._engine.not_there(f"context {context_id!r}")
         context.delete()
 
     def submit(self, request: CodeRequest, timeout: int, client: RunClient) -> Run:
@@ -64,7 +63,7 @@ class LocalInterpreters:
         with self._lock:
             context = self._contexts.get(request.context_id or DEFAULT)
         if context is None:
-            raise ProcessNotFound(f"there is no context {request.context_id!r}")
+            raise self._engine.not_there(f"context {request.context_id!r}")
         run = Run(request.code, envs, timeout, client, context)
         context.submit(run)
         return run

@@ -14,7 +14,6 @@ from toolbox_process.engine import Spec
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import InputUnavailable
-from toolbox_process.errors import ProcessNotFound
 from toolbox_process.execute import check_environment
 from toolbox_process.execute import check_text
 from toolbox_process.job import Job
@@ -52,7 +51,7 @@ class LocalJobs:
     def get(self, job_id: str) -> Job:
         job = self._engine.find(job_id)
         if job is None:
-            raise ProcessNotFound(f"there is no job {job_id!r}")
+            raise self._engine.not_there(f"job {job_id!r}")
         return job
 
     def start(self, request: StartJobRequest) -> Job:

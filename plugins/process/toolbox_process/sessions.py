@@ -10,7 +10,6 @@ from toolbox.errors import BadRequest
 from toolbox_process.command import Command
 from toolbox_process.engine import Engine
 from toolbox_process.errors import AlreadyExists
-from toolbox_process.errors import ProcessNotFound
 from toolbox_process.execute import check_text
 from toolbox_process.session import Session
 from toolbox_process.shells import find_shell
@@ -64,7 +63,7 @@ class LocalSessions:
         with self._lock:
             session = self._sessions.get(session_id)
         if session is None:
-            raise ProcessNotFound(f"there is no session {session_id!r}")
+            raise self._engine.not_there(f"session {session_id!r}")
         return session
 
     def entrypoint(self) -> Command:

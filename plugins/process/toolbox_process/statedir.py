@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
 import shutil
 import tempfile
 import threading
 from pathlib import Path
+
+PREFIX = "toolbox-process-"
 
 
 class StateDirectory:
@@ -19,6 +24,7 @@ class StateDirectory:
         self._configured = configured
         self._small = small
         self._path: Path | None = None
+        self._fd = -1
         self._lock = threading.Lock()
 
     def path(self) -> Path:
@@ -29,15 +35,30 @@ class StateDirectory:
             return self._path
 
     def _make(self) -> Path:
-        failure: OSError | None = None
-        for parent in self._parents():
+        failure = OSError(errno.ENOENT, "deleted as soon as it was made")
+        for parent in self._parents() * 2:
             try:
                 parent.mkdir(parents=True, exist_ok=True)
-                return Path(tempfile.mkdtemp(prefix=f"toolbox-process-{os.getpid()}-", dir=parent))
+                _remove_abandoned(parent)
+                path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+                if self._hold(path):
+                    return path
             except OSError as error:
                 failure = error
-        assert failure is not None
         raise failure
+
+    def _hold(self, path: Path) -> bool:
+        """Lock the directory, so that everybody can see it is in use.
+
+        False if somebody took it for abandoned before, and has deleted it.
+        """
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):  # Some file systems know no locks.
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = fd
+        return path.is_dir()
 
     def _parents(self) -> list[Path]:
         if self._configured:
@@ -53,3 +74,18 @@ class StateDirectory:
             if self._path is not None:
                 shutil.rmtree(self._path, ignore_errors=True)
                 self._path = None
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Delete what services that were killed have left behind; what is in use is locked."""
+    for path in parent.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(fd)

@@ -252,7 +252,7 @@ class LocalTerminals:
         with self._lock:
             found = self._terminals.get(terminal_id)
         if found is None or found.done.is_set():
-            raise ProcessNotFound(f"there is no terminal {terminal_id!r}")
+            raise self._engine.not_there(f"terminal {terminal_id!r}")
         return found
 
     def get(self, terminal_id: str) -> PtyInfo:
