@@ -102,12 +102,28 @@ def test_it_waits_for_what_it_needs(supervise: MakeSupervisor, tmp_path: Path) -
 
 def test_a_stop_ends_the_whole_group_and_who_has_left_it(supervise: MakeSupervisor) -> None:
     # Neither takes TERM, and one has a session of its own.
-    stubborn = "trap '' TERM; echo $$; while :; do sleep 1000; done"
-    watched = supervise(f'sh -c "{stubborn}" & setsid sh -c "{stubborn}" & exec sleep 1000')
+    stubborn = "trap '' TERM; echo \\$\\$; while :; do sleep 1000; done"
+    script = f'sh -c "{stubborn}" & setsid sh -c "{stubborn}" & exec sleep 1000'
+    watched = supervise(script)
     watched.start()
     wait_for(lambda: watched.output.text().count("\n") == 2)
-    pids = [int(line) for line in watched.output.text().split()]
+    pids = {int(line) for line in watched.output.text().split()}
+    assert len(pids - {watched.pid}) == 2
     watched.stop()
+    assert not [pid for pid in pids if is_alive(pid)]
+
+
+def test_a_stop_ends_daemons_of_earlier_runs_too(
+    supervise: MakeSupervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(supervision, "LAST_PAUSE", 0.01)
+    daemon = "echo $$; exec sleep 1000"
+    watched = supervise(f"setsid -f sh -c '{daemon}'; exit 1")
+    watched.start()
+    wait_for(lambda: watched.output.text().count("\n") >= 3)
+    watched.stop()
+    pids = [int(line) for line in watched.output.text().split()]
     assert not [pid for pid in pids if is_alive(pid)]
 
 
@@ -126,3 +142,8 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_nothing_belongs_to_nobody() -> None:
+    # Processes that came into a container from outside are of a session that is shown as 0.
+    assert supervision._belonging(0, b"TOOLBOX_DESKTOP_PROGRAM=nobody") == set()

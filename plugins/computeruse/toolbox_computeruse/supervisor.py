@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import msgspec
 
 from toolbox.processes import descendants
 from toolbox.processes import environment
+from toolbox.processes import parents
 from toolbox.processes import popen
 from toolbox_computeruse.logfile import LogFile
 
@@ -28,6 +30,10 @@ STEADY = 10.0
 GRACE = 3.0
 """Seconds between TERM and KILL."""
 POLL = 0.02
+MARK = "TOOLBOX_DESKTOP_PROGRAM"
+"""A variable by which what a program started is found, however it has detached itself: desktop
+sessions start agents that become daemons.
+"""
 LOG_CHECK = 30.0
 """Seconds between looks at how large the logs are."""
 
@@ -63,6 +69,8 @@ class Supervisor:
         self._thread: threading.Thread | None = None
         self._stop_fd = -1
         self._failure = ""
+        self._id = str(uuid.uuid4())
+        self._mark = f"{MARK}={self._id}".encode()
 
     @property
     def pid(self) -> int | None:
@@ -96,7 +104,7 @@ class Supervisor:
             self._thread.start()
 
     def stop(self) -> None:
-        """End it and everything in its process group; returns when it is gone."""
+        """End it and everything it has started; returns when that is gone."""
         with self._lock:
             if self._thread is None:
                 return
@@ -104,6 +112,7 @@ class Supervisor:
             self._thread.join()
             self._thread = None
             self._close_stop_fd()
+            _end_everything(0, self._mark)  # Daemons that earlier runs have left.
 
     def _close_stop_fd(self) -> None:
         if self._stop_fd >= 0:
@@ -144,7 +153,7 @@ class Supervisor:
         with self.output.appending() as output, self.errors.appending() as errors:
             self._process = popen(
                 list(self.program.command),
-                env={**environment(), **self.program.environ},
+                env={**environment(), **self.program.environ, MARK: self._id},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
@@ -160,7 +169,7 @@ class Supervisor:
                 self.output.limit()
                 self.errors.limit()
             if pidfd not in ended:
-                _end_tree(self._process.pid, pidfd)
+                _end_everything(self._process.pid, self._mark)
             status = self._process.wait()
         finally:
             os.close(pidfd)
@@ -178,38 +187,52 @@ def _wait(fds: list[int], seconds: float) -> set[int]:
     return {fd for fd, _ in poll.poll(seconds * 1000)}
 
 
-def _end_tree(pid: int, pidfd: int) -> None:
-    """End a process, its group and what it started: TERM, GRACE seconds, KILL."""
-    below = descendants(pid)
-    _kill_group(pid, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
-    _wait([pidfd], GRACE)
-    # The leader isn't reaped yet, so neither its pid nor its group's is another's.
-    while time.monotonic() < deadline and _others(pid, below):
-        time.sleep(POLL)
-    _kill_group(pid, signal.SIGKILL)
-    for each in _others(pid, below):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(each, signal.SIGKILL)
+def _end_everything(pid: int, mark: bytes) -> None:
+    """End a process (0: none), its session, all below it and all with the mark.
 
-
-def _others(pid: int, below: list[int]) -> list[int]:
-    """Which of ``below`` are alive and still of the session that ``pid`` leads, or its children."""
-    now = set(descendants(pid))
-    alive = []
-    for each in below:
-        with contextlib.suppress(ProcessLookupError):
-            if each in now or os.getsid(each) == pid:
-                alive.append(each)
-    return [each for each in alive if not _is_zombie(each)]
-
-
-def _is_zombie(pid: int) -> bool:
+    TERM, GRACE seconds, KILL, and once more for who was started meanwhile.
+    """
+    known: dict[int, int] = {}
     try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+            for each in _belonging(pid, mark) - known.keys():
+                with contextlib.suppress(OSError):
+                    known[each] = os.pidfd_open(each)
+            alive = set(known.values()) - _wait(list(known.values()), 0)
+            if not alive:
+                return
+            for fd in alive:
+                with contextlib.suppress(OSError):
+                    signal.pidfd_send_signal(fd, number)
+            deadline = time.monotonic() + GRACE
+            while alive and (left := deadline - time.monotonic()) > 0:
+                alive -= _wait(list(alive), left)
+    finally:
+        for fd in known.values():
+            os.close(fd)
+
+
+def _belonging(pid: int, mark: bytes) -> set[int]:
+    """Who is of the session that ``pid`` leads, below it, or has the mark."""
+    found = {each for each in parents() if _is_marked(each, mark)}
+    if pid:  # Everything from outside a container is of session 0.
+        found |= {pid, *descendants(pid)}
+        found |= {each for each in parents() if _in_session(each, pid)}
+    return found
+
+
+def _in_session(pid: int, leader: int) -> bool:
+    try:
+        return os.getsid(pid) == leader
     except OSError:
-        return True
-    return text.rpartition(")")[2].split()[0] == "Z"
+        return False
+
+
+def _is_marked(pid: int, mark: bytes) -> bool:
+    try:
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _kill_group(pid: int, number: int) -> None:
