@@ -161,6 +161,7 @@ def test_a_websocket(watched: Service) -> None:
     assert told["received"] > 5 and told["sent"] > 5 and told["seconds"] > 0
     line = access(watched, "/sockets/echo")
     assert (line["closeCode"], line["closeReason"]) == (4001, "with\nnewline")
+    assert line["requestId"] == told["request_id"] != ""
     (entry,) = audit(watched, operation="sockets.echo")
     assert (entry["outcome"], entry["closeCode"]) == ("ok", 4001)
     with pytest.raises(websocket.WebSocketBadStatusException):

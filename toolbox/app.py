@@ -172,6 +172,7 @@ def _socket_view(toolbox: Toolbox, operation: Operation, backend: Backend) -> Vi
             arguments = [read(path) for read in readers]
             handler = operation.function(backend(), *arguments)
             if not isinstance(handler, Response):
+                _request_id()  # There will be no answer that has it.
                 on_end = toolbox.observers.on_end(environ)
                 toolbox.sockets.accept(environ, key, handler, on_end)
                 return HandedOff()

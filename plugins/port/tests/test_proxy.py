@@ -117,6 +117,26 @@ def test_the_path_is_found_below_a_prefix_and_in_an_absolute_target(
     assert headers_of(answer)["x-forwarded-prefix"] == f"/my-box/proxy/{app.port}"
 
 
+def test_the_whole_path_passes_where_that_is_wanted(
+    make_service: Callable[..., Service], app: Any
+) -> None:
+    service = make_service(settings='[server]\npath_prefix = "/my-box"')
+    for target in (f"/x/absproxy/{app.port}/a%2Fb?c=%20", f"/my-box/x/absproxy/{app.port}/"):
+        with connect(service) as sock:
+            send_head(sock, f"GET {target}", "Connection: close")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        assert app.requests[-1]["target"] == target
+        assert "x-forwarded-prefix" not in dict(app.requests[-1]["headers"])
+    token = f"DAYTONA_SANDBOX_AUTH_KEY={TOKEN}"
+    answer = service.http.post(f"/x/absproxy/{app.port}/x?a=1&{token}", content=b"abc").json()
+    assert (answer["target"], answer["size"]) == (f"/x/absproxy/{app.port}/x?a=1", 3)
+    assert "authorization" not in headers_of(answer)
+    for port in ("80@host", "0", "65536"):
+        assert service.http.get(f"/x/absproxy/{quote(port, safe='@')}/x").status_code == 400
+    with service.client(None) as stranger:
+        assert stranger.get(f"/x/absproxy/{app.port}/x").status_code == 401
+
+
 def test_without_a_slash_it_is_a_redirect(service: Service, app: Any) -> None:
     answer = service.http.get(f"/proxy/{app.port}?a=b")
     assert (answer.status_code, answer.headers["location"]) == (301, f"/proxy/{app.port}/?a=b")

@@ -33,13 +33,14 @@ class PortBackend(Protocol):
         seconds, CallerGone if the client of ``request`` hangs up.
         """
 
-    def forward(self, port: str, request: RequestInfo, body: Body) -> Response:
-        """Send the request to what listens on ``port``; its answer.
+    def forward(self, port: str, request: RequestInfo, body: Body, head: str) -> Response:
+        """Send the request to what listens on ``port``, without the ``head`` of its path; its
+        answer.
 
         Raises InvalidPort, NothingListens, BadUpstream, CallerGone.
         """
 
-    def tunnel(self, port: str, request: RequestInfo) -> TakeOver | Response:
+    def tunnel(self, port: str, request: RequestInfo, head: str) -> TakeOver | Response:
         """Send the WebSocket handshake to what listens on ``port``: what joins the client to it,
         or its answer if it refuses. Raises as :meth:`forward`.
         """

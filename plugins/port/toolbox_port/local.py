@@ -58,8 +58,8 @@ class LocalPorts:
     def wait(self, port: int, timeout: float, request: RequestInfo) -> OpenPort:
         return wait_for(port, timeout, listeners, Caller(request.environ))
 
-    def forward(self, port: str, request: RequestInfo, body: Body) -> Relayed:
-        return self._proxy.forward(port, request, body)
+    def forward(self, port: str, request: RequestInfo, body: Body, head: str) -> Relayed:
+        return self._proxy.forward(port, request, body, head)
 
-    def tunnel(self, port: str, request: RequestInfo) -> TakeOver | Relayed:
-        return self._proxy.tunnel(port, request)
+    def tunnel(self, port: str, request: RequestInfo, head: str) -> TakeOver | Relayed:
+        return self._proxy.tunnel(port, request, head)

@@ -52,38 +52,40 @@ class Proxy:
         for exchange in exchanges:
             exchange.abort()
 
-    def forward(self, port: str, request: RequestInfo, body: Body) -> Relayed:
+    def forward(self, port: str, request: RequestInfo, body: Body, head: str) -> Relayed:
         """See :meth:`toolbox_port.backend.PortBackend.forward`."""
         number = parse_port(port)
+        head = _below_prefix(request, head)
         chunked = body.length is None and "Transfer-Encoding" in request.headers
         headers = request_headers(
             request,
             number,
-            _prefix(request, port),
+            head,
             chunked=chunked,
             keep_authorization=self._keep_authorization,
         )
         exchange = self._open(number, request)
         try:
-            exchange.send(_head(request, port, headers), body if chunked or body.length else None)
+            exchange.send(_head(request, head, headers), body if chunked or body.length else None)
             answer = exchange.head(request.environ.get("wsgi.early_hints"))
         except BaseException:
             exchange.close()
             raise
         return _relay(exchange, answer)
 
-    def tunnel(self, port: str, request: RequestInfo) -> TakeOver | Relayed:
+    def tunnel(self, port: str, request: RequestInfo, head: str) -> TakeOver | Relayed:
         """See :meth:`toolbox_port.backend.PortBackend.tunnel`."""
         number = parse_port(port)
+        head = _below_prefix(request, head)
         headers = upgrade_headers(
             request,
             number,
-            _prefix(request, port),
+            head,
             keep_authorization=self._keep_authorization,
         )
         exchange = self._open(number, request)
         try:
-            exchange.send(_head(request, port, headers), None)
+            exchange.send(_head(request, head, headers), None)
             answer = exchange.head()
         except BaseException:
             exchange.close()
@@ -92,12 +94,12 @@ class Proxy:
             return _relay(exchange, answer)
         upstream, early_answer = exchange.take()
         status_line = b"HTTP/1.1 101 " + (bytes(answer.reason) or b"Switching Protocols")
-        head = upgraded_head(
+        told = upgraded_head(
             status_line, answer.headers.raw_items(), offered_token(request.environ)
         )
         return TakeOver(
             lambda client, early, on_end: Tunnel(
-                client, upstream, head + early_answer, early, self._loop, on_end
+                client, upstream, told + early_answer, early, self._loop, on_end
             )
         )
 
@@ -112,15 +114,15 @@ class Proxy:
             self._exchanges.discard(exchange)
 
 
-def _prefix(request: RequestInfo, port: str) -> str:
-    return f"{request.environ.get('SCRIPT_NAME', '')}/proxy/{port}"
+def _below_prefix(request: RequestInfo, head: str) -> str:
+    return request.environ.get("SCRIPT_NAME", "") + head if head else ""
 
 
-def _head(request: RequestInfo, port: str, headers: Pairs) -> h11.Request:
+def _head(request: RequestInfo, head: str, headers: Pairs) -> h11.Request:
     try:
         return h11.Request(
             method=request.method,
-            target=request_target(request.environ, port),
+            target=request_target(request.environ, head),
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         )
     except h11.LocalProtocolError as error:

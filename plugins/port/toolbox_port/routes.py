@@ -56,7 +56,7 @@ def proxy(backend: PortBackend, port: str, path: str, request: RequestInfo, body
     here; ``X-Forwarded-For``, ``-Host``, ``-Proto`` and ``-Prefix`` tell where the request came
     from. If the client hangs up, so does the service.
     """
-    return backend.forward(port, request, body)
+    return backend.forward(port, request, body, f"/proxy/{port}")
 
 
 @group.websocket("/proxy/{port}/{path:path}", errors=PROXY_ERRORS)
@@ -64,7 +64,27 @@ def proxy_websocket(
     backend: PortBackend, port: str, path: str, request: RequestInfo
 ) -> TakeOver | Response:
     """Join a WebSocket to the one behind the port, byte for byte."""
-    return backend.tunnel(port, request)
+    return backend.tunnel(port, request, f"/proxy/{port}")
+
+
+@group.operation("/x/absproxy/{port}/{path:path}", *METHODS, *WEBDAV, errors=PROXY_ERRORS)
+def proxy_whole_path(
+    backend: PortBackend, port: str, path: str, request: RequestInfo, body: Body
+) -> Response:
+    """Forward the request as ``/proxy`` does, with its whole path.
+
+    For an application whose pages name their parts from the root on, and that can be told where
+    its root is: ``vite --base /x/absproxy/5173/``.
+    """
+    return backend.forward(port, request, body, "")
+
+
+@group.websocket("/x/absproxy/{port}/{path:path}", errors=PROXY_ERRORS)
+def proxy_whole_path_websocket(
+    backend: PortBackend, port: str, path: str, request: RequestInfo
+) -> TakeOver | Response:
+    """Join a WebSocket to the one behind the port, with its whole path."""
+    return backend.tunnel(port, request, "")
 
 
 @group.get("/x/ports/events", errors=(TooManyFollowers,))

@@ -23,8 +23,9 @@ def parse_port(text: str, low: int = 1, high: int = 65535) -> int:
     raise InvalidPort(f"a port is a number from {low} to {high}")
 
 
-def request_target(environ: dict[str, Any], port: str) -> str:
-    """Path and query for what listens on ``port``, percent-encoded as the client did.
+def request_target(environ: dict[str, Any], head: str) -> str:
+    """Path and query for the application, percent-encoded as the client did, without the ``head``
+    of the path below which the application is reached.
 
     WSGI decodes the path, so that ``%2F`` and ``/`` are the same; gunicorn keeps it in
     ``RAW_URI``, too.
@@ -32,15 +33,18 @@ def request_target(environ: dict[str, Any], port: str) -> str:
     raw, mark, query = str(environ.get("RAW_URI", "")).partition("#")[0].partition("?")
     if not raw.startswith("/"):
         raw = urlsplit(raw).path  # RFC 9112, 3.2.2: the client may have named the host as well.
-    rest = _after(raw, f"{environ.get('SCRIPT_NAME', '')}/proxy/{port}")
+    rest = _after(raw, head)
     if rest is None:
-        decoded: str = environ["PATH_INFO"].removeprefix(f"/proxy/{port}")
+        decoded: str = environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]
+        decoded = decoded.removeprefix(head)
         rest = quote(decoded.encode("latin-1"), safe="/!$&'()*+,;=:@~")
     return (rest or "/") + (_without_token(mark + query) if mark else "")
 
 
 def _after(raw: str, head: str) -> str | None:
     """What follows the part of ``raw`` that is ``head`` when it is decoded."""
+    if not head:
+        return raw or None
     end = -1
     while (end := raw.find("/", end + 1)) >= 0:
         if unquote_to_bytes(raw[:end]).decode("latin-1") == head:
