@@ -68,6 +68,19 @@ class Project:
         return {"languageId": self.language, "pathToProject": self.path}
 
 
+class Part(Project):
+    """A directory within a project; its files are the project's."""
+
+    def __init__(self, project: Project, name: str) -> None:
+        super().__init__(project.service, project.language, project.path)
+        self.name = name
+        self.directory = project.directory / name
+
+    def write(self, name: str, text: str) -> str:
+        super().write(name, text)
+        return f"file://{self.path}/{self.name}/{name}"
+
+
 class Toy(Project):
     """A project in the language ``toy``."""
 
@@ -148,6 +161,22 @@ def make_project(servers: Service) -> Iterator[Callable[[str, str], Project]]:
     yield make
     for each in made:
         assert each.stop().status_code == 200
+
+
+@pytest.fixture
+def shared(servers: Service, request: pytest.FixtureRequest) -> Callable[[str], Project]:
+    """A directory of the test's own in one project for each language: ``shared(language)``.
+
+    Its server has been started, and stays: to start one takes longer than most tests.
+    """
+
+    def make(language: str) -> Project:
+        project = Project(servers, language, f"shared-{language}")
+        assert project.start().status_code == 200
+        test: str = request.function.__name__
+        return Part(project, test)
+
+    return make
 
 
 @pytest.fixture(scope="session")

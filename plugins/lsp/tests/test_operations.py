@@ -12,6 +12,7 @@ from daytona_toolbox_api_client import CompletionList
 from daytona_toolbox_api_client import LspSymbol
 
 MakeProject = Callable[[str, str], Any]
+Shared = Callable[[str], Any]
 
 PYTHON = """\
 import os
@@ -61,12 +62,9 @@ def ranges(found: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
 
 
 @each_language
-def test_completions(
-    make_project: MakeProject, language: str, file: str, text: str, line: int
-) -> None:
-    project = make_project(language, f"completions-{language}")
+def test_completions(shared: Shared, language: str, file: str, text: str, line: int) -> None:
+    project = shared(language)
     uri = project.write(file, text)
-    project.start()
     answer = project.complete(uri, line, len("greeter."))
     assert answer.status_code == 200, answer.text
     completions = CompletionList.from_dict(answer.json())
@@ -84,13 +82,10 @@ def test_completions(
 
 
 @each_language
-def test_document_symbols(
-    make_project: MakeProject, language: str, file: str, text: str, line: int
-) -> None:
-    project = make_project(language, f"symbols-{language}")
+def test_document_symbols(shared: Shared, language: str, file: str, text: str, line: int) -> None:
+    project = shared(language)
     uri = project.write(file, text)
     empty = project.write(f"empty-{file}", "")
-    project.start()
     assert {"Greeter", "greet", "greeter"} <= set(names(project.symbols(uri)))
     symbol = next(each for each in project.symbols(uri).json() if each["name"] == "Greeter")
     assert symbol["kind"] == 5
@@ -118,11 +113,10 @@ def test_workspace_symbols(
 
 @each_language
 def test_diagnostics_follow_the_file(
-    make_project: MakeProject, language: str, file: str, text: str, line: int
+    shared: Shared, language: str, file: str, text: str, line: int
 ) -> None:
-    project = make_project(language, f"diagnostics-{language}")
+    project = shared(language)
     uri = project.write(file, text)
-    project.start()
 
     def problems() -> list[dict[str, Any]]:
         answer = project.call("/x/lsp/diagnostics", uri=uri, wait=60)
@@ -145,11 +139,10 @@ def test_diagnostics_follow_the_file(
 
 @each_language
 def test_hover_definition_and_references(
-    make_project: MakeProject, language: str, file: str, text: str, line: int
+    shared: Shared, language: str, file: str, text: str, line: int
 ) -> None:
-    project = make_project(language, f"navigation-{language}")
+    project = shared(language)
     uri = project.write(file, text)
-    project.start()
     greet = {"uri": uri, "position": at(line, len("greeter.g"))}
     hover = project.call("/x/lsp/hover", **greet).json()
     assert "Say hello to somebody." in hover["value"]
@@ -201,13 +194,10 @@ def test_rename_in_two_files(
 
 
 @each_language
-def test_formatting(
-    make_project: MakeProject, language: str, file: str, text: str, line: int
-) -> None:
-    project = make_project(language, f"formatting-{language}")
+def test_formatting(shared: Shared, language: str, file: str, text: str, line: int) -> None:
+    project = shared(language)
     untidy = text.replace("greeter = ", "greeter   =   ")
     uri = project.write(file, untidy)
-    project.start()
     proposed = project.call("/x/lsp/formatting", uri=uri).json()
     assert proposed["applied"] is False and proposed["documents"][0]["edits"]
     assert (project.directory / file).read_text() == untidy
@@ -217,12 +207,9 @@ def test_formatting(
 
 
 @each_language
-def test_twenty_at_once(
-    make_project: MakeProject, language: str, file: str, text: str, line: int
-) -> None:
-    project = make_project(language, f"twenty-{language}")
+def test_twenty_at_once(shared: Shared, language: str, file: str, text: str, line: int) -> None:
+    project = shared(language)
     uris = [project.write(f"m{number}{file}", text) for number in range(4)]
-    project.start()
 
     def ask(number: int) -> bool:
         uri = uris[number % 4]

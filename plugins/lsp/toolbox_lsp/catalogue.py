@@ -51,7 +51,10 @@ def _script(*extensions: str) -> LanguageServerSpec:
         extensions=[*extensions],
         language_ids=_SCRIPT_IDS,
         # It would download type declarations of the project's dependencies in the background.
-        initialization_options={"disableAutomaticTypingAcquisition": True},
+        initialization_options={
+            "disableAutomaticTypingAcquisition": True,
+            "tsserver": {"useSyntaxServer": "never"},
+        },
         # TypeScript 7 no longer has the tsserver that this one drives.
         install="npm install -g typescript-language-server typescript@5",
     )
