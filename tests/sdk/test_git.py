@@ -135,7 +135,11 @@ async def test_everything_async(async_sandbox: AsyncSandbox, service: Service, b
 def test_typescript(javascript: JavaScript, service: Service, bare: str) -> None:
     said = javascript(
         """
-        const git = sandbox.git
+        const called = new Set()
+        const git = new Proxy(sandbox.git, {
+            get: (target, name) => { called.add(name); return target[name].bind(target) },
+        })
+        const own = Object.getOwnPropertyNames(Object.getPrototypeOf(sandbox.git))
         await git.clone(input.bare, 'ts', 'test')
         await sandbox.fs.uploadFile(Buffer.from('one'), 'ts/file')
         await git.add('ts', ['file'])
@@ -146,8 +150,28 @@ def test_typescript(javascript: JavaScript, service: Service, bare: str) -> None
         await git.createBranch('ts', 'feature')
         await git.checkoutBranch('ts', 'test')
         await git.deleteBranch('ts', 'feature')
-        const { branches } = await git.branches('ts')
-        return { sha: sha.length, currentBranch, ahead, fileStatus, branches }
+        const { branches, current } = await git.branches('ts')
+        await sandbox.fs.uploadFile(Buffer.from('two'), 'ts/file')
+        await git.restore('ts', ['file'])
+        const restored = String(await sandbox.fs.downloadFile('ts/file'))
+        await git.reset('ts', 'hard', 'HEAD~1')
+        const reset = (await sandbox.fs.searchFiles('ts', 'file')).files
+        await git.init('ts-new', false, 'trunk')
+        const unborn = (await git.status('ts-new')).currentBranch
+        await git.remoteAdd('ts-new', 'up', input.bare, true)
+        const remotes = (await git.remotes('ts-new')).remotes.map(remote => remote.name)
+        const urls = [await git.remoteGet('ts-new', 'up'), await git.remoteGet('ts-new', 'no')]
+        await git.setConfig('toolbox.key', '')
+        const config = [await git.getConfig('toolbox.key'), await git.getConfig('toolbox.no')]
+        await git.configureUser('Ada', 'ada@example.org')
+        config.push(await git.getConfig('user.name'))
+        await git.dangerouslyAuthenticate('ada', 'token', 'git.example.org')
+        const error = await git.status('nothing').catch(error => error.constructor.name)
+        return {
+            sha: sha.length, currentBranch, ahead, fileStatus, branches, current, restored, reset,
+            unborn, remotes, urls, config, error,
+            missed: own.filter(name => name !== 'constructor' && !called.has(name)),
+        }
         """,
         input={"bare": bare},
     )
@@ -157,4 +181,13 @@ def test_typescript(javascript: JavaScript, service: Service, bare: str) -> None
         "ahead": 1,
         "fileStatus": [],
         "branches": ["test"],
+        "current": "test",
+        "restored": "one",
+        "reset": [],
+        "unborn": "trunk",
+        "remotes": ["up"],
+        "urls": [bare, None],
+        "config": ["", None, "Ada"],
+        "error": "DaytonaGitRepoNotFoundError",
+        "missed": [],
     }

@@ -123,22 +123,31 @@ def test_lsp_typescript(
         const path = `${project}/${file}`
         await sandbox.fs.createFolder(project, '755')
         await sandbox.fs.uploadFile(Buffer.from(text), path)
-        const lsp = await sandbox.createLspServer(language, project)
+        const server = await sandbox.createLspServer(language, project)
+        const called = new Set()
+        const lsp = new Proxy(server, {
+            get: (target, name) => { called.add(name); return target[name].bind(target) },
+        })
+        const own = Object.getOwnPropertyNames(Object.getPrototypeOf(server))
         await lsp.start()
         await lsp.didOpen(path)
         const completions = await lsp.completions(path, { line: 5, character })
         const symbols = await lsp.documentSymbols(path)
         const found = await lsp.sandboxSymbols('Greeter')
+        const again = await lsp.workspaceSymbols('Greeter')
         await lsp.didClose(path)
         await lsp.stop()
         return {
             labels: completions.items.map(item => item.label),
             symbols: symbols.map(symbol => symbol.name),
             found: found.map(symbol => symbol.name),
+            again: again.map(symbol => symbol.name),
+            missed: own.filter(name => name !== 'constructor' && !called.has(name)),
         }
     """
     given = {"language": language, "file": file, "text": text, "character": character}
     answer = javascript(body, input=given)
     assert any(label.startswith("greet") for label in answer["labels"])
     assert {"Greeter", "greet"} <= set(answer["symbols"])
-    assert answer["found"] == ["Greeter"]
+    assert answer["found"] == answer["again"] == ["Greeter"]
+    assert answer["missed"] == []

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,26 +76,30 @@ def test_stop_ends_what_runs(
     make_service: Callable[..., Service], server: Any, tmp_path: Path
 ) -> None:
     """Service.stop() fails if a process is left."""
-    for backend in ("cli", "dulwich"):
-        service = make_service(settings=f'[git]\nbackend = "{backend}"\n')
-        answers: list[httpx.Response | httpx.HTTPError] = []
-        server.asked.clear()
+    services = {
+        backend: make_service(settings=f'[git]\nbackend = "{backend}"\n')
+        for backend in ("cli", "dulwich")
+    }
 
-        def ask(service: Service = service, answers: list[Any] = answers) -> None:
-            body = {"url": f"{server.url}/hangs/a.git", "path": str(tmp_path / "clone")}
-            try:
-                with service.client(service.token) as client:
-                    answers.append(client.post("/git/clone", json=body))
-            except httpx.HTTPError as error:
-                answers.append(error)
+    def ask(backend: str) -> httpx.Response | httpx.HTTPError:
+        service = services[backend]
+        body = {"url": f"{server.url}/hangs/{backend}.git", "path": str(tmp_path / backend)}
+        try:
+            with service.client(service.token) as client:
+                return client.post("/git/clone", json=body)
+        except httpx.HTTPError as error:
+            return error
 
-        thread = threading.Thread(target=ask)
-        thread.start()
-        assert server.asked.wait(60)
-        assert service.stop() == 0
-        thread.join(60)
-        assert len(answers) == 1
-        assert not (tmp_path / "clone").exists()
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(ask, backend) for backend in services]
+        for backend, service in services.items():
+            path = f"/hangs/{backend}.git/info/refs"
+            service.wait_for(lambda path=path: path in dict(server.seen), path)
+        stopped = [pool.submit(service.stop) for service in services.values()]
+        assert [each.result() for each in stopped] == [0, 0]
+        for answer in answers:
+            assert answer.result()
+    assert not any((tmp_path / backend).exists() for backend in services)
 
 
 def test_timeout(make_service: Callable[..., Service], server: Any, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import pytest
 from toolbox_git.contract import IDENTITY
 from toolbox_git.contract import GitClient
 from toolbox_git.contract import Repository
@@ -176,8 +178,10 @@ def test_conflicts(git: GitClient, repo: Repository) -> None:
     assert git.files(repo.path) == {}
 
 
-def test_many_files(git: GitClient, repo: Repository) -> None:
-    """Time grows with the number of files, not with its square: 50,000 take seconds."""
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository of 50,000 files, for all backends: it takes long to make."""
+    repo = Repository(tmp_path_factory.mktemp("large"))
     for directory in range(500):
         path = repo.path / f"d{directory % 20}" / f"e{directory}"
         path.mkdir(parents=True)
@@ -185,11 +189,32 @@ def test_many_files(git: GitClient, repo: Repository) -> None:
             (path / f"f{number}").touch()
     repo.git("add", "-A")
     repo.git("commit", "-q", "-m", "many")
+    return repo
+
+
+def test_many_files(git: GitClient, large: Repository, tmp_path: Path) -> None:
+    """50,000 take seconds: time grows with the number of files, not with its square."""
+    assert git.files(large.path) == {}
+    large.write("d1/e1/f1", f"changed in {tmp_path}\n")
+    assert git.files(large.path) == {"d1/e1/f1": ("Unmodified", "Modified")}
+    done(git.post("add", large.path, files=["d1/e1/f1"]))
+    assert git.post("commit", large.path, message="one", **IDENTITY).status_code == 200
+    large.git("fsck", "--strict")
+
+
+def test_many_new_files(git: GitClient, repo: Repository) -> None:
+    """None is forgotten, whether it is added or checked out."""
+    for number in range(5_000):
+        path = repo.path / f"d{number % 50}" / f"f{number}"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    done(git.post("add", repo.path, files=["."]))
+    assert git.post("commit", repo.path, message="many", **IDENTITY).status_code == 200
+    for number in range(50):
+        shutil.rmtree(repo.path / f"d{number}")
+    done(git.post("reset", repo.path, mode="hard"))
     assert git.files(repo.path) == {}
-    repo.write("d1/e1/f1", "changed\n")
-    assert git.files(repo.path) == {"d1/e1/f1": ("Unmodified", "Modified")}
-    done(git.post("add", repo.path, files=["d1/e1/f1"]))
-    assert git.post("commit", repo.path, message="one", **IDENTITY).status_code == 200
+    assert len(repo.git("ls-files").splitlines()) == 5_000
 
 
 def test_many_commits(git: GitClient, repo: Repository) -> None:
