@@ -45,6 +45,7 @@ def make_toolbox(file: str | None = None, overrides: Overrides | None = None) ->
     Takes the token out of the environment; prints it if one had to be made up.
     """
     settings, _, registry = load(file, overrides)
+    logs.write_to_file(settings.log)
     auth, made = make_auth(settings.auth, settings.server.host, os.environ)
     for variable in (TOKEN_VARIABLE, KEY_VARIABLE):
         erase_from_environ(variable)

@@ -1,4 +1,4 @@
-"""What is written to standard error: one line for each thing that happened, as text or as JSON."""
+"""The service's own log: one line for each thing that happened, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -76,6 +76,21 @@ def configure(settings: LogSettings) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("toolbox").setLevel(settings.level.upper())
     GunicornLogger.formatter = formatter
+
+
+def write_to_file(settings: LogSettings) -> None:
+    """Send it to the file that is set instead, if one is. Raises SettingsError."""
+    if not settings.file:
+        return
+    # Imported late: it brings much, and most services have no such file.
+    from toolbox.logfile import LogFile
+
+    try:
+        handler = LogFile(settings.file, settings.max_size, settings.keep)
+    except OSError as error:
+        raise SettingsError(f"log.file: {settings.file}: {error.strerror}") from None
+    handler.setFormatter(GunicornLogger.formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def hide(mask: Callable[[str], str]) -> None:
@@ -198,3 +213,6 @@ class GunicornLogger(Logger):
         super().setup(cfg)
         for handler in self.error_log.handlers:
             handler.setFormatter(self.formatter)
+        if cfg.errorlog == "-":  # Otherwise a gunicorn of one's own was told where.
+            self.error_log.handlers.clear()
+            self.error_log.propagate = True

@@ -131,7 +131,7 @@ class WebSocketSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written to standard error."""
+    """What the service writes of itself, and where."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
@@ -157,6 +157,13 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
             "are shown as *** in the log and in errors. Token and signing key always are."
         ),
     ] = []
+    file: Annotated[
+        str, Meta(description="File to write to, which rotates itself; standard error if empty.")
+    ] = ""
+    max_size: Annotated[
+        int, Meta(ge=4096, description="Bytes after which the file is moved to file.1, and so on.")
+    ] = 10 * 1024 * 1024
+    keep: Annotated[int, Meta(ge=1, le=100, description="Moved files that are kept.")] = 4
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True):
