@@ -86,3 +86,11 @@ def toys(
         yield running
     finally:
         running.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the sizes that tests of packages have recorded."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "size":
+                terminalreporter.write_line(str(value))

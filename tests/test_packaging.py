@@ -1,27 +1,56 @@
+"""What is built and installed: wheels, the three profiles, the single file."""
+
 from __future__ import annotations
 
+import configparser
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+import venv
+import zipfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from toolbox.assemble import load
+
 ROOT = Path(__file__).parent.parent
+GROUPS = sorted(path.parent.name for path in ROOT.glob("plugins/*/setup.cfg"))
+
+
+def profile_groups(name: str) -> list[str]:
+    """The groups of a profile, as the image's Dockerfile names them."""
+    dockerfile = ROOT / "conf" / "images" / name / "Dockerfile"
+    (found,) = re.findall(r"(?m)^ARG TOOLBOX_GROUPS=(\S+)$", dockerfile.read_text())
+    return GROUPS if found == "all" else found.split(",")
 
 
 def run(*command: str | Path, **options: str) -> str:
-    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    result = subprocess.run(command, env={**environ, **options}, capture_output=True, text=True)
+    result = subprocess.run(
+        command, env=environment(**options), capture_output=True, text=True, timeout=300
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
+def environment(**options: str) -> dict[str, str]:
+    """Without what would bring modules of these tests in, or keep compiled ones out."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    return {**kept, "TOOLBOX_CONFIG": os.devnull, "TOOLBOX_TOKEN": "t", **options}
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files git tracks, elsewhere: a build leaves folders behind that the next one uses."""
+    """The files git tracks, elsewhere: a build leaves folders behind."""
     directory = tmp_path_factory.mktemp("source")
     for name in run("git", "-C", ROOT, "ls-files", "-z").split("\0"):
         if name and (ROOT / name).exists():
@@ -30,60 +59,219 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_wheels_install_without_an_index_and_serve(source: Path, tmp_path: Path) -> None:
-    dist, venv = tmp_path / "dist", tmp_path / "venv"
-    plugins = sorted(path.parent for path in source.glob("plugins/*/setup.cfg"))
-    pip = (sys.executable, "-m", "pip", "--quiet")
-    run(*pip, "wheel", "--no-build-isolation", "--wheel-dir", dist, source, *plugins)
-    run(sys.executable, "-m", "venv", venv)
-    chosen = ["sandbox-toolbox-info", "sandbox-toolbox-server"]
-    run(venv / "bin" / "pip", "install", "--quiet", "--no-index", "--find-links", dist, *chosen)
-    shown = run(venv / "bin" / "toolbox", "plugins")
-    assert "info " in shown
-    assert "server " in shown
-    assert "files " not in shown
-    left_out = "import importlib.util as u; print(u.find_spec('toolbox_files'))"
-    assert run(venv / "bin" / "python", "-c", left_out) == "None\n"
-    check_that_it_serves(venv, tmp_path)
+@pytest.fixture(scope="module")
+def dist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every wheel, by the README's command, with an earlier build's left-overs around."""
+    for package in (source, *source.glob("plugins/*/")):
+        left = package / "build" / "lib" / "toolbox"
+        left.mkdir(parents=True)
+        (left / "removed_long_ago.py").touch()
+    wheels = tmp_path_factory.mktemp("dist")
+    # An isolated build makes an environment for each wheel: the same wheels, a minute later.
+    pip = (sys.executable, "-m", "pip", "--quiet", "wheel", "--no-build-isolation")
+    run(*pip, "--wheel-dir", wheels, f"{source}[bundle]", *source.glob("plugins/*/"))
+    return wheels
 
 
-def check_that_it_serves(venv: Path, cwd: Path) -> None:
+Install = Callable[..., Path]
+
+
+@pytest.fixture
+def install(dist: Path, tmp_path: Path) -> Install:
+    """Make an environment, without pip, of what is in ``dist`` alone."""
+
+    def make(*requirements: str) -> Path:
+        target = tmp_path / "venv"
+        venv.create(target, with_pip=False)
+        pip = (sys.executable, "-m", "pip", "--quiet", "--python", target / "bin" / "python")
+        run(*pip, "install", "--no-index", "--find-links", dist, *requirements)
+        return target
+
+    return make
+
+
+@contextmanager
+def serving(*command: str | Path, cwd: Path, **env: str) -> Iterator[httpx.Client]:
+    """A client of the service that the command starts; it has to end well."""
     process = subprocess.Popen(
-        [venv / "bin" / "toolbox", "serve", "--port", "0"],
-        env={**os.environ, "TOOLBOX_TOKEN": "t", "TOOLBOX_CONFIG": os.devnull},
+        [*command, "serve", "--port", "0"],
+        env=environment(**env),
         cwd=cwd,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
     try:
-        port = process.stdout.readline().rpartition(" ")[2].strip()
+        line = process.stdout.readline()
+        assert line.startswith("Starting toolbox server on port "), line
+        url = f"http://127.0.0.1:{line.rpartition(' ')[2].strip()}"
         headers = {"Authorization": "Bearer t"}
-        work_dir = httpx.get(f"http://127.0.0.1:{port}/work-dir", headers=headers, timeout=60)
-        assert work_dir.json() == {"dir": str(cwd)}
-        files = httpx.get(f"http://127.0.0.1:{port}/files", headers=headers, timeout=60)
-        assert files.status_code == 404
+        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+            yield client
     finally:
         process.terminate()
         assert process.wait(60) == 0
         process.stdout.close()
 
 
-def test_every_module_and_data_file_is_in_its_wheel(source: Path, tmp_path: Path) -> None:
-    import zipfile
+def modules_among(python: Path, names: list[str]) -> set[str]:
+    """Which of the modules that interpreter would find."""
+    code = "import importlib.util as u, sys; print(*filter(u.find_spec, sys.argv[1:]))"
+    return set(run(python, "-I", "-c", code, *names).split())
 
-    for folder in (source, *(path.parent for path in source.glob("plugins/*/setup.cfg"))):
-        dist = tmp_path / folder.name
-        command = (sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps")
-        run(*command, "--no-build-isolation", "--wheel-dir", dist, folder)
-        (wheel,) = dist.iterdir()
-        names = zipfile.ZipFile(wheel).namelist()
+
+def test_every_module_and_data_file_is_in_its_wheel(source: Path, dist: Path) -> None:
+    for folder in (source, *source.glob("plugins/*/")):
         package = "toolbox" if folder == source else f"toolbox_{folder.name}"
-        expected = [
+        stem = package.replace("toolbox", "sandbox_toolbox", 1)
+        (wheel,) = dist.glob(f"{stem}-*.whl")
+        names = zipfile.ZipFile(wheel).namelist()
+        expected = {
             str(path.relative_to(folder))
             for path in (folder / package).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
+        }
+        found = {name for name in names if not name.startswith(f"{stem}-")}
+        assert found == expected
+
+
+def test_there_is_an_extra_for_each_group_and_one_for_all() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = dict(config["options.extras_require"])
+    every = [f"sandbox-toolbox-{group}" for group in GROUPS]
+    assert extras.pop("all").split() == every
+    assert list(extras) == [*GROUPS, "bundle", "testing"]
+    assert [extras[group] for group in GROUPS] == every
+
+
+@pytest.mark.parametrize("profile", ["minimal", "headless", "desktop"])
+def test_a_profile_has_its_groups_and_nothing_else(
+    profile: str, install: Install, tmp_path: Path, record_property: Callable[..., None]
+) -> None:
+    groups = profile_groups(profile)
+    target = install(f"sandbox-toolbox[{','.join(groups)}]")
+    python = target / "bin" / "python"
+    expected = {f"toolbox_{group}" for group in groups}
+    assert modules_among(python, [f"toolbox_{group}" for group in GROUPS]) == expected
+    needs = {"computeruse": "Xlib", "git": "dulwich", "lsp": "pylsp_jsonrpc", "port": "h11"}
+    assert modules_among(python, list(needs.values())) == {
+        module for group, module in needs.items() if group in groups
+    } | {"h11"}  # h11 also belongs to wsproto, which the core needs.
+    assert modules_among(python, ["pip", "pytest", "pex"]) == set()
+    config = str(ROOT / "conf" / f"{profile}.toml")
+    local = {"TOOLBOX_CONFIG": config, "TOOLBOX__SERVER__HOST": "127.0.0.1"}
+    with serving(target / "bin" / "toolbox", cwd=tmp_path, **local) as client:
+        assert set(client.get("/openapi.json").json()["paths"]) == paths_of(groups)
+        reports = client.get("/plugins").json()["plugins"]
+        assert [(report["name"], report["status"]) for report in reports] == [
+            (group, "enabled") for group in groups
         ]
-        assert set(expected) <= set(names)
-        strangers = [name for name in names if not name.startswith((package, "sandbox_toolbox"))]
-        assert strangers == []
+    size = sum(file.lstat().st_size for file in target.rglob("*"))
+    record_property("size", f"virtual environment of {profile}: {size / 1e6:.1f} MB")
+
+
+def paths_of(groups: list[str]) -> set[str]:
+    """The paths these groups add to the core's, by the plugins' own word."""
+    from toolbox import openapi
+    from toolbox import status
+
+    _, _, registry = load(os.devnull, {("plugins", "enable"): groups})
+    served = [served.group for served in registry.served]
+    assert len(served) == len(groups)
+    return set(openapi.document([status.group, *served])["paths"])
+
+
+@pytest.mark.parametrize("profile", ["minimal", "headless", "desktop"])
+def test_the_settings_of_a_profile_say_what_they_are_for(profile: str) -> None:
+    text = (ROOT / "conf" / f"{profile}.toml").read_text()
+    sections = set(tomllib.loads(text)) - {"server", "log", "plugins", "websocket"}
+    assert sections <= set(profile_groups(profile))
+    for block in re.split(r"\n\n|\n(?=\[)", text):
+        if "=" in block and not block.startswith("#"):
+            assert "# " in block, f"{profile}.toml: nothing is said about\n{block}"
+
+
+def test_a_group_is_left_out_at_the_start_and_a_backend_swapped_by_a_line_of_settings(
+    install: Install, tmp_path: Path
+) -> None:
+    target = install("sandbox-toolbox[files,git]")
+    config = tmp_path / "my.toml"
+    config.write_text('[plugins]\ndisable = ["files"]\n[git]\nbackend = "dulwich"\n')
+    shown = run(target / "bin" / "toolbox", "plugins", TOOLBOX_CONFIG=str(config))
+    assert re.search(r"^files .* disabled$", shown, re.MULTILINE)
+    assert re.search(r"^    \* dulwich ", shown, re.MULTILINE)
+    with serving(target / "bin" / "toolbox", cwd=tmp_path, TOOLBOX_CONFIG=str(config)) as client:
+        assert client.get("/files").json()["statusCode"] == 404
+        assert client.post("/git/init", json={"path": "repository"}).status_code == 201
+    assert set(paths_of(["git"])) == set(json.loads(openapi_of(target, config))["paths"])
+
+
+def openapi_of(target: Path, config: Path) -> str:
+    return run(target / "bin" / "toolbox", "openapi", TOOLBOX_CONFIG=str(config))
+
+
+def test_one_file_serves_with_a_bare_interpreter(install: Install, tmp_path: Path) -> None:
+    target = install("sandbox-toolbox[files,git,process,bundle]")
+    bundle = tmp_path / "toolbox.pyz"
+    shown = run(
+        *(target / "bin" / "toolbox", "bundle", "--groups", "files,process", "-o", bundle),
+        PEX_ROOT=str(tmp_path / "pex-at-work"),
+    )
+    assert re.fullmatch(rf"{bundle}: \d+\.\d MB\n", shown)
+    check_bundle(bundle, tmp_path)
+
+
+def test_one_file_is_made_of_wheels_for_another_interpreter(dist: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "toolbox.pyz"
+    run(
+        *(sys.executable, "-m", "toolbox", "bundle", "--groups", "files,process", "-o", bundle),
+        *("--wheels", dist, "--python", sys.executable),
+        PEX_ROOT=str(tmp_path / "pex-at-work"),
+    )
+    check_bundle(bundle, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--groups", "flies"], "no group 'flies' belongs to this release; did you mean 'files'?"),
+        (["--groups", "files"], "sandbox-toolbox is installed as editable; make wheels, and"),
+        (["--groups", "files", "--python", "python3"], "--python needs --wheels"),
+        (["--groups", "files", "--wheels", "/nowhere"], "pex: "),
+    ],
+)
+def test_what_cannot_be_bundled_is_said_in_a_line(
+    arguments: list[str], problem: str, tmp_path: Path
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "toolbox", "bundle", "-o", tmp_path / "toolbox.pyz", *arguments],
+        env=environment(PEX_ROOT=str(tmp_path / "pex")),
+        cwd=tmp_path,  # A clone has metadata of its own, which would be found first.
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"toolbox: {problem}")
+    assert not (tmp_path / "toolbox.pyz").exists()
+
+
+def check_bundle(bundle: Path, tmp_path: Path) -> None:
+    """It starts with an interpreter that has no packages, and leaves no trace in programs."""
+    bare = tmp_path / "bare"
+    venv.create(bare, with_pip=False)
+    assert modules_among(bare / "bin" / "python", ["toolbox", "flask"]) == set()
+    work = tmp_path / "work"
+    work.mkdir()
+    env: dict[str, Any] = {"HOME": str(tmp_path), "PEX_ROOT": str(tmp_path / "pex")}
+    with serving(bare / "bin" / "python", bundle, cwd=work, **env) as client:
+        reports = client.get("/plugins").json()["plugins"]
+        assert [report["name"] for report in reports] == ["files", "process"]
+        (work / "notes.txt").write_text("a needle\n")
+        found = client.get("/files/find", params={"path": ".", "pattern": "needle"})
+        assert [match["line"] for match in found.json()] == [1]
+        answer = client.post("/process/execute", json={"command": "env"}).json()
+        # What pex needs is not for the sandbox's programs.
+        left = [line for line in answer["result"].splitlines() if "pex" in line.lower()]
+        assert left == []

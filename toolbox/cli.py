@@ -47,9 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"toolbox {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Any, text: str, reads: bool = True) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
-        added.add_argument("--config", metavar="FILE", help="settings file (TOML)")
+        if reads:
+            added.add_argument("--config", metavar="FILE", help="settings file (TOML)")
         added.set_defaults(run=run)
         return added
 
@@ -71,6 +72,19 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     command("openapi", _openapi, "Write the OpenAPI document of the enabled groups.")
+
+    text = "Write one file that holds the service, for any image with this version of Python."
+    bundle = command("bundle", _bundle, text, reads=False)
+    bundle.add_argument(
+        "--groups", default="", metavar="NAME,...", help="the groups in it; every one if left out"
+    )
+    bundle.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write")
+    bundle.add_argument(
+        "--wheels", metavar="DIR", help="take them from there, not from what is installed here"
+    )
+    bundle.add_argument(
+        "--python", action="append", default=[], help="interpreter it is for; may be repeated"
+    )
     return parser
 
 
@@ -88,8 +102,10 @@ def _serve(options: argparse.Namespace) -> int:
             overrides[path] = str(Path(overrides[path]).absolute())
     given = {path: value for path, value in overrides.items() if value is not None}
     from toolbox.assemble import make_toolbox
+    from toolbox.bundle import forget_bundle
     from toolbox.server import serve
 
+    forget_bundle(os.environ)
     return serve(make_toolbox(options.config, given))
 
 
@@ -136,4 +152,13 @@ def _openapi(options: argparse.Namespace) -> int:
     _, _, registry = load(options.config)
     groups = [status.group, *(served.group for served in registry.served)]
     print(json.dumps(openapi.document(groups), indent=2))
+    return 0
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from toolbox.bundle import make_bundle
+
+    groups = [name for name in options.groups.split(",") if name]
+    make_bundle(groups, options.output, options.wheels, options.python)
+    print(f"{options.output}: {Path(options.output).stat().st_size / 1e6:.1f} MB")
     return 0
