@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -31,6 +32,14 @@ from toolbox.testing import DEADLINE
 ROOT = Path(__file__).parent.parent
 FILES = sorted(ROOT.glob("conf/images/*/Dockerfile*"))
 PROFILES = ["minimal", "headless", "desktop"]
+
+# As in the slim images that Debian publishes.
+APT = ("Acquire::Languages none", 'Dir::Cache::pkgcache ""', 'Dir::Cache::srcpkgcache ""')
+DPKG = (
+    "force-unsafe-io",
+    *(f"path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")),
+)
+KEEP_NO_PACKAGES = 'APT::Keep-Downloaded-Packages "false";\n'
 
 MOUNTED = """
 set -e
@@ -195,8 +204,9 @@ class Engine:
         suite = name.removeprefix("debian:").removesuffix("-slim")
         if (name,) not in self._built:
             self._built[name,] = target = self._new()
-            quick = ["--aptopt=Acquire::Languages none", "--dpkgopt=force-unsafe-io"]
-            check(["mmdebstrap", "--variant=minbase", *quick, suite, str(target)])
+            options = [f"--aptopt={option}" for option in APT] + [f"--dpkgopt={o}" for o in DPKG]
+            check(["mmdebstrap", "--variant=minbase", *options, suite, str(target)])
+            (target / "etc/apt/apt.conf.d/slim").write_text(KEEP_NO_PACKAGES)
         return self._built[name,]
 
     def _run(self, key: tuple[str, ...], image: Image, command: str) -> Path:
@@ -293,8 +303,11 @@ def test_every_dependency_has_wheels_for_alpine(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return Engine(tmp_path_factory.mktemp("engine"))
+def engine() -> Iterator[Engine]:
+    # Two gigabytes in small files, for the time of these tests: in memory, where there is room.
+    roomy = shutil.disk_usage("/dev/shm").free > 8 << 30
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if roomy else None) as directory:
+        yield Engine(Path(directory))
 
 
 @pytest.fixture(params=PROFILES)
