@@ -73,6 +73,16 @@ def dist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheels
 
 
+NEEDS = {
+    "computeruse": "Xlib",
+    "git": "dulwich",
+    "lsp": "pylsp_jsonrpc",
+    "metrics": "prometheus_client",
+    "opentelemetry": "opentelemetry",
+    "process": "ptyprocess",
+}
+"""A module that is there for one group only."""
+
 Install = Callable[..., Path]
 
 
@@ -154,10 +164,8 @@ def test_a_profile_has_its_groups_and_nothing_else(
     python = target / "bin" / "python"
     expected = {f"toolbox_{group}" for group in groups}
     assert modules_among(python, [f"toolbox_{group}" for group in GROUPS]) == expected
-    needs = {"computeruse": "Xlib", "git": "dulwich", "lsp": "pylsp_jsonrpc", "port": "h11"}
-    assert modules_among(python, list(needs.values())) == {
-        module for group, module in needs.items() if group in groups
-    } | {"h11"}  # h11 also belongs to wsproto, which the core needs.
+    needed = {module for group, module in NEEDS.items() if group in groups}
+    assert modules_among(python, list(NEEDS.values())) == needed
     assert modules_among(python, ["pip", "pytest", "pex"]) == set()
     config = str(ROOT / "conf" / f"{profile}.toml")
     local = {"TOOLBOX_CONFIG": config, "TOOLBOX__SERVER__HOST": "127.0.0.1"}
@@ -177,8 +185,9 @@ def paths_of(groups: list[str]) -> set[str]:
     from toolbox import status
 
     _, _, registry = load(os.devnull, {("plugins", "enable"): groups})
+    enabled = [report.name for report in registry.reports if report.status == "enabled"]
+    assert enabled == groups
     served = [served.group for served in registry.served]
-    assert len(served) == len(groups)
     return set(openapi.document([status.group, *served])["paths"])
 
 
