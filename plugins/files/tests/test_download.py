@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import email.parser
 import email.policy
+import hashlib
 import json
 import os
 import re
@@ -106,6 +108,34 @@ def test_conditional_downloads(service: Service, tmp_path: Path) -> None:
     file.write_bytes(b"newer")
     assert status(If_None_Match=etag) == 200
     assert status(If_Match=etag) == 412
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("sha-256=1", True),
+        ("sha-512=3, sha-256=10", True),
+        ("sha-256=0", False),
+        ("sha-256=1x", False),
+        ("sha-512=1", False),
+        ("", False),
+    ],
+)
+def test_ac_57_a_download_can_be_verified(
+    service: Service, tmp_path: Path, wanted: str, told: bool
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(3_000_000))
+    digest = base64.b64encode(hashlib.sha256(file.read_bytes()).digest()).decode()
+    expected = f"sha-256=:{digest}:" if told else None
+    query, headers = {"path": str(file)}, {"Want-Repr-Digest": wanted}
+    whole = service.http.get("/files/download", params=query, headers=headers)
+    assert whole.content == file.read_bytes()
+    assert whole.headers.get("repr-digest") == expected
+    headers |= {"Range": "bytes=1000000-", "If-Range": whole.headers["etag"]}
+    rest = service.http.get("/files/download", params=query, headers=headers)
+    assert (rest.status_code, rest.headers.get("repr-digest")) == (206, expected)
+    assert rest.content == file.read_bytes()[1_000_000:]
 
 
 def test_only_regular_files_are_sent(service: Service, tmp_path: Path) -> None:

@@ -135,6 +135,12 @@ class ReplaceResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     error: str = ""
 
 
+class DownloadHeaders(msgspec.Struct, frozen=True, kw_only=True):
+    """What else is to be told of a file."""
+
+    want_repr_digest: str = msgspec.field(default="", name="Want-Repr-Digest")
+
+
 class DownloadRequest(msgspec.Struct, frozen=True):
     """The files to send."""
 

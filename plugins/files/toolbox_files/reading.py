@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -25,6 +28,9 @@ from toolbox_files.writing import write_all
 
 _PAGE = 65536
 """The largest page: files of sysfs claim to have one."""
+
+_WANTS_SHA256 = re.compile(r"(?:^|,)[ \t]*sha-256[ \t]*=[ \t]*(?:[1-9]|10)[ \t]*(?:,|$)")
+"""A preference of 0 means: not that one."""
 
 _MAX_PSEUDO = 64 * 1024 * 1024
 
@@ -74,6 +80,19 @@ def _check_regular(path: Path, mode: int) -> None:
         raise InvalidFilePath(f"is a directory: {absolute(path)}")
     if not stat.S_ISREG(mode):
         raise InvalidFilePath(f"not a regular file: {absolute(path)}")
+
+
+def repr_digest(file: BinaryIO, wanted: str) -> dict[str, str]:
+    """The header ``Repr-Digest`` of a whole file, if ``wanted`` asks for SHA-256 (RFC 9530)."""
+    if not _WANTS_SHA256.search(wanted):
+        return {}
+    try:
+        with file_errors():
+            digest = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
+    except BaseException:
+        file.close()
+        raise
+    return {"Repr-Digest": f"sha-256=:{base64.b64encode(digest).decode()}:"}
 
 
 def read_many(paths: list[str], open_file: Callable[[str], BinaryIO]) -> Iterator[Part]:

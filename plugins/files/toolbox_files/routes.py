@@ -24,6 +24,7 @@ from toolbox_files.errors import InvalidFilePath
 from toolbox_files.listing import list_answer
 from toolbox_files.models import BulkUpload
 from toolbox_files.models import DeleteQuery
+from toolbox_files.models import DownloadHeaders
 from toolbox_files.models import DownloadRequest
 from toolbox_files.models import FileInfo
 from toolbox_files.models import FolderQuery
@@ -39,6 +40,7 @@ from toolbox_files.models import ReplaceResult
 from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
 from toolbox_files.reading import read_many
+from toolbox_files.reading import repr_digest
 from toolbox_files.searching import json_answer
 from toolbox_files.uploading import BulkReceiver
 from toolbox_files.uploading import bulk_answer
@@ -73,12 +75,18 @@ def get_file_info(backend: FilesBackend, query: PathQuery) -> FileInfo:
 
 
 @group.get("/files/download", errors=READ_ERRORS, signed=True)
-def download_file(backend: FilesBackend, query: PathQuery) -> FileAnswer:
-    """Send a file, whole or a range of it (RFC 9110: Range, If-None-Match, If-Match)."""
+def download_file(backend: FilesBackend, query: PathQuery, headers: DownloadHeaders) -> FileAnswer:
+    """Send a file, whole or a range of it (RFC 9110: Range, If-Range, If-None-Match, If-Match).
+
+    With ``Want-Repr-Digest: sha-256=1`` the answer's ``Repr-Digest`` is that of the whole file
+    (RFC 9530), also with a range: what has come in pieces can be verified.
+    """
     name = query.path.rpartition("/")[2]
+    file = backend.open(query.path)
     return FileAnswer(
-        backend.open(query.path),
+        file,
         headers={
+            **repr_digest(file, headers.want_repr_digest),
             "Content-Description": "File Transfer",
             "Content-Transfer-Encoding": "binary",
             "Content-Disposition": content_disposition("attachment", name),
