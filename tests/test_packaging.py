@@ -24,6 +24,8 @@ import pytest
 from toolbox.assemble import load
 
 ROOT = Path(__file__).parent.parent
+# Not `python -m toolbox`, which finds the metadata that a build leaves in the clone.
+TOOLBOX = Path(sys.executable).with_name("toolbox")
 GROUPS = sorted(path.parent.name for path in ROOT.glob("plugins/*/setup.cfg"))
 
 
@@ -234,7 +236,7 @@ def test_one_file_serves_with_a_bare_interpreter(install: Install, tmp_path: Pat
 def test_one_file_is_made_of_wheels_for_another_interpreter(dist: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "toolbox.pyz"
     run(
-        *(sys.executable, "-m", "toolbox", "bundle", "--groups", "files,process", "-o", bundle),
+        *(TOOLBOX, "bundle", "--groups", "files,process", "-o", bundle),
         *("--wheels", dist, "--python", sys.executable),
         PEX_ROOT=str(tmp_path / "pex-at-work"),
     )
@@ -254,9 +256,8 @@ def test_what_cannot_be_bundled_is_said_in_a_line(
     arguments: list[str], problem: str, tmp_path: Path
 ) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "toolbox", "bundle", "-o", tmp_path / "toolbox.pyz", *arguments],
+        [TOOLBOX, "bundle", "-o", tmp_path / "toolbox.pyz", *arguments],
         env=environment(PEX_ROOT=str(tmp_path / "pex")),
-        cwd=tmp_path,  # A clone has metadata of its own, which would be found first.
         capture_output=True,
         text=True,
         timeout=120,
