@@ -152,6 +152,7 @@ def test_a_refusal_and_an_unknown_path(traced: Service, collector: Collector) ->
 
 def test_nothing_secret_is_sent(traced: Service, collector: Collector) -> None:
     traced.http.post("/plugins?token=query-secret", content=b"body-secret")
+    traced.http.get(f"/some/{TOKEN}")
     traced.http.get("/plugins", headers={"Cookie": "cookie-secret", "X-Request-Id": "last"})
     collector.find(toolbox__request_id="last")
     for secret in (b"secret", TOKEN.encode()):

@@ -14,6 +14,7 @@ import toolbox as core
 from toolbox import status
 from toolbox.lifecycle import Context
 from toolbox.lifecycle import Toolbox
+from toolbox.masking import Mask
 from toolbox.observing import WEBSOCKET
 from toolbox.observing import Ended
 from toolbox.observing import Observer
@@ -42,7 +43,7 @@ class OtlpTraces:
         if not wanted or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
             return None
         self._provider = make_provider(self._endpoint)
-        return Spans(self._provider, routes(toolbox)).observe
+        return Spans(self._provider, routes(toolbox), toolbox.mask).observe
 
     def close(self) -> None:
         if self._provider is None:
@@ -87,12 +88,13 @@ def routes(toolbox: Toolbox) -> dict[str, str]:
 class Spans:
     """Makes a span of each request and each WebSocket that has ended."""
 
-    def __init__(self, provider: TracerProvider, routes: dict[str, str]) -> None:
+    def __init__(self, provider: TracerProvider, routes: dict[str, str], mask: Mask) -> None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._tracer = provider.get_tracer("toolbox", core.__version__)
         self._propagator = TraceContextTextMapPropagator()
         self._routes = routes
+        self._mask = mask
 
     def observe(self, ended: Ended) -> None:
         """An :data:`toolbox.observing.Observer`."""
@@ -107,7 +109,7 @@ class Spans:
             f"{method} {route}".rstrip(),
             context=parent,
             kind=SpanKind.SERVER,
-            attributes=_attributes(ended, method, route),
+            attributes=_attributes(ended, method, route, self._mask),
             start_time=end - int(ended.seconds * NANOSECONDS),
         )
         if ended.status >= 500 or not ended.complete:
@@ -115,12 +117,12 @@ class Spans:
         span.end(end)
 
 
-def _attributes(ended: Ended, method: str, route: str) -> dict[str, str | int]:
+def _attributes(ended: Ended, method: str, route: str, mask: Mask) -> dict[str, str | int]:
     found: dict[str, str | int | None] = {
         "http.request.method": method,
         "http.route": route,
         # What is behind the proxy may have secrets in its paths.
-        "url.path": "" if ":path}" in route else ended.path,
+        "url.path": "" if ":path}" in route else mask(ended.path),
         "url.scheme": "http",
         "http.response.status_code": ended.status,
         "http.request.body.size": ended.received,
