@@ -345,3 +345,15 @@ def test_gunicorn_itself_can_serve_it(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(60) == 0
         process.stdout.close()
+
+
+def test_the_master_needs_neither_flask_nor_the_memory_it_takes() -> None:
+    program = (
+        "import os, sys; os.environ.update(TOOLBOX_TOKEN='x', TOOLBOX_CONFIG=os.devnull);"
+        "import toolbox.server; from toolbox.assemble import make_toolbox; make_toolbox();"
+        "print(sorted({'flask', 'jinja2', 'numpy', 'asyncio', 'dulwich'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout == "[]\n", result.stdout + result.stderr

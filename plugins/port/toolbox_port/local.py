@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from toolbox.handoff import TakeOver
 from toolbox.lifecycle import Context
@@ -18,7 +19,9 @@ from toolbox_port.listening import listeners
 from toolbox_port.listening import own_sockets
 from toolbox_port.models import OpenPort
 from toolbox_port.proxying import Proxy
-from toolbox_port.proxying import Relayed
+
+if TYPE_CHECKING:
+    from toolbox_port.relayed import Relayed
 
 MAX_FOLLOWERS = 32
 """Clients that follow the ports at once: each takes a thread, and asks the kernel by itself."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING
 
-import flask
 import h11
 from werkzeug.datastructures import Headers
 
@@ -28,12 +27,8 @@ from toolbox_port.tunnel import Tunnel
 from toolbox_port.upstream import Exchange
 from toolbox_port.upstream import connect
 
-
-class Relayed(flask.Response):
-    """An answer of which Flask, whose own kind it must be, changes nothing."""
-
-    def get_wsgi_headers(self, environ: Any) -> Headers:
-        return self.headers
+if TYPE_CHECKING:
+    from toolbox_port.relayed import Relayed
 
 
 class Proxy:
@@ -130,6 +125,8 @@ def _head(request: RequestInfo, head: str, headers: Pairs) -> h11.Request:
 
 
 def _relay(exchange: Exchange, answer: h11.Response | h11.InformationalResponse) -> Relayed:
+    from toolbox_port.relayed import Relayed  # Needs Flask: see there.
+
     reason = text(bytes(answer.reason))
     relayed = Relayed(
         exchange,
