@@ -17,7 +17,6 @@ from flask import Flask
 from flask import g
 from flask import request
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import PathConverter
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response
 
@@ -46,6 +45,8 @@ from toolbox.request import decode_query
 from toolbox.request import prepare
 from toolbox.response import JSON
 from toolbox.response import respond
+from toolbox.routing import MatchingRule
+from toolbox.routing import Rest
 from toolbox.signing import SIGNATURE_QUERY
 
 log = logging.getLogger("toolbox")
@@ -60,8 +61,9 @@ def create_app(toolbox: Toolbox) -> Flask:
     """The WSGI application of ``toolbox``. Nothing runs until ``toolbox.start()``."""
     app = Flask("toolbox", static_folder=None)
     app.extensions["toolbox"] = toolbox
+    app.url_rule_class = MatchingRule
     app.url_map.merge_slashes = False
-    app.url_map.converters["rest"] = _Rest
+    app.url_map.converters["rest"] = Rest
     constants: dict[str, tuple[str, bytes]] = {}
     public: set[str] = set()
     signed: dict[str, str] = {}
@@ -306,13 +308,6 @@ def _adapter() -> Any:
     from flask import current_app
 
     return current_app.url_map.bind_to_environ(request.environ)
-
-
-class _Rest(PathConverter):
-    """All that is left of a path: Werkzeug's own ends before ``//`` and a line break."""
-
-    regex = r"(?s:.*)"
-    part_isolating = False
 
 
 class HandedOff(flask.Response):
