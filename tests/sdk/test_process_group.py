@@ -52,6 +52,38 @@ def test_run_code(sandbox: Sandbox) -> None:
         sandbox.process.code_run("import time; time.sleep(1000)", timeout=1)
 
 
+def test_the_environment_of_what_starts_later(sandbox: Sandbox, service: Service) -> None:
+    # AC-14
+    process, interpreter = sandbox.process, sandbox.code_interpreter
+    process.create_session("before")
+    context = interpreter.create_context()
+    set_ = {"set": {"GREETING": "it's set"}}
+    assert service.http.post("/env", json=set_).status_code == 200
+    command, code = (
+        'echo "${GREETING-none}"',
+        "import os; print(os.environ.get('GREETING', 'none'))",
+    )
+
+    def in_session(name: str) -> str | None:
+        request = SessionExecuteRequest(command=command)
+        return process.execute_session_command(name, request).stdout
+
+    assert in_session("before") == interpreter.run_code(code, context=context).stdout == "none\n"
+    process.create_session("after")
+    assert in_session("after") == process.exec(command).result == "it's set\n"
+    assert process.code_run(code).result == "it's set\n"
+    later = interpreter.create_context()
+    assert interpreter.run_code(code, context=later).stdout == "it's set\n"
+    terminal = process.create_pty_session("env", envs={"PS1": ""})
+    terminal.send_input(f"{command}; exit\n")
+    seen = bytearray()
+    terminal.wait(on_data=seen.extend)
+    assert b"it's set\r\n" in seen
+    assert process.exec(command, env={"GREETING": "own"}).result == "own\n"
+    service.http.post("/env", json={"unset": ["GREETING"]})
+    assert process.exec(command).result == "none\n"
+
+
 def test_charts(sandbox: Sandbox) -> None:
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     code = """

@@ -209,6 +209,9 @@ def test_long_commands(service: Service, size: int) -> None:
         ("printf '%s|' a\\\n b", "a|b|"),
         ("-no-such-option || printf dash", None),
         ("printf 'a\\r\\nb'", "a\r\nb"),
+        ("cat <<'E'\na\r\nb\r\nE", "a\r\nb\r\n"),
+        ("echo 'a\r'\necho b", "a\r\nb\n"),
+        ("printf '%s' a\\", "a\\"),
         ("printf '\\377ok\\376'", "\ufffdok\ufffd"),
         ("printf 'a\\0b'", "a\0b"),
         ("printf '\\n\\n'", "\n\n"),
@@ -258,6 +261,40 @@ def test_an_answer_keeps_head_and_tail(service: Service) -> None:
     assert text.endswith("end\n")
     assert len(text) < 17 * 1024 * 1024
     assert int(answer.headers["X-Toolbox-Truncated"]) == 40000010 - 16 * 1024 * 1024
+
+
+def test_no_stream_squeezes_out_the_other(make_service: Any) -> None:
+    """AC-22: nor is what is left out lost."""
+    service = make_service(settings="[process]\nmax_result = 4096\n")
+    flood = "echo needle >&2; seq 100000; echo end >&2"
+    service.http.post("/process/session", json={"sessionId": "s"})
+    answer = service.http.post(
+        "/process/session/s/exec",
+        json={"command": flood},
+        headers={"X-Daytona-SDK-Version": "0.226.1"},
+    )
+    assert answer.json()["stderr"] == "needle\nend\n"
+    assert answer.json()["stdout"].startswith("1\n2\n")
+    assert answer.json()["stdout"].endswith("\n99999\n100000\n")
+    assert len(answer.json()["stdout"]) < 4200
+    left_out = int(answer.headers["X-Toolbox-Truncated"])
+    assert left_out == 588895 + 11 - 4096
+    job = answer.headers["X-Toolbox-Job"]
+    whole = service.http.get(f"/x/jobs/{job}/output?encoding=text&limit=1048576").json()
+    text = "".join(each["data"] for each in whole["pieces"] if each["stream"] == "stdout")
+    assert text == "".join(f"{number}\n" for number in range(1, 100001))
+
+
+def test_a_client_that_leaves_stops_nothing(service: Service, tmp_path: Path) -> None:
+    begun, go, done = (tmp_path / name for name in ("begun", "go", "done"))
+    command = f"touch {begun}; while [ ! -e {go} ]; do sleep 0.01; done; touch {done}"
+    with service.client(service.token) as client, pytest.raises(httpx.ReadTimeout):
+        client.post(
+            "/process/execute", json={"command": command}, timeout=httpx.Timeout(60, read=1)
+        )
+    eventually(begun.exists, "the begin")
+    go.touch()
+    eventually(done.exists, "the end")
 
 
 def test_output_before_the_exit_code(service: Service) -> None:

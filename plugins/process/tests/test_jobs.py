@@ -263,6 +263,19 @@ def test_errors(service: Service) -> None:
         assert error(answer) == (400, "INVALID_REQUEST_BODY")
 
 
+def test_output_is_forgotten_by_size_and_by_age(make_service: Any) -> None:
+    """AC-26, AC-43: only of what has ended, and though nothing else happens."""
+    settings = "[process.local]\ntotal_output_limit = 1048576\nkeep_seconds = 3\n"
+    service = make_service(settings=settings)
+    running = start(service, "echo here; sleep 1000")
+    first, second = (start(service, "seq 100000") for _ in range(2))
+    for job in (first, second):
+        service.http.get(f"/x/jobs/{job}/wait?timeout=50")
+    eventually(lambda: service.http.get(f"/x/jobs/{first}").status_code == 404, "the size")
+    eventually(lambda: service.http.get(f"/x/jobs/{second}").status_code == 404, "the age")
+    assert output(service, running)["pieces"][0]["data"] == "here\n"
+
+
 def test_finished_jobs_are_forgotten_at_some_time(make_service: Any) -> None:
     """AC-26."""
     service = make_service(settings="[process.local]\nkeep_jobs = 5\n")

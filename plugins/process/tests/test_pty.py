@@ -225,6 +225,7 @@ def test_an_instant_end(service: Service) -> None:
     terminal = create(service, "instant", "", envs)
     assert terminal.finish() == (1011, '{"exitCode": 9, "exitReason": "non-zero exit"}')
     assert terminal.data == b"goodbye\r\n"
+    assert refused(service, "/process/pty/instant/connect") == 410
     assert [each["status"] for each in terminal.controls] == ["connected", "exited"]
     (service.work_dir / ".bash_profile").unlink()
 

@@ -55,6 +55,9 @@ AFTER_KILL = 5.0
 """Seconds the output of something killed is waited for; its drain takes far less."""
 
 
+LOOK_AGAIN = 3600.0
+"""Seconds between looks for finished jobs that are too old, at most."""
+
 MEMORY = 128 * 1024 * 1024
 """Bytes of output of finished jobs that stay in memory."""
 
@@ -102,6 +105,7 @@ class Engine:
         self._kept = 0
         self._in_memory = 0
         self._places = threading.BoundedSemaphore(context.options.max_waiting)
+        self._planned = False
         self._closing = False
         self._restarted = context.restarted
 
@@ -193,11 +197,12 @@ class Engine:
 
     # Looking
 
-    def jobs(self) -> list[Job]:
-        """Every job known, the oldest first."""
+    def jobs(self, kind: Kind | None = None) -> list[Job]:
+        """Every job known, or those of one kind, the oldest first."""
         with self._lock:
             known = [*(each.job for each in self._finished.values()), *self._running.values()]
-        return sorted(known, key=lambda job: job.started)
+        chosen = [job for job in known if kind is None or job.kind is kind]
+        return sorted(chosen, key=lambda job: job.started)
 
     def find(self, job_id: str) -> Job | None:
         """The job with that id."""
@@ -249,6 +254,23 @@ class Engine:
             self._kept += ended.kept
             self._in_memory += ended.in_memory
             self._forget_old()
+        self._plan_to_forget()
+
+    def _plan_to_forget(self) -> None:
+        """Forget what gets too old although nothing ends any more. On the loop."""
+        with self._lock:
+            first = next(iter(self._finished.values()), None)
+            if first is None or self._planned:
+                return
+            self._planned = True
+        left = first.at + self.settings.keep_seconds - time.monotonic()
+        self.loop.call_later(min(max(0.0, left) + 0.01, LOOK_AGAIN), self._forget_by_age)
+
+    def _forget_by_age(self) -> None:
+        with self._lock:
+            self._planned = False
+            self._forget_old()
+        self._plan_to_forget()
 
     def _forget_old(self) -> None:
         settings = self.settings

@@ -66,7 +66,7 @@ def create_and_connect_pty_session(
     return create_connect(backend.terminals, query, headers)
 
 
-@group.websocket("/process/pty/{session_id}/connect", errors=(ProcessNotFound,))
+@group.websocket("/process/pty/{session_id}/connect", errors=(ProcessNotFound, SessionEnded))
 def connect_pty_session(
     backend: ProcessBackend, session_id: str, query: ConnectQuery, headers: PtyHeaders
 ) -> SocketHandler:

@@ -260,7 +260,12 @@ class LocalTerminals:
 
     def connect(self, terminal_id: str) -> LocalTerminal:
         # One that is about to end still has its last output to show.
-        terminal = self._find(terminal_id)
+        try:
+            terminal = self._find(terminal_id)
+        except ProcessNotFound:
+            if any(each.label == terminal_id for each in self._engine.jobs(Kind.TERMINAL)):
+                raise SessionEnded(f"terminal {terminal_id!r} has ended") from None
+            raise
         self._start(terminal)
         return terminal
 

@@ -1,0 +1,62 @@
+"""Finding and signalling processes, real ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from toolbox_process.testing import alive
+from toolbox_process.tree import MARK
+from toolbox_process.tree import Process
+from toolbox_process.tree import Tree
+from toolbox_process.tree import read_process
+from toolbox_process.tree import send
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def known(child: subprocess.Popen[bytes]) -> Process:
+    process = read_process(child.pid)
+    assert process is not None
+    return process
+
+
+def test_a_pid_that_is_another_process_by_now_is_left_alone(
+    child: subprocess.Popen[bytes],
+) -> None:
+    """AC-12."""
+    process = known(child)
+    earlier = process._replace(started=process.started - 1)
+    send([earlier], signal.SIGKILL)
+    assert Tree([earlier], []).members() == []
+    assert Tree([earlier], []).end(0) == []
+    assert alive(child.pid)
+    send([process], signal.SIGKILL)
+    assert child.wait(30) == -signal.SIGKILL
+
+
+def test_what_has_ended_is_no_process(child: subprocess.Popen[bytes]) -> None:
+    """AC-12: not even before it is reaped."""
+    process = known(child)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert read_process(child.pid) is None
+    send([process], signal.SIGKILL)
+    assert Tree([process], []).members() == []
+
+
+def test_a_mark_is_enough() -> None:
+    env = {**os.environ, MARK: "a-job"}
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True, env=env) as marked:
+        assert [each.pid for each in Tree([], ["a-job"]).members()] == [marked.pid]
+        assert Tree([], ["another"]).members() == []
+        assert Tree([], ["a-job"]).end(5) == []
+        assert marked.wait(30) == -signal.SIGTERM
