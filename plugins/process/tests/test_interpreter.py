@@ -244,13 +244,16 @@ def test_delete_ends_what_runs(service: Service, context: str, pid_file: Path) -
         f"open('{pid_file}', 'w').write(f'{{p.pid}}\\n')\ntime.sleep(1000)"
     )
     running = begin(service, code, contextId=context)
-    waiting = begin(service, "print('never')", contextId=context)
     pid = read_pid(pid_file)
+    waiting = begin(service, "print('never')", contextId=context)
     service.http.delete(f"/process/interpreter/context/{context}")
     assert not alive(pid)
-    for result in (Result(running), Result(waiting)):
-        assert (result.stdout, result.code) == ("", 1001)
-        assert result.errors
+    result = Result(running)
+    assert (result.stdout, result.code) == ("", 1001)
+    assert result.errors
+    result = Result(waiting)
+    # It may have come after the end: then nobody knows the context.
+    assert (result.stdout, result.code) in (("", 1001), ("", 1008))
 
 
 @pytest.mark.parametrize(
