@@ -324,7 +324,8 @@ def echo_p99(ws: websocket.WebSocket, seconds: float) -> float:
 def bench_sockets(bench: Bench) -> Iterator[Row]:
     """A thousand idle WebSockets, each following the log of one session's command."""
     count = 1000
-    with toolbox(f"[websocket]\nmax_sockets = {2 * count}\n") as ours:
+    settings = f"[websocket]\nmax_sockets = {2 * count}\n"
+    with toolbox(f"{settings}[process.local]\nmax_followers = {2 * count}\n") as ours:
         path = follow_path(ours)
         upgrade = (
             f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"

@@ -1,0 +1,228 @@
+"""Commands, terminals and logs: what doing it through the service costs over doing it oneself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import statistics
+import subprocess
+import time
+import tty
+from collections.abc import Iterator
+
+import websocket
+
+from bench.clients import TOKEN
+from bench.clients import http
+from bench.clients import load
+from bench.clients import request
+from bench.core import posix_spawn
+from bench.core import terminal
+from bench.frame import Bench
+from bench.frame import Row
+from bench.frame import Sample
+from bench.servers import Server
+from bench.servers import toolbox
+
+MUCH = 100_000_000
+KEYS = 500
+LINES = 200
+
+
+def bench_session(bench: Bench) -> Iterator[Row]:
+    """A command that does nothing, in a shell that is there already."""
+    with toolbox() as server:
+        post(server, "/process/session", {"sessionId": "bench"})
+        data = http("POST", "/process/session/bench/exec", b'{"command": "true"}')
+
+        def ours() -> Sample:
+            seen = load(server.port, data, 1, bench.seconds)
+            return Sample(seen.p50 * 1e3, {"p99": seen.p99 * 1e3})
+
+        yield Row(
+            "session command, 1 client, p50",
+            "ms",
+            ours=ours,
+            limit=("posix_spawn", posix_spawn),
+            floor="<= 1.5x",
+            stretch="<= 1x",
+        )
+
+
+def bench_terminal(bench: Bench) -> Iterator[Row]:
+    """A key and its echo, and a flood, on a terminal here and through the service."""
+    with toolbox() as server, terminal(server) as ws, bare_terminal() as master:
+
+        def ours() -> float:
+            ws.send_binary(b"x")
+            return len(ws.recv())
+
+        def bare() -> float:
+            os.write(master, b"x")
+            return len(os.read(master, 100))
+
+        yield Row(
+            "key to echo, p50",
+            "us",
+            ours=lambda: echo(ours),
+            limit=("bare terminal", lambda: echo(bare)),
+            floor="<= 4x",
+            stretch="<= 2x",
+        )
+        yield Row(
+            "100 MB through a terminal",
+            "MB/s",
+            ours=lambda: MUCH / 1e6 / flood(server),
+            limit=("bare terminal", lambda: MUCH / 1e6 / bare_flood()),
+            floor=">= 0.8x",
+            stretch=">= 0.95x",
+            rounds=3,
+        )
+
+
+def bench_logs(bench: Bench) -> Iterator[Row]:
+    """A line from the write to its follower, and a flood."""
+    with toolbox() as server:
+        post(server, "/process/session", {"sessionId": "bench"})
+        yield Row(
+            "line of a log to its follower",
+            "ms",
+            ours=lambda: delays(server),
+            floor="<= 5",
+            stretch="<= 0.7",
+        )
+        yield Row(
+            "100 MB through a session to a follower",
+            "MB/s",
+            ours=lambda: MUCH / 1e6 / followed(server),
+            limit=("through a pipe", lambda: MUCH / 1e6 / piped()),
+            rounds=3,
+        )
+
+
+def post(server: Server, path: str, body: object) -> bytes:
+    """The body of the answer, which must be a success."""
+    data = http("POST", path, json.dumps(body).encode(), "Connection: close\r\n")
+    head, _, answer = request(server.port, data).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 20"), head
+    return answer
+
+
+def connect(server: Server, path: str) -> websocket.WebSocket:
+    """A WebSocket that looks at nothing it is sent."""
+    return websocket.create_connection(
+        f"ws://127.0.0.1:{server.port}{path}",
+        header=[f"Authorization: Bearer {TOKEN}", "X-Daytona-SDK-Version: 0.226.1"],
+        skip_utf8_validation=True,
+        sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+    )
+
+
+def echo(key: object) -> Sample:
+    """Microseconds from a key to its echo: the median, and the slowest of a hundred."""
+    times = []
+    for _ in range(KEYS):
+        began = time.perf_counter()
+        key()  # type: ignore[operator]
+        times.append(time.perf_counter() - began)
+    times.sort()
+    return Sample(times[KEYS // 2] * 1e6, {"p99": times[KEYS * 99 // 100] * 1e6})
+
+
+@contextlib.contextmanager
+def bare_terminal() -> Iterator[int]:
+    """The master of a terminal whose other side echoes and is read by nobody."""
+    master, slave = os.openpty()
+    with subprocess.Popen(["cat"], stdin=slave, stdout=slave, stderr=slave) as process:
+        yield master
+        process.kill()
+    os.close(slave)
+    os.close(master)
+
+
+def flood(server: Server) -> float:
+    """Seconds until a client of a terminal has seen it all."""
+    query = "id=flood&cols=80"
+    ws = connect(server, f"/process/pty/create-connect?{query}")
+    command = f"stty -opost; head -c {MUCH} /dev/zero; exit\r"
+    ws.send_binary(command.encode())
+    began, seen = time.perf_counter(), 0
+    with contextlib.suppress(websocket.WebSocketException):
+        while True:
+            opcode, data = ws.recv_data()
+            seen += len(data) if opcode == websocket.ABNF.OPCODE_BINARY else 0
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                break
+    took = time.perf_counter() - began
+    ws.close()
+    assert seen >= MUCH
+    return took
+
+
+def bare_flood() -> float:
+    """Seconds until it all was read from a terminal."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    began = time.perf_counter()
+    command = ["head", "-c", str(MUCH), "/dev/zero"]
+    with subprocess.Popen(command, stdout=slave) as process:
+        os.close(slave)
+        with contextlib.suppress(OSError):
+            while os.read(master, 65536):
+                pass
+        process.wait()
+    os.close(master)
+    return time.perf_counter() - began
+
+
+def delays(server: Server) -> Sample:
+    """Milliseconds from a line's time, which is what it says, to its follower."""
+    script = (
+        "import time\n"
+        f"for _ in range({LINES}): print(time.clock_gettime(1), flush=True); time.sleep(.005)"
+    )
+    body = {"command": f"python3 -c '{script}'", "runAsync": True}
+    command = json.loads(post(server, "/process/session/bench/exec", body))["cmdId"]
+    ws = connect(server, f"/process/session/bench/command/{command}/logs?follow=true")
+    times = []
+    while True:
+        opcode, data = ws.recv_data()
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            break
+        now = time.clock_gettime(time.CLOCK_MONOTONIC)
+        times += [now - float(line) for line in data[3:].split()]
+    ws.close()
+    times.sort()
+    assert len(times) == LINES
+    return Sample(times[LINES * 99 // 100] * 1e3, {"p50": statistics.median(times) * 1e3})
+
+
+def followed(server: Server) -> float:
+    """Seconds until a follower has seen it all."""
+    body = {"command": f"head -c {MUCH} /dev/zero", "runAsync": True}
+    began, seen = time.perf_counter(), 0
+    command = json.loads(post(server, "/process/session/bench/exec", body))["cmdId"]
+    ws = connect(server, f"/process/session/bench/command/{command}/logs?follow=true")
+    while True:
+        opcode, data = ws.recv_data()
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            break
+        seen += len(data) - 3
+    took = time.perf_counter() - began
+    ws.close()
+    assert seen == MUCH
+    return took
+
+
+def piped() -> float:
+    """Seconds until it all was read from a pipe."""
+    began = time.perf_counter()
+    with subprocess.Popen(
+        ["head", "-c", str(MUCH), "/dev/zero"], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        while os.read(process.stdout.fileno(), 65536):
+            pass
+    return time.perf_counter() - began
