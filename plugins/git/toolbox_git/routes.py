@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
@@ -50,14 +53,23 @@ from toolbox_git.models import SetConfigRequest
 class GitOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of every backend."""
 
-    timeout: float = 600.0
-    """Seconds an operation on the disk may take."""
-    network_timeout: float = 3600.0
-    """Seconds an operation that talks to a remote may take."""
-    stall_timeout: float = 60.0
-    """Seconds a remote may be silent."""
-    lock_timeout: float = 30.0
-    """Seconds an operation waits for another one that changes the same repository."""
+    timeout: Annotated[
+        float, Meta(gt=0, description="Seconds an operation on the disk may take.")
+    ] = 600.0
+    network_timeout: Annotated[
+        float, Meta(gt=0, description="Seconds an operation that talks to a remote may take.")
+    ] = 3600.0
+    stall_timeout: Annotated[float, Meta(gt=0, description="Seconds a remote may be silent.")] = (
+        60.0
+    )
+    lock_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds an operation waits for another one that changes the same "
+            "repository.",
+        ),
+    ] = 30.0
 
 
 group = Group(

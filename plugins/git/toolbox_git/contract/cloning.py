@@ -53,6 +53,22 @@ class CloningContract:
         assert git.get("history", tmp_path / "c").json()[0]["hash"] == commits[1]
         assert git.files(tmp_path / "c") == {}
 
+    def test_clone_tag(self, git: GitClient, repo: Repository, tmp_path: Path) -> None:
+        """A tag may be given for the branch, as ``git clone --branch`` takes one."""
+        commit = repo.commit()
+        repo.git("tag", "light")
+        repo.git("tag", "-a", "full", "-m", "one")
+        repo.commit("b")
+        for tag in ("light", "full"):
+            done(git.post("clone", tmp_path / tag, url=str(repo.path), branch=tag))
+            assert git.status(tmp_path / tag)["detached"]
+            assert git.files(tmp_path / tag) == {}
+            assert git.get("history", tmp_path / tag).json()[0]["hash"] == commit
+            assert git.get("branches", tmp_path / tag).json() == {"branches": [], "current": ""}
+            clone = Repository(tmp_path / tag)
+            assert clone.git("rev-parse", tag) == repo.git("rev-parse", tag)
+            clone.git("fsck", "--strict")
+
     def test_clone_refuses(self, git: GitClient, repo: Repository, tmp_path: Path) -> None:
         """It leaves nothing behind, so that the next one can succeed."""
         target = tmp_path / "new/target"

@@ -101,14 +101,14 @@ def clone(body: CloneRequest, base: Path, target: Path, stall_timeout: float) ->
     )
     client, path = _connect(url, StackedConfig.default(), access)
     listed = _list(client, path)
-    branch, commit = _choose(listed.refs, listed.symrefs, body.branch)
-    with Repo.init(str(target), mkdir=True, default_branch=branch) as repo:
+    reference, commit = _choose(listed.refs, listed.symrefs, body.branch)
+    branch = reference.removeprefix(_HEADS) if reference.startswith(_HEADS) else b""
+    with Repo.init(str(target), mkdir=True, default_branch=branch or None) as repo:
         config = repo.get_config()
         section = (b"remote", b"origin")
-        local = Ref(_HEADS + branch)
-        tracked = Ref(b"refs/remotes/origin/" + branch)
+        tracked = Ref(b"refs/remotes/origin/" + branch if branch else reference)
         config.set(section, b"url", to_bytes(url))
-        config.set(section, b"fetch", b"+" + local + b":" + tracked)
+        config.set(section, b"fetch", b"+" + reference + b":" + tracked)
         config.write_to_path()
         wants = [commit]
         if body.commit_id and len(body.commit_id) == 40 and body.depth:
@@ -116,11 +116,12 @@ def clone(body: CloneRequest, base: Path, target: Path, stall_timeout: float) ->
         _fetch(client, path, repo, wants, body.depth)
         _take_tags(client, path, repo, listed.refs)
         repo.refs[tracked] = commit
-        repo.refs[local] = commit
-        repo.refs.set_symbolic_ref(HEADREF, local)
-        branches.set_upstream(repo, branch, b"origin")
-        if body.commit_id:
-            commit = ObjectID(resolve(repo, body.commit_id))
+        if branch:
+            repo.refs[reference] = commit
+            repo.refs.set_symbolic_ref(HEADREF, reference)
+            branches.set_upstream(repo, branch, b"origin")
+        if body.commit_id or not branch:
+            commit = ObjectID(resolve(repo, body.commit_id or to_text(reference)))
             branches.detach(repo, commit)
         tree = Worktree(repo)
         switching.reset_hard(tree, files_of(tree.repo, commit))
@@ -136,14 +137,15 @@ def _list(client: GitClient, path: bytes) -> LsRemoteResult:
 
 def _choose(
     refs: Mapping[Ref, ObjectID | None], symrefs: Mapping[Ref, Ref], wanted: str | None
-) -> tuple[bytes, ObjectID]:
-    """The branch to clone, without ``refs/heads/``, and its commit."""
+) -> tuple[Ref, ObjectID]:
+    """The branch or tag to clone, and what it stands for."""
     heads = {name: sha for name, sha in refs.items() if name.startswith(_HEADS) and sha}
     if wanted:
-        found = heads.get(Ref(_HEADS + to_bytes(wanted)))
-        if found is None:
-            raise BranchNotFound(f"the remote has no branch {wanted!r}")
-        return to_bytes(wanted), found
+        for kind in (_HEADS, _TAGS):
+            name = Ref(kind + to_bytes(wanted))
+            if found := refs.get(name):
+                return name, found
+        raise BranchNotFound(f"the remote has no branch or tag {wanted!r}")
     if not heads:
         raise RepositoryNotFound("the remote repository is empty")
     head = refs.get(HEADREF)
@@ -152,7 +154,7 @@ def _choose(
     chosen = symrefs.get(HEADREF, HEADREF)
     for name in (chosen, *usual, *same, *sorted(heads)):
         if name in heads:
-            return name.removeprefix(_HEADS), heads[name]
+            return Ref(name), heads[Ref(name)]
     raise RepositoryNotFound("the remote repository is empty")
 
 
