@@ -76,6 +76,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     constant: bool
     max_body: int | None
     trailing_slash: bool
+    content_type: str
 
     def argument(self, *sources: Source) -> Argument | None:
         """The first argument that comes from one of ``sources``."""
@@ -120,6 +121,7 @@ class Group:
         constant: bool = False,
         max_body: int | None = None,
         trailing_slash: bool = False,
+        content_type: str = "",
         websocket: bool = False,
     ) -> Callable[[F], F]:
         """Register a function as the operation ``methods path``.
@@ -131,7 +133,8 @@ class Group:
         answer never changes and needs no argument, so it is made once. ``max_body`` overrides
         ``[server] max_body``. ``trailing_slash`` answers the path with a slash at its end too,
         instead of redirecting. ``answers`` is the type of the JSON answer, for a function that
-        returns one of :mod:`toolbox.response`.
+        returns one of :mod:`toolbox.response`; ``content_type`` is what the OpenAPI document says
+        of an answer that isn't JSON.
         """
 
         def register(function: F) -> F:
@@ -152,6 +155,7 @@ class Group:
                     constant=constant,
                     max_body=max_body,
                     trailing_slash=trailing_slash,
+                    content_type=content_type,
                 )
             )
             return function

@@ -161,7 +161,8 @@ def _fields(argument: Argument) -> list[dict[str, Any]]:
 def _responses(operation: Operation, schema_of: dict[int, Any]) -> dict[str, Any]:
     success: dict[str, Any] = {"description": operation.summary or "Success"}
     if operation.returns in _CONTENT_TYPES:
-        success["content"] = {_CONTENT_TYPES[operation.returns]: {"schema": {}}}
+        content_type = operation.content_type or _CONTENT_TYPES[operation.returns]
+        success["content"] = {content_type: {"schema": {}}}
     elif id(operation.returns) in schema_of:
         success["content"] = {"application/json": {"schema": schema_of[id(operation.returns)]}}
     responses: dict[str, Any] = {str(operation.status): success}

@@ -26,7 +26,7 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-PUBLIC = {"/healthz", "/readyz", "/version"}
+PUBLIC = {"/healthz", "/readyz", "/version", "/", "/page/{name}"}
 ASKS_ITSELF = {"/init", "/api/socket.io/"}
 """What checks the token on its own: the first call sets it; a message of the protocol has it."""
 

@@ -26,6 +26,9 @@ def test_the_page_is_public_and_tells_nothing(service: Service) -> None:
         answer = stranger.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    described = service.http.get("/openapi.json").json()["paths"]["/"]["get"]
+    assert list(described["responses"]["200"]["content"]) == ["text/html"]
+    assert described["security"] == []
     assert TOKEN not in answer.text
     # The same for everybody, but for the nonce: nothing of this sandbox is in it.
     nonce = re.findall(r'nonce="([\w-]{20,})"', answer.text)

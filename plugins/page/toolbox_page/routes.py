@@ -21,7 +21,7 @@ group = Group(
 )
 
 
-@group.get("/", public=True)
+@group.get("/", public=True, content_type="text/html")
 def get_page(backend: PageBackend, request: RequestInfo) -> TextAnswer:
     """Show the page.
 
