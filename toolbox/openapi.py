@@ -27,7 +27,7 @@ _DESCRIBABLE = frozenset(("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PA
 _CONTENT_TYPES = {
     FileAnswer: "*/*",  # That of the file, or what the operation makes.
     StreamAnswer: "*/*",
-    TextAnswer: "text/plain",
+    TextAnswer: "text/*",
     MultipartAnswer: "multipart/form-data",
 }
 

@@ -207,14 +207,18 @@ def test_a_client_that_leaves_during_the_handshake_leaves_nothing(
         "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     )
+    running = set(descendants(impatient.process.pid))
     with leaves_nothing(impatient):
         for cut in (10, len(upgrade) - 2, len(upgrade)):
             with connect(impatient) as sock:
                 sock.sendall(upgrade[:cut])
         # A terminal outlives its client until it is deleted, as far as it was made at all.
-        impatient.wait_for(
-            lambda: impatient.http.delete("/process/pty/gone").status_code in (200, 404)
-        )
+
+        def deleted() -> bool:
+            impatient.http.delete("/process/pty/gone")
+            return not set(descendants(impatient.process.pid)) - running
+
+        impatient.wait_for(deleted, "the terminal's end")
 
 
 def test_a_socket_that_is_half_closed_gets_its_answer(impatient: Service) -> None:

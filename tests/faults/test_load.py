@@ -327,7 +327,8 @@ def pieces(ws: websocket.WebSocket) -> Iterator[bytes]:
 @pytest.fixture
 def quiet(make_service: Callable[..., Service], tmp_path: Path) -> Service:
     """A service at a home without startup files."""
-    settings = f"[websocket]\nmax_sockets = 2000\n[process.local]\nkeep_jobs = {KEPT}\n"
+    local = f"keep_jobs = {KEPT}\nmax_followers = 500\n"
+    settings = f"[websocket]\nmax_sockets = 2000\n[process.local]\n{local}"
     return make_service(settings=settings, env={"HOME": str(tmp_path), "PS1": "$ "})
 
 
