@@ -41,6 +41,21 @@ def command(*arguments: str, **environ: str) -> str:
     ).stdout
 
 
+def run_in_shell(line: str, cwd: Path) -> str:
+    """Run a line with the command ``toolbox`` of this environment."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    result = subprocess.run(
+        ["bash", "-c", line],
+        env={**os.environ, "PATH": path, "TOOLBOX_CONFIG": os.devnull},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 @pytest.mark.parametrize("name", ["README.rst", "CHANGES.rst", "CONTRIBUTING.rst"])
 def test_the_pages_are_restructured_text(name: str) -> None:
     settings = {"report_level": 2, "halt_level": 2, "syntax_highlight": "none"}
@@ -111,6 +126,77 @@ def test_the_plugin_example_works(site: Any, make_service: Callable[..., Service
     assert document["paths"]["/x/greet"]["post"]["summary"] == "Greet somebody by name."
 
 
+def test_the_start_is_as_shown(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks("console") if "&& toolbox serve" in block]
+    assert (ROOT / "requirements.txt").exists()
+    environ = {**os.environ, "TOOLBOX_CONFIG": os.devnull, "TOOLBOX__SERVER__PORT": "0"}
+    environ.pop("TOOLBOX_TOKEN", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "toolbox", "serve"],
+        env=environ,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        for expected in example.splitlines()[1:]:
+            pattern = re.sub(r"7UbRkmNcn0\\\.\\\.\\\.|2280", r"\\S+", re.escape(expected))
+            assert re.fullmatch(pattern, process.stdout.readline().strip())
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+        process.stdout.close()
+
+
+def test_the_commands_about_settings_run(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks("console") if "toolbox config" in block]
+    (tmp_path / "my.toml").write_text("")
+    lines = example.splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        run_in_shell(line.removeprefix("$ "), tmp_path)
+
+
+def test_the_images_that_are_built_are_there() -> None:
+    (example,) = [block for block in blocks("console") if "docker build" in block]
+    for line in example.splitlines():
+        (file,) = re.findall(r"-f (\S+)", line)
+        for argument in re.findall(r"--build-arg (\w+)=", line):
+            assert f"ARG {argument}=" in (ROOT / file).read_text()
+
+
+def test_what_ci_runs_is_how_to_develop() -> None:
+    (example,) = [block for block in blocks("console") if "tox &&" in block]
+    assert (
+        example.removeprefix("$ ").replace("install tox", "install -q tox")
+        in (ROOT / ".ci" / "run").read_text()
+    )
+
+
+ELSEWHERE = ("pip wheel --wheel-dir", "toolbox bundle")
+"""Examples that tests/test_packaging.py runs, as it has the wheels."""
+
+
+def test_every_example_is_run() -> None:
+    source = Path(__file__).read_text()
+    wanted = re.findall(r'if "(.+?)" in block', source)
+    examples = blocks("console") + blocks("python")
+    assert len(re.findall(r"(?m)^\.\. code-block:: ", README)) == len(examples) + 2
+    for block in examples:
+        assert any(part in block for part in (*wanted, *ELSEWHERE)), block
+    packaging = (ROOT / "tests" / "test_packaging.py").read_text()
+    assert all(f'readme_example("{part}' in packaging for part in ELSEWHERE)
+
+
+def test_every_option_is_documented() -> None:
+    before = ""
+    for line in (ROOT / "conf" / "toolbox.toml").read_text().splitlines():
+        if re.match(r"# \w+ = ", line):
+            assert before.startswith("## "), f"nothing is said about {line}"
+        before = line
+
+
 def test_every_plugin_of_the_repository_is_in_the_readme_and_requirements() -> None:
     requirements = (ROOT / "requirements.txt").read_text()
     tox = (ROOT / "tox.ini").read_text()
@@ -132,7 +218,10 @@ def test_every_hook_is_documented_and_has_a_user() -> None:
 
 def test_every_command_and_option_says_what_it_does() -> None:
     shown = command("--help")
-    for name in ("serve", "plugins", "config", "openapi"):
+    commands = re.findall(r"(?m)^    (\w+) ", shown)
+    assert set(commands) >= {"serve", "plugins", "config", "openapi", "bundle"}
+    for name in commands:
+        assert f"toolbox {name}" in README, f"the README doesn't tell of `toolbox {name}`"
         assert re.search(rf"^ +{name} +\w", shown, re.MULTILINE)
         for line in command(name, "--help").splitlines():
             if re.match(r"  --\S+( \S+)?$", line):

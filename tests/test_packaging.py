@@ -50,6 +50,30 @@ def environment(**options: str) -> dict[str, str]:
     return {**kept, "TOOLBOX_CONFIG": os.devnull, "TOOLBOX_TOKEN": "t", **options}
 
 
+def readme_example(part: str) -> list[str]:
+    """The lines of the README's example that has ``part`` in it."""
+    text = (ROOT / "README.rst").read_text()
+    examples = re.findall(r"\.\. code-block:: console\n\n((?:   .*\n)+)", text)
+    (found,) = [example for example in examples if part in example]
+    return [line[3:].removeprefix("$ ") for line in found.splitlines()]
+
+
+def shell(line: str, cwd: Path, **options: str) -> str:
+    """Run a line with the programs of this environment."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    options = {"PATH": path, "PIP_QUIET": "1", **options}
+    result = subprocess.run(
+        ["bash", "-c", line],
+        env=environment(**options),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files git tracks, elsewhere: a build leaves folders behind."""
@@ -69,9 +93,10 @@ def dist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         left.mkdir(parents=True)
         (left / "removed_long_ago.py").touch()
     wheels = tmp_path_factory.mktemp("dist")
-    # An isolated build makes an environment for each wheel: the same wheels, a minute later.
-    pip = (sys.executable, "-m", "pip", "--quiet", "wheel", "--no-build-isolation")
-    run(*pip, "--wheel-dir", wheels, f"{source}[bundle]", *source.glob("plugins/*/"))
+    command = readme_example("pip wheel --wheel-dir")[0].replace("dist", str(wheels))
+    # Not in isolation: that is the same wheels, a minute later. The second is for `toolbox bundle`.
+    shell(command.replace("pip", "python -m pip"), source, PIP_NO_BUILD_ISOLATION="0")
+    shell(f"python -m pip wheel --wheel-dir {wheels} 'pex>=2.105'", source)
     return wheels
 
 
@@ -145,6 +170,18 @@ def test_every_module_and_data_file_is_in_its_wheel(source: Path, dist: Path) ->
         }
         found = {name for name in names if not name.startswith(f"{stem}-")}
         assert found == expected
+
+
+def test_the_readme_s_environment_is_made_and_shows_what_it_says(
+    dist: Path, tmp_path: Path
+) -> None:
+    _, *lines = readme_example("pip wheel --wheel-dir")
+    target = str(tmp_path / "toolbox")
+    for line in lines[:2]:
+        shell(line.replace("/opt/toolbox", target).replace("dist ", f"{dist} "), tmp_path)
+    assert list(Path(target).rglob("toolbox/__pycache__")), "compiled, so that it starts fast"
+    shown = shell(lines[2].replace("/opt/toolbox", target), tmp_path)
+    assert shown.splitlines() == lines[3:]
 
 
 def test_there_is_an_extra_for_each_group_and_one_for_all() -> None:
@@ -233,14 +270,15 @@ def test_one_file_serves_with_a_bare_interpreter(install: Install, tmp_path: Pat
     check_bundle(bundle, tmp_path)
 
 
-def test_one_file_is_made_of_wheels_for_another_interpreter(dist: Path, tmp_path: Path) -> None:
-    bundle = tmp_path / "toolbox.pyz"
-    run(
-        *(TOOLBOX, "bundle", "--groups", "files,process", "-o", bundle),
-        *("--wheels", dist, "--python", sys.executable),
-        PEX_ROOT=str(tmp_path / "pex-at-work"),
-    )
-    check_bundle(bundle, tmp_path)
+def test_one_file_is_made_of_wheels_as_the_readme_says(dist: Path, tmp_path: Path) -> None:
+    install, bundle, shown, serve = readme_example("toolbox bundle")
+    assert install == "pip install 'pex>=2.105'"
+    assert serve == "python3 toolbox.pyz serve"
+    root = {"PEX_ROOT": str(tmp_path / "pex-at-work")}
+    for more in ("", f" --python {sys.executable}"):
+        written = shell(bundle.replace("dist", str(dist)) + more, tmp_path, **root)
+        assert re.fullmatch(re.sub(r"\d+\.\d", r"\\d+.\\d", shown), written.strip())
+    check_bundle(tmp_path / "toolbox.pyz", tmp_path)
 
 
 @pytest.mark.parametrize(
