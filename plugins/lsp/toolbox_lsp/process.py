@@ -96,11 +96,20 @@ class ServerProcess:
         with self._lock:
             self._reaped = True
             status = self._process.wait()
+        self._wait_for_group(grace)
         released = threading.Event()
         self._loop.call_soon(self._release)
         self._loop.call_soon(released.set)
         released.wait(grace)
         return f"{self.name} has ended ({_describe(status)}){self._quote()}"
+
+    def _wait_for_group(self, timeout: float) -> None:
+        """Wait until what it started is gone, too: killing takes the kernel a moment."""
+        deadline = time.monotonic() + timeout
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < deadline:
+                os.killpg(self.pid, 0)
+                time.sleep(0.01)
 
     def _watch(self) -> None:
         self._loop.add(self._errors, IN, self._on_complaint)
