@@ -288,7 +288,7 @@ def test_every_dependency_has_wheels_for_alpine(tmp_path: Path) -> None:
     for file in (ROOT / "setup.cfg", *ROOT.glob("plugins/*/setup.cfg")):
         config = configparser.ConfigParser()
         config.read(file)
-        requirements |= set(config["options"]["install_requires"].split())
+        requirements |= set(config["options"]["install_requires"].strip().splitlines())
     wanted = sorted(each for each in requirements if not each.startswith("sandbox-toolbox"))
     check(
         [
