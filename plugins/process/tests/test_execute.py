@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -251,6 +253,25 @@ def test_four_megabytes_at_once(service: Service) -> None:
     code, text = result(service, "head -c 4194304 /dev/zero | tr '\\0' x")
     assert code == 0
     assert text == "x" * 4194304
+
+
+def test_a_full_stderr_does_not_block(service: Service) -> None:
+    """AC-20: far more than a pipe holds, while standard output is silent, then a last word."""
+    code, text = result(service, "head -c 400000 /dev/zero | tr '\\0' e >&2; echo last; exit 4")
+    assert (code, text) == (4, "e" * 400_000 + "last\n")
+
+
+def test_the_end_while_a_child_writes(service: Service, pid_file: Path) -> None:
+    """AC-04: what came until then is there, the shell's end is the answer, the child goes on."""
+    command = (
+        f"(echo $BASHPID > {pid_file}; exec yes) & while [ ! -s {pid_file} ]; do :; done; exit 5"
+    )
+    answer = run(service, f"bash -c {shlex.quote(command)}", timeout=60)
+    assert answer.status_code == 200
+    assert answer.json()["exitCode"] == 5
+    pid = read_pid(pid_file)
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_an_answer_keeps_head_and_tail(service: Service) -> None:

@@ -274,6 +274,19 @@ def test_delete_ends_everything(session: Session, tmp_path: Path) -> None:
     assert error(session.delete()) == (404, "PROCESS_NOT_FOUND")
 
 
+def test_a_job_outlives_the_session_that_began_it(session: Session, pid_file: Path) -> None:
+    """AC-44: the documented way is a job of its own, whoever starts it."""
+    http = session.service.http
+    id = http.post("/x/jobs", json={"command": f"echo $$ > {pid_file}; sleep 1000"}).json()["id"]
+    pid = read_pid(pid_file)
+    session.post("true")
+    assert session.delete().status_code == 204
+    assert alive(pid)
+    assert http.get(f"/x/jobs/{id}").json()["done"] is False
+    assert http.delete(f"/x/jobs/{id}").is_success
+    assert not alive(pid)
+
+
 def test_delete_answers_who_waits(session: Session, pid_file: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(session.post, f"echo $$ > {pid_file}; sleep 1000")
