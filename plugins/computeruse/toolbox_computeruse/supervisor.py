@@ -108,11 +108,13 @@ class Supervisor:
         with self._lock:
             if self._thread is None:
                 return
+            ran = self.pid is not None
             os.eventfd_write(self._stop_fd, 1)
             self._thread.join()
             self._thread = None
             self._close_stop_fd()
-            _end_everything(0, self._mark)  # Daemons that earlier runs have left.
+            if not ran:  # Then only what it has left behind is there to be ended.
+                _end_everything(0, self._mark)
 
     def _close_stop_fd(self) -> None:
         if self._stop_fd >= 0:
@@ -214,10 +216,11 @@ def _end_everything(pid: int, mark: bytes) -> None:
 
 def _belonging(pid: int, mark: bytes) -> set[int]:
     """Who is of the session that ``pid`` leads, below it, or has the mark."""
-    found = {each for each in parents() if _is_marked(each, mark)}
+    everybody = parents()
+    found = {each for each in everybody if _is_marked(each, mark)}
     if pid:  # Everything from outside a container is of session 0.
         found |= {pid, *descendants(pid)}
-        found |= {each for each in parents() if _in_session(each, pid)}
+        found |= {each for each in everybody if _in_session(each, pid)}
     return found
 
 
