@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from daytona.common.errors import DaytonaError
 from daytona.common.errors import DaytonaProcessNotFoundError
 from daytona.common.errors import DaytonaRecordingStillActiveError
 
+from toolbox.testing import DEADLINE
 from toolbox.testing import Service
 
 JavaScript = Callable[..., Any]
@@ -87,6 +89,15 @@ def methods(computer: Any) -> set[str]:
     return found
 
 
+def turns() -> Iterator[None]:
+    """Turns of a loop that waits for something."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        yield
+        time.sleep(0.01)
+    pytest.fail("it did not happen in time")
+
+
 class Programs:
     """Programs on the desktop, started as a user would: by commands of the sandbox."""
 
@@ -135,10 +146,12 @@ async def use_input(computer: Direct, programs: Programs, file: str) -> None:
     mouse, keyboard = computer.mouse, computer.keyboard
     script = f"printf '\\033]0;{file}\\007'; stty raw -echo; exec cat > {file}"
     await programs.start("xterm", "-u8", "-e", "sh", "-c", script)
-    window = None
-    while window is None:
+    for _ in turns():
         windows = (await computer.display.get_windows()).windows
         window = next((each for each in windows if each.title == file and each.is_active), None)
+        if window is not None:
+            break
+    assert window is not None
     x, y = window.x + window.width // 2, window.y + window.height // 2
     assert (await mouse.click(x, y, double=True)).to_dict() == {"x": x, "y": y}
     assert (await mouse.get_position()).to_dict() == {"x": x, "y": y}
@@ -170,9 +183,10 @@ async def use_recordings(computer: Direct, path: Path) -> None:
 async def use_accessibility(computer: Direct, programs: Programs, file: str) -> None:
     access = computer.accessibility
     await programs.start(sys.executable, str(FORM), file)
-    found: list[Any] = []
-    while not found:  # Until it is on the bus.
+    for _ in turns():
         found = (await access.find_nodes(scope="all", name="Press me")).matches
+        if found:  # It is on the bus.
+            break
     tree = await access.get_tree(scope="all", max_depth=1)
     assert tree.root.id == "org.a11y.atspi.Registry:/org/a11y/atspi/accessible/root"
     await access.invoke_node(found[0].id)

@@ -71,6 +71,13 @@ def test_a_window_that_is_moved_and_hidden(desk: Any, watcher: Watcher) -> None:
         connection.close()
 
 
+def test_windows_are_managed_once_the_desktop_is_ready(desk: Any) -> None:
+    for number in range(3):
+        desk.post("process/xfce4/restart")
+        desk.post("start")
+        assert Watcher(desk, f"window {number}").window["desktop"] == 0
+
+
 def test_without_a_window_manager(make_desk: Callable[..., Any]) -> None:
     desk = make_desk('window_manager = "none"')
     desk.post("start")

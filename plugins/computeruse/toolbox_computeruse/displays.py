@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -16,6 +17,9 @@ ANY_TYPE = 0
 LONGEST = 65536
 """Units of four bytes of a property that are read."""
 MAX_WINDOWS = 1000
+INPUT_OUTPUT = 1
+MANAGED = 0.3
+"""Seconds a window manager gets for a window, before it is given another one."""
 ALL_DESKTOPS = 0xFFFFFFFF
 
 
@@ -24,6 +28,8 @@ class XDisplays:
 
     def __init__(self, connection: XConnection) -> None:
         self._connection = connection
+        self._proven: list[int] = []
+        """The window by which the window manager that was seen at work tells that it is there."""
 
     def displays(self) -> list[Display]:
         with self._connection.use() as display:
@@ -46,10 +52,36 @@ class XDisplays:
             return size.width, size.height
 
     def manager_runs(self) -> bool:
-        """Whether a window manager has taken the screen."""
+        """Whether a window manager has taken the screen and manages windows.
+
+        It takes the screen before that, and openbox forgets windows that are mapped in between.
+        """
         with self._connection.use() as display:
-            reader = _Reader(display)
-            return bool(reader.numbers(display.screen().root, "_NET_SUPPORTING_WM_CHECK"))
+            found = _Reader(display).numbers(display.screen().root, "_NET_SUPPORTING_WM_CHECK")
+            if found and found != self._proven and _is_managed(display):
+                self._proven = found
+            return bool(found) and found == self._proven
+
+
+def _is_managed(display: XDisplay) -> bool:
+    """Whether a window that wants no focus is taken care of, by the state managers give (ICCCM)."""
+    from Xlib import Xutil
+
+    window = display.screen().root.create_window(0, 0, 1, 1, 0, 0, window_class=INPUT_OUTPUT)
+    window.set_wm_hints(flags=Xutil.InputHint, input=0)
+    window.map()
+    display.sync()
+    atom = display.intern_atom("WM_STATE")
+    deadline = time.monotonic() + MANAGED
+    try:
+        while window.get_full_property(atom, ANY_TYPE) is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
+    finally:
+        window.destroy()
+        display.sync()
 
 
 def _monitors(display: XDisplay) -> list[Display]:
