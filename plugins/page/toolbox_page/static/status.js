@@ -12,6 +12,7 @@ let timer = 0;
 let rounds = 0;
 let version = '';
 let before = null;
+let inUse = new Set(); // The groups that are worth being asked.
 
 function bytes(count) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
@@ -34,13 +35,15 @@ function card(name, shown, detail, value, top) {
   return element('div', { className: 'card' }, ...parts);
 }
 
-// An answer, or null where there is none to have: the group isn't installed, or it's turned off.
-async function optional(asked) {
+// What ask() brings, or null where there is nothing to have: the group isn't in use, or it's off.
+async function optional(group, ask) {
+  if (!inUse.has(group)) return null;
   try {
-    return await asked;
+    return await ask();
   } catch (error) {
-    if (error instanceof Failure && (error.status === 404 || error.status >= 500)) return null;
-    throw error;
+    if (!(error instanceof Failure)) throw error;
+    if (error.status === 404) inUse.delete(group);
+    return null;
   }
 }
 
@@ -121,6 +124,7 @@ function row(plugin) {
 }
 
 export function showGroups(plugins) {
+  inUse = new Set(plugins.filter((each) => each.status === 'enabled').map((each) => each.group));
   byId('groups').replaceChildren(...plugins.map(row));
 }
 
@@ -140,9 +144,9 @@ function showState(word, kind) {
 
 async function showFigures() {
   const [system, ports, metrics] = await Promise.all([
-    optional(read('system/metrics')),
-    optional(read('port')),
-    optional(request('metrics').then((answer) => answer.text())),
+    optional('info', () => read('system/metrics')),
+    optional('port', () => read('port')),
+    optional('metrics', async () => (await request('metrics')).text()),
   ]);
   const service = card('Version', version, 'Sandbox Toolbox');
   byId('cards').replaceChildren(service, ...sandboxCards(system), ...serviceCards(metrics));
@@ -150,10 +154,18 @@ async function showFigures() {
   showPorts(ports);
 }
 
+async function showReadiness() {
+  try {
+    showState((await read('readyz')).status, 'good');
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    showState('not ready', 'warn');
+  }
+}
+
 async function look() {
   try {
-    const ready = await optional(read('readyz'));
-    showState(ready ? ready.status : 'not ready', ready ? 'good' : 'warn');
+    await showReadiness();
     if (!byId('status').hidden) await showFigures();
   } catch {
     showState('unreachable', 'bad');
