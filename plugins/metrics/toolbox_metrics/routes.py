@@ -18,7 +18,7 @@ group = Group(
 )
 
 
-@group.get("/metrics", errors=(MetricsOff,))
+@group.get("/metrics", content_type="text/plain", errors=(MetricsOff,))
 def get_metrics(backend: MetricsBackend, headers: MetricsHeaders) -> TextAnswer:
     """Tell the service's figures, as Prometheus text or OpenMetrics.
 
