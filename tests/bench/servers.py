@@ -66,10 +66,15 @@ class Server:
 
 @contextmanager
 def serving(
-    command: list[str], port: int, cwd: str, env: dict[str, str], path: str = "/version"
+    command: list[str],
+    port: int,
+    cwd: str,
+    env: dict[str, str],
+    path: str = "/version",
+    headers: str = "",
 ) -> Iterator[Server]:
     """Run ``command`` until it answers on ``port``, and end it afterwards."""
-    question = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    question = f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n".encode()
     began = time.monotonic()
     process = subprocess.Popen(
         command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -145,5 +150,7 @@ def swe_rex() -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as directory:
         command = [program, "-m", "swerex.server", "--port", str(port)]
         command += ["--host", "127.0.0.1", "--auth-token", TOKEN]
-        with serving(command, port, directory, environment(), "/") as server:
+        with serving(
+            command, port, directory, environment(), "/is_alive", f"X-API-Key: {TOKEN}\r\n"
+        ) as server:
             yield server
