@@ -331,6 +331,7 @@ def container(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Contai
 
 
 @needs_root
+@pytest.mark.timeout(900)  # The first one makes the base image, and all download much.
 def test_an_image_is_built_and_serves_as_pid_1(
     container: Container, request: pytest.FixtureRequest, record_property: Any
 ) -> None:
