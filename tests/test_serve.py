@@ -357,3 +357,11 @@ def test_the_master_needs_neither_flask_nor_the_memory_it_takes() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
     )
     assert result.stdout == "[]\n", result.stdout + result.stderr
+
+
+def test_the_limit_of_descriptors_is_raised(make_service: ToyService) -> None:
+    service = make_service(wrapper=("prlimit", "--nofile=256:4096"))
+    (worker,) = service.workers()
+    limits = Path(f"/proc/{worker}/limits").read_text()
+    (line,) = [each for each in limits.splitlines() if each.startswith("Max open files")]
+    assert line.split()[3:5] == ["4096", "4096"]

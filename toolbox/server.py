@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 BACKLOG = 2048
+DESCRIPTORS = 65536
 HEADER_SIZE = 256 * 1024
 """Bytes of one header: 64 KiB of environment for a PTY travel base64-encoded in one."""
 
@@ -115,8 +117,21 @@ def _on_worker_exit(arbiter: Any, worker: Any) -> None:
     kill_descendants(keep=set(arbiter.WORKERS))
 
 
+def raise_descriptor_limit() -> None:
+    """Allow this process, and its children, as many descriptors as there may be, within reason.
+
+    The usual soft limit of 1,024 is for programs that use select(2); sockets, terminals and output
+    kept on disk take one each.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def serve(toolbox: Toolbox) -> int:
     """Serve until a signal ends it; the exit status."""
+    raise_descriptor_limit()
     server = toolbox.settings.server
     sock = listen(server.host, server.port)
     try:
