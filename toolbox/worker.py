@@ -39,6 +39,8 @@ from toolbox.processes import pin_to_one_core
 from toolbox.threads import Pool
 
 LINGER_MS = 20
+REFUSING = 0.01
+"""Seconds between two attempts to refuse a connection without a descriptor to do it with."""
 MAX_LINGERING = 4
 SWITCH_INTERVAL = 0.0002
 """Seconds a thread may hold the GIL while others want it; the default of 5 ms is felt in a PTY."""
@@ -52,7 +54,7 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         self._lingering = 0
         self._reading: dict[Any, float] = {}
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._spare = _spare_descriptor()
         self._stopping: threading.Thread | None = None
         sys.setswitchinterval(SWITCH_INTERVAL)
         super().init_process()
@@ -139,12 +141,13 @@ class Worker(ThreadWorker):
                 raise
             log.error("a connection was refused: %s", error.strerror)
             # Without a descriptor it can't be accepted, and unaccepted it would wake us for ever.
-            os.close(self._spare)
-            try:
+            if self._spare >= 0:
+                os.close(self._spare)
+            else:
+                time.sleep(REFUSING)  # Another thread was quicker; it will give one back.
+            with contextlib.suppress(OSError):
                 listener.accept()[0].close()
-            except OSError:
-                pass
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            self._spare = _spare_descriptor()
 
     def murder_pending(self) -> None:
         """Called at least once a second: also end those that don't get their headers done."""
@@ -285,6 +288,14 @@ class _Recorder:
         line = data.split(b"\r\n", 1)[0].decode("latin-1")
         _, status, self.reason = line.split(" ", 2)
         self.status = int(status)
+
+
+def _spare_descriptor() -> int:
+    """A descriptor to give up when there is no other, or -1 if there is not even this one."""
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def announce(port: int, port_file: str) -> None:
