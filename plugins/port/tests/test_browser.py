@@ -82,8 +82,9 @@ def test_a_page_with_a_websocket_works_in_a_browser(
 def test_a_development_server_reloads_modules_through_the_proxy(
     make_service: Callable[..., Service], app: Any, tmp_path: Path
 ) -> None:
-    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", tmp_path, VITE]
-    subprocess.run(install, check=True, timeout=240)
+    (tmp_path / "package.json").write_text("{}")
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", VITE]
+    subprocess.run(install, cwd=tmp_path, check=True, timeout=240)
     (tmp_path / "index.html").write_text("<script type=module src=/main.js></script>")
     (tmp_path / "main.js").write_text(MAIN % app.port)
     (tmp_path / "word.js").write_text("export const word = 'first';")
