@@ -45,7 +45,7 @@ def test_a_path_prefix_is_taken_off_and_not_needed(toy_service: ToyService) -> N
     service = toy_service("greeter", settings='[server]\npath_prefix = "/a/sandbox"\n')
     for path in ("/a/sandbox/greet/x", "/greet/x", "/a/sandbox/healthz"):
         assert service.http.get(path).status_code == 200
-    for path in ("/a/sandboxes/greet/x", "/a/greet/x", "/a/sandbox"):
+    for path in ("/a/sandboxes/greet/x", "/a/greet/x", "/a/sandbox/nowhere"):
         assert service.http.get(path).status_code == 404
     redirect = service.http.get("/a/sandbox/greet/x/")
     assert redirect.headers["location"] == "/a/sandbox/greet/x"

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 from toolbox_process.testing import alive
+from toolbox_process.testing import eventually
 from toolbox_process.tree import MARK
 from toolbox_process.tree import Process
 from toolbox_process.tree import Tree
+from toolbox_process.tree import children
 from toolbox_process.tree import read_process
 from toolbox_process.tree import send
 
@@ -60,3 +62,18 @@ def test_a_mark_is_enough() -> None:
         assert Tree([], ["another"]).members() == []
         assert Tree([], ["a-job"]).end(5) == []
         assert marked.wait(30) == -signal.SIGTERM
+
+
+def test_a_shell_is_reached_before_what_it_waits_for() -> None:
+    """AC-02: or it would be done, and its trap would not run, before its own signal comes."""
+    script = "sh -c 'sleep 1000; :' & echo $!; wait"
+    command = ["sh", "-c", script]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as shell:
+        assert shell.stdout is not None
+        inner = int(shell.stdout.readline())
+        leader = known(shell)
+        eventually(lambda: children(inner), "the innermost")
+        tree = Tree([leader], [])
+        order = [each.pid for each in tree.members()]
+        assert order == [shell.pid, inner, *children(inner)]
+        assert tree.end(0) == []

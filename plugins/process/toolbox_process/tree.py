@@ -98,7 +98,11 @@ class Tree:
         self._sessions = sessions
 
     def members(self) -> list[Process]:
-        """The members alive now."""
+        """The members alive now, the oldest first: a shell before what it waits for.
+
+        A signal must reach them in that order. A shell whose child has died of it first may be done
+        before its own comes, and its trap would not run.
+        """
         processes = list(all_processes())
         own = os.getsid(0)
         alive = set(processes)
@@ -115,7 +119,7 @@ class Tree:
             members |= todo
         members = {each for each in members if each.pid != os.getpid()}
         self._known |= members
-        return list(members)
+        return sorted(members, key=lambda each: (each.started, each.pid))
 
     def _identities(self) -> set[tuple[int, int]]:
         return {(each.pid, each.started) for each in self._known}
