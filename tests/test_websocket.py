@@ -84,6 +84,8 @@ def test_the_handshake_is_the_one_of_the_standard(toys: Service) -> None:
     # The example of RFC 6455, section 1.3.
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
     assert not [line for line in head if line.startswith(b"Sec-WebSocket-Protocol")]
+    shouted = ("Connection: keep-alive, UPGRADE", "Upgrade: WebSocket", KEY, VERSION)
+    assert handshake(toys, "/sockets/echo", *shouted).startswith(b"HTTP/1.1 101 ")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,33 @@ def test_the_environment_of_what_starts_later(sandbox: Sandbox, service: Service
     assert process.exec(command).result == "none\n"
 
 
+def test_what_can_not_start_is_told_and_leaves_its_id_free(
+    sandbox: Sandbox, service: Service
+) -> None:
+    process, interpreter = sandbox.process, sandbox.code_interpreter
+    before = {name: process.exec(f'printf %s "${name}"').result for name in ("HOME", "PATH")}
+    old = {"X-Daytona-SDK-Version": "0.102.0"}  # Those start at home.
+    body = {"sessionId": "homeless"}
+    with pytest.raises(DaytonaError):
+        interpreter.run_code("import os; os._exit(1)")
+    service.http.post("/env", json={"set": {"HOME": "/no/such/home", "PATH": "/nowhere"}})
+    try:
+        refused = service.http.post("/process/session", json=body, headers=old)
+        with pytest.raises(DaytonaError, match="not installed"):
+            interpreter.run_code("print(1)")
+        with pytest.raises(DaytonaError, match="not installed"):
+            interpreter.create_context()
+    finally:
+        service.http.post("/env", json={"set": before})
+    assert not refused.is_success
+    assert "/no/such/home" in refused.json()["message"]
+    assert "homeless" not in [each.session_id for each in process.list_sessions()]
+    assert service.http.post("/process/session", json=body, headers=old).status_code == 201
+    process.delete_session("homeless")
+    assert interpreter.run_code("print(1)").stdout == "1\n"
+    assert interpreter.list_contexts() == []
+
+
 def test_charts(sandbox: Sandbox) -> None:
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     code = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 import subprocess
 import sys
@@ -66,8 +67,6 @@ def test_arguments_stay_as_they_are(service: Service) -> None:
     code = "import sys; print(sys.argv)"
     assert run(service, code, argv=ARGUMENTS) == (0, f"{['-', *ARGUMENTS]}\n")
     code = "console.log(JSON.stringify(process.argv.slice(1)))"
-    import json
-
     status, text = run(service, code, "javascript", argv=ARGUMENTS)
     assert (status, json.loads(text)) == (0, ARGUMENTS)
 
@@ -85,9 +84,14 @@ def ts_node(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.timeout(180)
 def test_typescript(service: Service, ts_node: str) -> None:
     envs = {"PATH": ts_node}
-    program = "const n: number = 7 * 8;\nconsole.log(n, process.argv.slice(1));\nprocess.exit(n)"
+    program = (
+        "const n: number = 7 * 8;\nconsole.log(n, process.argv.slice(1));\n"
+        "console.log(__filename);\nprocess.exit(n)"
+    )
     code, text = run(service, program, "typescript", envs=envs, argv=["a b", "-c"])
-    assert (code, text) == (56, "56 [ 'a b', '-c' ]\n")
+    said, file = text.splitlines()
+    assert (code, said) == (56, "56 [ 'a b', '-c' ]")
+    assert not Path(file).parent.exists()
     code, text = run(service, "enum E { A }\n\nthrow new Error('no')", "typescript", envs=envs)
     assert code == 1
     assert "code.ts:3" in text
@@ -151,6 +155,9 @@ DRAWINGS = {
     "two": "f, (a, b) = plt.subplots(1, 2); f.suptitle('Both')\n"
     "a.plot([1, 2, 4]); b.bar(['x'], [3]); a.set_title('left')",
     "image": "plt.imshow([[1, 2], [3, 4]]); plt.colorbar()",
+    "not finite": "plt.scatter([1, 2, 3], [4, float('nan'), float('inf')])",
+    "bars without height": "plt.bar(['a', 'b'], [float('nan'), 1])",
+    "box of nothing": "plt.boxplot([[], [1, 2, 3]])",
 }
 
 
@@ -244,6 +251,35 @@ def test_composite_and_unknown_charts(drawn: Drawn) -> None:
         ("bar", None),
     ]
     assert (drawn["image"]["type"], drawn["image"]["elements"]) == ("unknown", [])
+
+
+def test_what_is_not_finite_spoils_no_chart(drawn: Drawn) -> None:
+    """The SDKs take neither null nor NaN where a number belongs."""
+    assert drawn["not finite"]["elements"] == [{"label": "", "points": [[1, 4]]}]
+    bars = drawn["bars without height"]["elements"]
+    assert bars[-1] == {"label": "b", "group": "", "value": "1"}
+    assert all(isinstance(each["value"], str) for each in bars)
+    assert drawn["box of nothing"]["elements"][-1]["median"] == 2
+    assert "null" not in json.dumps([drawn[name] for name in DRAWINGS])
+    json.dumps(drawn, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import matplotlib",
+        "import os, matplotlib.pyplot as plt",
+        "from matplotlib import pyplot",
+        "__import__('matplotlib')",
+        "importlib.import_module('matplotlib.pyplot')",
+        "loader.load_module('matplotlib')",
+        "sys.modules['matplotlib']",
+    ],
+)
+def test_what_makes_a_program_one_with_charts(service: Service, text: str) -> None:
+    program = f"import sys; print(' '.join(sys.orig_argv))\nif 0:\n    {text}\n"
+    assert "run_with_charts" in run(service, program)[1]
+    assert "run_with_charts" not in run(service, program.replace(text, f"pass  # {text}"))[1]
 
 
 def test_which_figures_are_charts(service: Service) -> None:

@@ -78,6 +78,15 @@ def test_what_can_not_start_is_exit_code_minus_one(service: Service) -> None:
     assert "/no/such/directory" in text
     assert "No such file or directory" in text
     assert result(service, "true", cwd="/etc/passwd")[0] == -1
+    assert result(service, "true", cwd="~")[0] == result(service, "true", cwd="$HOME")[0] == -1
+
+
+def test_a_command_has_a_process_group_of_its_own(service: Service) -> None:
+    """So what it sends to its group is sent to nobody else."""
+    code, text = result(service, "echo $$; cut -d ' ' -f 5 /proc/$$/stat")
+    pid, group = text.split()
+    assert (code, pid) == (0, group)
+    assert result(service, "kill -TERM 0; sleep 1000")[0] == 143
 
 
 def error(answer: httpx.Response) -> tuple[int, str]:

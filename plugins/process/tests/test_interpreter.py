@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def run(service: Service, code: Any, **more: Any) -> Result:
 def create(service: Service, **body: Any) -> str:
     answer = service.http.post("/process/interpreter/context", json=body)
     assert answer.status_code == 200, answer.text
+    assert set(answer.json()) == {"id", "cwd", "createdAt", "active", "language"}
+    assert uuid.UUID(answer.json()["id"]).version == 4
     return str(answer.json()["id"])
 
 
@@ -296,6 +299,35 @@ def test_a_client_that_leaves_stops_nothing(service: Service, context: str, tmp_
 
 def test_not_an_upgrade(service: Service) -> None:
     assert service.http.get("/process/interpreter/execute").status_code == 400
+
+
+def test_only_statements_are_run(service: Service, context: str) -> None:
+    assert run(service, "1 + 1\n'text'", contextId=context).short == ("", "", 1000)
+
+
+def test_the_default_context_comes_back(service: Service) -> None:
+    """At the work directory, and empty."""
+    place = "import os; print(os.getcwd(), 'x' in globals()); x = 1"
+    end = "import os; os._exit(3)"
+    assert run(service, end).code == 1001
+    assert run(service, place).stdout == f"{service.work_dir} False\n"
+    assert run(service, end).code == 1001
+    assert run(service, place).stdout == f"{service.work_dir} False\n"
+
+
+def test_who_waits_is_alive_and_delays_no_other_context(
+    service: Service, context: str, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    loop = f"import os, time\nwhile not os.path.exists('{go}'): time.sleep(.01)\nprint('first')"
+    first = begin(service, loop, contextId=context)
+    second = begin(service, "print('second')", contextId=context)
+    second.ping("payload")
+    opcode, data = second.recv_data(control_frame=True)
+    assert (opcode, data) == (websocket.ABNF.OPCODE_PONG, b"payload")
+    assert run(service, "print('other')").stdout == "other\n"
+    go.touch()
+    assert (Result(first).stdout, Result(second).stdout) == ("first\n", "second\n")
 
 
 def test_many_at_once(service: Service) -> None:

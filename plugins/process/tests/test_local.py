@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from toolbox_process import interpreter_socket
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.contract import ProcessContract
+from toolbox_process.interpreter_socket import InterpreterSocket
 from toolbox_process.local import LocalProcess
 from toolbox_process.settings import LocalSettings
 from toolbox_process.settings import ProcessSettings
@@ -16,6 +19,10 @@ from toolbox_process.settings import ProcessSettings
 from toolbox.auth import Auth
 from toolbox.lifecycle import Context
 from toolbox.loop import Loop
+from toolbox.settings import WebSocketSettings
+from toolbox.testing import DEADLINE
+from toolbox.websocket import PROTOCOL_ERROR
+from toolbox.websocket import WebSocket
 
 
 class TestLocalProcess(ProcessContract):
@@ -30,3 +37,20 @@ class TestLocalProcess(ProcessContract):
             yield backend
             backend.close()
         loop.stop()
+
+    def test_a_client_that_sends_no_code_is_told_so(
+        self, backend: ProcessBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(interpreter_socket, "FIRST_MESSAGE", 0.0)
+        interpreters = backend.interpreters
+        ours, theirs = socket.socketpair()
+        handler = InterpreterSocket(interpreters)
+        ws = WebSocket(
+            *(theirs, interpreters.loop, handler, WebSocketSettings()),
+            *(lambda ws, code, reason: None, b""),
+        )
+        interpreters.loop.call_soon(ws.start)
+        with ours:
+            ours.settimeout(DEADLINE)
+            frame = ours.recv(1024)
+        assert (frame[0], int.from_bytes(frame[2:4], "big")) == (0x88, PROTOCOL_ERROR)

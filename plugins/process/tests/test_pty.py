@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import select
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from toolbox_process.testing import eventually
 from toolbox_process.testing import open_files
 from toolbox_process.testing import read_pid
 
+from toolbox.testing import DEADLINE
 from toolbox.testing import Service
 
 EXIT = "X-Daytona-Pty-Exit-Control"
@@ -45,6 +47,7 @@ class Terminal:
         opcode, data = self.ws.recv_data(control_frame=True)
         if opcode == websocket.ABNF.OPCODE_BINARY:
             assert self.controls, "data before the first control message"
+            assert self.controls[-1]["status"] != "exited", "data after the end was told"
             self.data += data
         elif opcode == websocket.ABNF.OPCODE_TEXT:
             self.controls.append(json.loads(data))
@@ -145,6 +148,8 @@ def test_post_then_connect(service: Service) -> None:
     }
     listed = service.http.get("/process/pty").json()["sessions"]
     assert [each["id"] for each in listed if each["id"] == "posted"] == ["posted"]
+    taken = error(service.http.post("/process/pty", json=body))
+    assert taken == (409, "CONFLICT")
     terminal = connect(service, "posted")
     terminal.type("pwd\n")
     terminal.until(b"/usr\r\n")
@@ -157,6 +162,39 @@ def test_post_then_connect(service: Service) -> None:
     assert isinstance(answer.json()["message"], str)
     assert terminal.finish() == (1011, '{"exitCode": 137, "exitReason": "SIGKILL"}')
     assert [each["status"] for each in terminal.controls] == ["connected"]
+
+
+def test_what_holds_where_nothing_is_said(service: Service) -> None:
+    """And the shell is a login shell with a controlling terminal in a session of its own."""
+    terminal = create(service, "plain", "&cwd=", envs_token({**QUIET, "TERM": ""}))
+    info = service.http.get("/process/pty/plain").json()
+    assert (info["cols"], info["rows"], info["cwd"]) == (80, 24, str(service.work_dir))
+    assert info["envs"] == {**QUIET, "TERM": "xterm-256color"}
+    assert info["lazyStart"] is False
+    terminal.type("tr '\\0' ' ' < /proc/$$/cmdline; echo \"/\"; cut -d ' ' -f 5,6 /proc/$$/stat\n")
+    terminal.type("echo pid $$; exit\n")
+    terminal.finish()
+    text = terminal.data.decode()
+    assert " -i -l /\r\n" in text
+    pid = text.rpartition("pid ")[2].split()[0]
+    assert f"\r\n{pid} {pid}\r\n" in text
+    body = {"id": "edge", "cols": 1000, "rows": 1000, "envs": {"TERM": "dumb"}, "cwd": "."}
+    assert service.http.post("/process/pty", json=body).status_code == 201
+    info = service.http.get("/process/pty/edge").json()
+    assert (info["cols"], info["rows"], info["envs"]) == (1000, 1000, {"TERM": "dumb"})
+    delete(service, "edge")
+
+
+def test_every_message_is_input(service: Service) -> None:
+    """Text or binary, whatever it looks like."""
+    terminal = create(service, "verbatim")
+    terminal.type("stty -echo; echo ready-$((1)); exec cat\n")
+    terminal.until(b"ready-1\r\n")
+    message = '{"type":"control","status":"exited"}'
+    terminal.ws.send(message + "\n")
+    terminal.until(message.encode())
+    delete(service, "verbatim")
+    terminal.finish()
 
 
 def test_the_first_client_sees_everything(service: Service) -> None:
@@ -188,6 +226,12 @@ def test_lazy_start(service: Service) -> None:
     assert terminal.finish() == (1000, '{"exitCode": 0}')
     service.http.post("/process/pty", json=body)
     assert delete(service, "lazy").status_code == 200
+    nowhere = {**body, "cwd": "/no/such/place"}
+    assert service.http.post("/process/pty", json=nowhere).status_code == 201
+    terminal = connect(service, "lazy")
+    assert (terminal.finish() or (0,))[0] == 1011
+    assert [each["status"] for each in terminal.controls] == ["error"]
+    assert error(service.http.get("/process/pty/lazy")) == (404, "PROCESS_NOT_FOUND")
 
 
 def test_all_clients_see_the_same(service: Service) -> None:
@@ -209,9 +253,16 @@ def test_reconnect_from_an_offset(service: Service) -> None:
     one = create(service, "again")
     one.type("for i in 1 2 3; do echo line-$i; done\n")
     one.until(b"line-3\r\n")
+    late = connect(service, "again")
+    late.step()
+    one.type("echo from-$((4))\n")
+    late.until(b"from-4\r\n")
+    assert b"line-3" not in late.data, "nobody has asked for it"
+    late.stop()
+    one.until(b"from-4\r\n")
     one.stop()
     two = connect(service, "again", "?offset=5")
-    two.until(b"line-3\r\n")
+    two.until(b"from-4\r\n")
     assert two.controls[0] == {"type": "control", "status": "connected", "offset": 5}
     assert bytes(two.data) == bytes(one.data[5:])
     delete(service, "again")
@@ -242,6 +293,9 @@ def test_delete_ends_disowned_processes(service: Service, tmp_path: Path) -> Non
     pids = [read_pid(file) for file in files]
     assert delete(service, "disown").status_code == 200
     assert not any(alive(pid) for pid in pids)
+    assert error(service.http.get("/process/pty/disown")) == (404, "PROCESS_NOT_FOUND")
+    reaped = [Path(f"/proc/{pid}") for pid in pids]
+    eventually(lambda: not any(each.exists() for each in reaped), "reaping them")
     terminal.finish()
 
 
@@ -266,6 +320,8 @@ def test_errors(service: Service) -> None:
             assert post(id="x", **{field: value}) == (400, "INVALID_REQUEST_BODY")
     assert post(id="x", envs={"A=B": "c"}) == (400, "BAD_REQUEST")
     assert post(id="x\0") == (400, "BAD_REQUEST")
+    assert post(id="x", cwd="/no/such/place") == (400, "BAD_REQUEST")
+    assert error(service.http.get("/process/pty/x")) == (404, "PROCESS_NOT_FOUND")
     assert error(service.http.get("/process/pty/none")) == (404, "PROCESS_NOT_FOUND")
     assert error(delete(service, "none")) == (404, "PROCESS_NOT_FOUND")
     resize = service.http.post("/process/pty/none/resize", json={"cols": 1, "rows": 1})
@@ -292,7 +348,8 @@ def test_refusals_before_the_upgrade(service: Service) -> None:
     for token in ("!!!", "bm90IGpzb24", "WzFd", "eyJhIjoxfQ", "a" * 65537):
         assert refused(service, f"{path}=new", f"X-Daytona-Pty-Envs~{token}") == 400
     assert refused(service, f"{path}=new", envs_token({"": "x"})) == 400
-    assert refused(service, f"{path}=new", envs_token({"a=b": "x"})) == 400
+    for name in ("a=b", "a\0", "a\r", "a\nb"):
+        assert refused(service, f"{path}=new", envs_token({name: "x"})) == 400
     assert refused(service, "/process/pty/none/connect") == 404
     delete(service, "there")
 
@@ -308,6 +365,11 @@ def test_refusals_an_sdk_is_told_after_the_upgrade(service: Service) -> None:
         assert [each["status"] for each in terminal.controls] == ["error"]
         assert terminal.controls[0]["error"] == close[1]
     assert error(service.http.get("/process/pty/new")) == (404, "PROCESS_NOT_FOUND")
+    path = f"/process/pty/create-connect?id=new&cwd=/{'x' * 200}"
+    terminal = Terminal(service, path, EXIT)
+    code, reason = terminal.finish() or (0, "")
+    assert (code, len(reason) <= 123) == (1011, True)
+    assert terminal.controls[0]["error"].startswith(reason)
 
 
 def test_a_large_environment(service: Service) -> None:
@@ -360,6 +422,26 @@ def test_a_client_that_reads_nothing(service: Service) -> None:
     assert reader.finish() == (1000, '{"exitCode": 0}')
     assert reader.data.count(b"z") >= 24000000
     assert stalled.finish() == (1008, "slow consumer")
+
+
+def test_input_that_nobody_takes_is_refused(service: Service) -> None:
+    """What waits for the program is bounded, however many send it."""
+    first = create(service, "full")
+    first.type("stty -icanon -echo; echo ready-$((1)); exec sleep 1000\n")
+    first.until(b"ready-1\r\n")
+    clients = [connect(service, "full") for _ in range(30)]
+    for client in clients:
+        client.step()
+    for client in clients:
+        client.type(b"y" * 300_000)  # More than the 8 MiB that may wait.
+    by_socket = {client.ws.sock.fileno(): client for client in clients if client.ws.sock}
+    told, _, _ = select.select(list(by_socket), [], [], DEADLINE)
+    assert by_socket[told[0]].finish() == (1011, "PTY session unavailable")
+    assert service.http.get("/process/pty/full").json()["active"]
+    delete(service, "full")
+    first.finish()
+    for client in clients:
+        client.stop()
 
 
 def test_two_hundred_at_once(make_service: Any, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ class Session:
         answer = self.post(command, runAsync=True, **more)
         assert answer.status_code == 202, answer.text
         body = answer.json()
+        assert uuid.UUID(body["cmdId"]).version == 4
         assert {**body, "cmdId": ""} == {
             "cmdId": "",
             "output": None,
@@ -270,6 +271,8 @@ def test_delete_ends_everything(session: Session, tmp_path: Path) -> None:
     pids = [read_pid(file) for file in files]
     assert session.delete().status_code == 204
     assert not any(alive(pid) for pid in pids)
+    reaped = [Path(f"/proc/{pid}") for pid in pids]
+    eventually(lambda: not any(each.exists() for each in reaped), "reaping them")
     assert error(session.get()) == (404, "PROCESS_NOT_FOUND")
     assert error(session.delete()) == (404, "PROCESS_NOT_FOUND")
 
@@ -300,7 +303,8 @@ def test_delete_answers_who_waits(session: Session, pid_file: Path) -> None:
 def test_errors(service: Service, session: Session) -> None:
     post = service.http.post
     assert error(post("/process/session", json={"sessionId": session.id})) == (409, "CONFLICT")
-    assert error(post("/process/session", json={"sessionId": "entrypoint"}))[0] == 400
+    bad_request = (400, "BAD_REQUEST")
+    assert error(post("/process/session", json={"sessionId": "entrypoint"})) == bad_request
     assert error(post("/process/session", json={"sessionId": ""})) == (400, "INVALID_REQUEST_BODY")
     assert error(post("/process/session", json={})) == (400, "INVALID_REQUEST_BODY")
     assert error(session.post(" ")) == (400, "BAD_REQUEST")
@@ -312,17 +316,75 @@ def test_errors(service: Service, session: Session) -> None:
     assert error(post(f"{missing}/exec", json={"command": "true"})) == not_found
     assert error(service.http.get(missing)) == not_found
     assert error(service.http.get(f"{path}/command/missing")) == not_found
+    assert error(service.http.get(f"{missing}/command/x")) == not_found
+    assert error(service.http.get(f"{missing}/command/x/logs")) == not_found
+    assert error(post(f"{missing}/command/x/input", json={"data": "x"})) == not_found
     assert error(service.http.get(f"{path}/command/missing/logs")) == not_found
     assert error(post(f"{path}/command/missing/input", json={"data": "x"})) == not_found
     command = session.start("true")
     assert error(session.input(command, ""))[1] == "INVALID_REQUEST_BODY"
-    assert error(post("/process/session/entrypoint/exec", json={"command": "true"}))[0] == 400
-    assert error(service.http.delete("/process/session/entrypoint"))[0] == 400
+    entrypoint = "/process/session/entrypoint"
+    assert error(post(f"{entrypoint}/exec", json={"command": "true"})) == bad_request
+    assert error(service.http.delete(entrypoint)) == bad_request
     assert error(service.http.get("/process/session/entrypoint")) == not_found
     assert error(service.http.get("/process/session/entrypoint/logs")) == not_found
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
         service.websocket(f"{path}/command/missing/logs?follow=true")
     assert refused.value.status_code == 404
+
+
+def test_only_one_gets_an_id_that_many_want(service: Service) -> None:
+    def create(path: str, **body: Any) -> httpx.Response:
+        return service.http.post(path, json=body)
+
+    with ThreadPoolExecutor(8) as pool:
+        for path, name in (("/process/session", "sessionId"), ("/process/pty", "id")):
+            wanted = [pool.submit(create, path, **{name: "wanted"}) for _ in range(8)]
+            assert sorted(each.result().status_code for each in wanted) == [201] + [409] * 7
+            assert service.http.delete(f"{path}/wanted").is_success
+
+
+def test_sessions_of_old_clients_start_at_home(service: Service) -> None:
+    """As they did up to 0.102."""
+    home = service.http.post("/process/execute", json={"command": "cd; pwd"}).json()["result"]
+    for version, place in [("0.102.9", home), ("0.103.0", f"{service.work_dir}\n")]:
+        headers = {"X-Daytona-SDK-Version": version}
+        body = {"sessionId": version}
+        assert service.http.post("/process/session", json=body, headers=headers).is_success
+        path = f"/process/session/{version}"
+        answer = service.http.post(f"{path}/exec", json={"command": "pwd"})
+        assert answer.json()["output"] == place
+        service.http.delete(path)
+
+
+def test_sessions_are_listed_in_the_order_they_were_made(service: Service) -> None:
+    made = [Session(service) for _ in range(3)]
+    listed = [each["sessionId"] for each in service.http.get("/process/session").json()]
+    assert [each for each in listed if each in {one.id for one in made}] == [one.id for one in made]
+    for one in made:
+        one.delete()
+
+
+def test_the_older_name_of_run_async(session: Session) -> None:
+    older: dict[str, Any] = {"async": True}
+    answer = session.post("echo x", **older)
+    assert (answer.status_code, answer.json()["exitCode"]) == (202, None)
+    session.wait(answer.json()["cmdId"])
+
+
+def test_a_client_that_leaves_stops_nothing(session: Session, tmp_path: Path) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    command = f"touch {begun}; while [ ! -e {go} ]; do sleep 0.01; done; echo on"
+    with session.service.client(session.service.token) as client:
+        path = f"/process/session/{session.id}/exec"
+        with pytest.raises(httpx.ReadTimeout):
+            timeout = httpx.Timeout(60, read=0.2)
+            client.post(path, json={"command": command}, timeout=timeout)
+    eventually(begun.exists, "the begin")
+    go.touch()
+    left = session.get().json()["commands"][0]["id"]
+    assert session.exit_code(left) == 0
+    assert session.logs(left)["stdout"] == "on\n"
 
 
 @pytest.mark.parametrize("name", ["../..", ".", "a b", "\u65e5\u672c", "x" * 300, "-rf", "'\"$("])
@@ -357,7 +419,13 @@ def test_older_dialects(session: Session) -> None:
     plain = {"Accept": "*/*"}
     assert session.post(command, headers=plain).json()["output"] == "outerr"
     split = {"Accept": "*/*", "X-Daytona-Split-Output": "true"}
-    assert session.post(command, headers=split).json()["output"] == marked
+    answer = session.post(command, headers=split).json()
+    assert answer["output"] == marked
+    path = f"/command/{answer['cmdId']}/logs"
+    assert (session.get(path, split).text, session.get(path, plain).text) == (marked, "outerr")
+    silent = session.post("true").json()["cmdId"]
+    assert session.get(f"/command/{silent}/logs", plain).content == b""
+    assert session.logs(silent) == {"output": "", "stdout": "", "stderr": ""}
 
 
 def receive(ws: websocket.WebSocket) -> bytes:
@@ -419,6 +487,30 @@ def test_without_follow_a_socket_ends_at_once(session: Session) -> None:
     )
     messages, code, _ = read_all(ws)
     assert (split(messages), code) == ((b"now\n", b""), 1000)
+    session.delete()
+
+
+def test_a_prompt_is_seen_before_its_line_ends(session: Session) -> None:
+    """And what a follower sends is ignored; that a command has ended needs nobody to look."""
+    command = session.start("printf 'name? '; read x; echo hi $x", suppressInputEcho=True)
+    ws = session.follow(command)
+    assert receive(ws) == b"\x01\x01\x01name? "
+    ws.send("not input\n")
+    ws.send_binary(b"nor this\n")
+    session.input(command, "you")
+    messages, code, reason = read_all(ws)
+    assert (split(messages), code, reason) == ((b"hi you\n", b""), 1000, "")
+    assert error(session.input(command, "more")) == (410, "COMMAND_ALREADY_COMPLETED")
+
+
+@pytest.mark.parametrize("query", ["?follow=True", "?follow=1", "?follow="])
+def test_only_true_follows(session: Session, query: str) -> None:
+    command = session.start("echo now; sleep 1000")
+    eventually(lambda: session.logs(command)["stdout"], "the output")
+    path = f"/process/session/{session.id}/command/{command}/logs"
+    assert read_all(session.service.websocket(path + query))[1] == 1000
+    # Nor does plain HTTP, whatever it asks for.
+    assert session.get(f"/command/{command}/logs?follow=true").json()["stdout"] == "now\n"
     session.delete()
 
 
