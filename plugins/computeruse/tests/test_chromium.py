@@ -42,11 +42,16 @@ class Browser:
         self.wait_for_title(quote(text, safe="!~*'()"))
 
     def wait_for_title(self, title: str) -> None:
+        titles: list[str] = []
+
         def there() -> bool:
-            titles = [each["title"] for each in self.desk.get("display/windows")["windows"]]
+            titles[:] = [each["title"] for each in self.desk.get("display/windows")["windows"]]
             return f"{title} - Chromium" in titles
 
-        self.desk.wait_for(there, f"the title {title!r}")
+        try:
+            self.desk.wait_for(there, f"the title {title!r}")
+        except AssertionError:
+            pytest.fail(f"the title {title!r} did not come; there are {titles}")
 
 
 @pytest.fixture(scope="module")
