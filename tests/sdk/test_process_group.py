@@ -100,8 +100,13 @@ def test_what_can_not_start_is_told_and_leaves_its_id_free(
             interpreter.run_code("print(1)")
         with pytest.raises(DaytonaError, match="not installed"):
             interpreter.create_context()
+        ws = service.websocket("/process/interpreter/execute")
+        ws.send('{"code": "print(1)"}')
+        closed = ws.recv_data(control_frame=True)[1]
+        ws.close()
     finally:
         service.http.post("/env", json={"set": before})
+    assert int.from_bytes(closed[:2], "big") == 1011
     assert not refused.is_success
     assert "/no/such/home" in refused.json()["message"]
     assert "homeless" not in [each.session_id for each in process.list_sessions()]

@@ -301,6 +301,20 @@ def test_not_an_upgrade(service: Service) -> None:
     assert service.http.get("/process/interpreter/execute").status_code == 400
 
 
+def test_code_that_comes_while_its_context_goes(service: Service) -> None:
+    """It is run, or told that it isn't; the service goes on."""
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            context = create(service)
+            runs = [pool.submit(run, service, "print(1)", contextId=context) for _ in range(4)]
+            path = f"/process/interpreter/context/{context}"
+            assert service.http.delete(path).status_code == 200
+            for each in runs:
+                result = each.result()
+                assert result.code in (1000, 1001, 1008)
+                assert (result.code == 1000) is (result.controls == ["completed"])
+
+
 def test_only_statements_are_run(service: Service, context: str) -> None:
     assert run(service, "1 + 1\n'text'", contextId=context).short == ("", "", 1000)
 

@@ -122,6 +122,8 @@ def test_exit_codes(service: Service, command: str, close: tuple[int, str]) -> N
     terminal = create(service, "ends")
     terminal.type(f"{command}\n")
     assert terminal.finish() == close
+    told = {"type": "control", "status": "exited", **json.loads(close[1])}
+    assert terminal.controls[1:] == [told]
 
 
 def test_old_clients_are_not_told_the_exit(service: Service) -> None:
@@ -129,6 +131,18 @@ def test_old_clients_are_not_told_the_exit(service: Service) -> None:
     terminal.type("exit 0\n")
     assert terminal.finish() == (1000, '{"exitCode": 0}')
     assert [each["status"] for each in terminal.controls] == ["connected"]
+
+
+def test_a_browser_s_handshake(service: Service) -> None:
+    """It tells its version first, and a key that is meant for a proxy before us."""
+    path = "/process/pty/create-connect?id=browser&DAYTONA_SANDBOX_AUTH_KEY=theirs"
+    version = "X-Daytona-SDK-Version~0.216.0"
+    terminal = Terminal(service, path, version, envs_token({**QUIET, "WORD": "w"}), EXIT)
+    assert terminal.ws.getsubprotocol() == version.lower()  # websocket-client folds it
+    terminal.type("echo from-$WORD; exit\n")
+    terminal.until(b"from-w\r\n")
+    assert terminal.finish() == (1000, '{"exitCode": 0}')
+    assert [each["status"] for each in terminal.controls] == ["connected", "exited"]
 
 
 def test_post_then_connect(service: Service) -> None:
