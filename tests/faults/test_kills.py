@@ -113,7 +113,7 @@ def closes(ws: websocket.WebSocket) -> bool:
 
 
 def test_the_worker_killed_under_load(busy: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    # AC-09, AC-16, AC-45, AC-53
+    # AC-09, AC-16, AC-28, AC-45, AC-53
     temporary = busy.directory.parent / "temporary"
     http = busy.http
     http.post("/process/session", json={"sessionId": "kept"}).raise_for_status()
@@ -144,13 +144,15 @@ def test_the_worker_killed_under_load(busy: Service, capsys: pytest.CaptureFixtu
     # A file is the old one or the new one.
     for number in range(CLIENTS):
         assert (busy.work_dir / f"f{number}").read_bytes() in (OLD, NEW)
+    # What a session's command has written is there, and that nobody saw its end.
+    for path in ("kept", f"kept/command/{command}", f"kept/command/{command}/logs"):
+        answer = http.get(f"/process/session/{path}")
+        assert answer.status_code == 200
+        assert answer.headers["X-Toolbox-End-Reason"] == "daemon-restart"
+        assert "exitCode" not in answer.text
+    assert answer.text == "begun\n"
     # What is gone is told to be gone, and why.
-    for path in (
-        "/process/session/kept",
-        f"/process/session/kept/command/{command}/logs",
-        f"/x/jobs/{job}",
-        "/process/pty/kept",
-    ):
+    for path in (f"/x/jobs/{job}", "/process/pty/kept"):
         answer = http.get(path)
         assert answer.status_code == 404
         assert answer.headers["X-Toolbox-End-Reason"] == "daemon-restart"

@@ -69,6 +69,10 @@ class SessionCommand(Output, Protocol):
 class Session(Protocol):
     """A shell that keeps its state."""
 
+    @property
+    def reason(self) -> Reason | None:
+        """Why it has ended, None until then."""
+
     def info(self) -> SessionInfo:
         """What clients are shown."""
 

@@ -9,6 +9,10 @@ from msgspec import UNSET
 from toolbox_process.engine import Engine
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
+from toolbox_process.job import Reason
+from toolbox_process.job import new_id
+from toolbox_process.journal import JournaledSpool
+from toolbox_process.journal import SessionJournal
 from toolbox_process.limits import Counts
 from toolbox_process.session_models import CommandInfo
 from toolbox_process.spool import ERR
@@ -17,8 +21,21 @@ from toolbox_process.spool import ERR
 class Command(Job):
     """Text for the shell, waiting for its turn, running or ended."""
 
-    def __init__(self, engine: Engine, label: str, wait: bool, echo: bool, job_id: str) -> None:
-        spool = engine.new_spool()
+    def __init__(
+        self,
+        engine: Engine,
+        journal: SessionJournal,
+        label: str,
+        wait: bool,
+        echo: bool,
+        job_id: str,
+    ) -> None:
+        job_id = job_id or new_id()
+        settings = engine.settings
+        self._journal = journal.begin(job_id, label)
+        spool = JournaledSpool(
+            settings.output_memory, settings.output_limit, engine.state.path, self._journal
+        )
         capture = engine.new_capture(spool)
         followers = engine.new_followers()
         super().__init__(Kind.COMMAND, label, spool, capture, engine.loop, followers, job_id)
@@ -35,6 +52,11 @@ class Command(Job):
     def info(self) -> CommandInfo:
         exit_code = UNSET if self.exit_code is None else self.exit_code
         return CommandInfo(id=self.id, command=self.label, exit_code=exit_code)
+
+    def finish(self, exit_code: int, reason: Reason) -> None:
+        # First: an end that somebody was told stays told.
+        self._journal.finish(exit_code, reason)
+        super().finish(exit_code, reason)
 
     def note(self, text: str) -> None:
         """Add a line to its standard error. On the loop."""

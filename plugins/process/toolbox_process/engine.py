@@ -34,7 +34,9 @@ from toolbox_process.job import Job
 from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
+from toolbox_process.journal import Journals
 from toolbox_process.limits import Limits
+from toolbox_process.output import END_REASON
 from toolbox_process.settings import LocalSettings
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
@@ -98,6 +100,8 @@ class Engine:
         self.work_dir = context.work_dir
         self.state = StateDirectory(settings.state_dir)
         self.pipes = StateDirectory(settings.state_dir, small=True)
+        lasting = StateDirectory(settings.state_dir, lasting=True)
+        self.journals = Journals(lasting, settings.total_output_limit)
         self.limits = Limits()
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
@@ -107,15 +111,15 @@ class Engine:
         self._places = threading.BoundedSemaphore(context.options.max_waiting)
         self._planned = False
         self._closing = False
-        self._restarted = context.restarted
+        self.restarted = context.restarted
 
     def not_there(self, what: str) -> ProcessNotFound:
         """The error for an id that is not known, and why that may be."""
-        if not self._restarted:
+        if not self.restarted:
             return ProcessNotFound(f"there is no {what}")
         return ProcessNotFound(
             f"there is no {what}; the service was restarted, and what ran before it has ended",
-            {"X-Toolbox-End-Reason": "daemon-restart"},
+            {END_REASON: Reason.DAEMON_RESTART.value},
         )
 
     # Starting
@@ -301,6 +305,7 @@ class Engine:
             job.done.wait(max(0.0, deadline - time.monotonic()))
         self.state.close()
         self.pipes.close()
+        self.journals.close()
         self.limits.close()
 
 

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     PIDS_LIMIT = "pids-limit"
     CANCELLED = "cancelled"
     SPAWN_FAILED = "spawn-failed"
+    DAEMON_RESTART = "daemon-restart"
 
 
 KILLED = SIGNALLED + signal.SIGKILL

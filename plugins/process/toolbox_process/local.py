@@ -18,6 +18,7 @@ from toolbox_process.models import CodeRunRequest
 from toolbox_process.models import CodeRunResponse
 from toolbox_process.models import ExecuteRequest
 from toolbox_process.models import ExecuteResponse
+from toolbox_process.output import END_REASON
 from toolbox_process.output import collect
 from toolbox_process.output import describe_end
 from toolbox_process.sessions import LocalSessions
@@ -27,7 +28,7 @@ from toolbox_process.terminals import LocalTerminals
 NOT_STARTED = -1
 """The exit code of what could not be started."""
 
-SPAWN_FAILED = {"X-Toolbox-End-Reason": Reason.SPAWN_FAILED.value}
+SPAWN_FAILED = {END_REASON: Reason.SPAWN_FAILED.value}
 
 
 class LocalProcess:

@@ -14,6 +14,7 @@ from toolbox_process.backend import Output
 from toolbox_process.dialect import Dialect
 from toolbox_process.errors import TRY_AGAIN_LATER
 from toolbox_process.errors import TooManyFollowers
+from toolbox_process.job import Reason
 from toolbox_process.output import collect
 from toolbox_process.output import describe_end
 from toolbox_process.session_models import Logs
@@ -40,7 +41,7 @@ TEXT = "text/plain; charset=utf-8"
 def render(job: Output, dialect: Dialect, limit: int) -> Answer | StreamAnswer:
     """The log as it is now; JSON within ``limit`` bytes for each stream, text whole."""
     if dialect is not Dialect.JSON:
-        return StreamAnswer(pieces(job, dialect), TEXT)
+        return StreamAnswer(pieces(job, dialect), TEXT, headers=describe_end(job, 0))
     both, stdout, stderr = (collect(job.spool, stream, limit) for stream in STREAMS)
     logs = Logs(output=both.text, stdout=stdout.text, stderr=stderr.text)
     return Answer(logs, headers=describe_end(job, both.dropped))
@@ -169,4 +170,5 @@ class LogFollower(SocketHandler):
 
     def _close_at_end(self, ws: WebSocket) -> None:
         if self._until is not None or self._job.done.is_set():
-            ws.close(NORMAL)
+            cut = self._job.reason is Reason.DAEMON_RESTART
+            ws.close(NORMAL, Reason.DAEMON_RESTART.value if cut else "")

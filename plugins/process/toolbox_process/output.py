@@ -7,6 +7,9 @@ from typing import NamedTuple
 from toolbox_process.backend import Output
 from toolbox_process.spool import Spool
 
+END_REASON = "X-Toolbox-End-Reason"
+"""The header that tells why something has ended."""
+
 
 class Text(NamedTuple):
     """Text of a stream, ``dropped`` bytes of whose middle are left out."""
@@ -55,7 +58,7 @@ def describe_end(job: Output, dropped: int) -> dict[str, str]:
     """Headers that tell what the Daytona answer has no room for."""
     headers = {"X-Toolbox-Job": job.id}
     if job.reason is not None:
-        headers["X-Toolbox-End-Reason"] = job.reason.value
+        headers[END_REASON] = job.reason.value
     if dropped:
         headers["X-Toolbox-Truncated"] = str(dropped)
     return headers

@@ -29,6 +29,7 @@ from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
 from toolbox_process.job import judge
+from toolbox_process.journal import SessionJournal
 from toolbox_process.session_models import SessionInfo
 from toolbox_process.shells import command_word
 from toolbox_process.spool import ERR
@@ -54,9 +55,17 @@ SETTLE = 1.0
 class Session:
     """See the module. Made with a running shell; raises SpawnFailed if there can be none."""
 
-    def __init__(self, engine: Engine, session_id: str, shell: list[str], cwd: str | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        session_id: str,
+        shell: list[str],
+        cwd: str | None,
+        journal: SessionJournal,
+    ) -> None:
         self.id = session_id
         self._engine = engine
+        self._journal = journal
         self._word = command_word(shell[0])
         self._token = secrets.token_hex(8)
         self._lock = threading.Lock()
@@ -75,11 +84,16 @@ class Session:
             Spec(Kind.SHELL, session_id, shell, cwd, stdin=subprocess.PIPE, split=True), spool
         )
         self.shell.follow(self._read_shell)
+        journal.create()
 
     @property
     def ended(self) -> bool:
         """Whether the shell has ended."""
         return self._ended or self.shell.exited
+
+    @property
+    def reason(self) -> Reason | None:
+        return self.shell.reason
 
     def info(self) -> SessionInfo:
         return SessionInfo(session_id=self.id, commands=[each.info() for each in self.commands()])
@@ -101,10 +115,10 @@ class Session:
         """Run ``text`` when its turn has come. With ``wait`` it has nothing to read; without, it
         reads what is sent to it. Raises SessionEnded.
         """
-        command = Command(self._engine, text, wait, echo, command_id)
         with self._lock:
             if self.ended:
                 raise SessionEnded(f"the shell of session {self.id!r} has ended")
+            command = Command(self._engine, self._journal, text, wait, echo, command_id)
             self._commands[command.id] = command
             self._queue.append(command)
             self._forget_old()
@@ -296,3 +310,4 @@ class Session:
         self._engine.end(self.shell, Reason.CANCELLED, grace)
         for command in self.commands():
             command.done.wait(SETTLE)
+        self._journal.remove()

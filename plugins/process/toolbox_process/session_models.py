@@ -15,7 +15,7 @@ class CreateSessionRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
 
 
 class CommandInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A command of a session. Without an exit code it has not ended."""
+    """A command of a session. Without an exit code it has not ended, or nobody saw that."""
 
     id: str
     command: str

@@ -20,6 +20,8 @@ from toolbox_process.errors import SessionEnded
 from toolbox_process.logs import LogFollower
 from toolbox_process.logs import render
 from toolbox_process.logs import session_answer
+from toolbox_process.output import END_REASON
+from toolbox_process.output import describe_end
 from toolbox_process.routes import group
 from toolbox_process.session_models import ClientHeaders
 from toolbox_process.session_models import CommandInfo
@@ -48,10 +50,12 @@ def list_sessions(backend: ProcessBackend) -> list[SessionInfo]:
     return [session.info() for session in backend.sessions.list()]
 
 
-@group.get("/process/session/{session_id}", errors=(ProcessNotFound,))
-def get_session(backend: ProcessBackend, session_id: str) -> SessionInfo:
+@group.get("/process/session/{session_id}", answers=SessionInfo, errors=(ProcessNotFound,))
+def get_session(backend: ProcessBackend, session_id: str) -> Answer:
     """Show a session and its commands."""
-    return backend.sessions.get(session_id).info()
+    session = backend.sessions.get(session_id)
+    headers = {END_REASON: session.reason.value} if session.reason else {}
+    return Answer(session.info(), headers=headers)
 
 
 @group.get("/process/session/entrypoint", errors=(ProcessNotFound,))
@@ -83,10 +87,15 @@ def session_execute_command(
     return session_answer(command, body.wait, http_dialect(headers), backend.max_result)
 
 
-@group.get("/process/session/{session_id}/command/{command_id}", errors=(ProcessNotFound,))
-def get_session_command(backend: ProcessBackend, session_id: str, command_id: str) -> CommandInfo:
+@group.get(
+    "/process/session/{session_id}/command/{command_id}",
+    answers=CommandInfo,
+    errors=(ProcessNotFound,),
+)
+def get_session_command(backend: ProcessBackend, session_id: str, command_id: str) -> Answer:
     """Show a command of a session."""
-    return backend.sessions.get(session_id).command(command_id).info()
+    command = backend.sessions.get(session_id).command(command_id)
+    return Answer(command.info(), headers=describe_end(command, 0))
 
 
 @group.post(

@@ -10,7 +10,12 @@ from toolbox.errors import BadRequest
 from toolbox_process.command import Command
 from toolbox_process.engine import Engine
 from toolbox_process.errors import AlreadyExists
+from toolbox_process.errors import SessionEnded
 from toolbox_process.execute import check_text
+from toolbox_process.job import Reason
+from toolbox_process.output import END_REASON
+from toolbox_process.past import PastSession
+from toolbox_process.past import find_past
 from toolbox_process.session import Session
 from toolbox_process.shells import find_shell
 from toolbox_process.shells import session_arguments
@@ -28,6 +33,9 @@ class LocalSessions:
         self._engine = engine
         self._lock = threading.Lock()
         self._sessions: dict[str, Session | None] = {}
+        self._past = find_past(engine) if engine.restarted else {}
+        if self._past:
+            engine.loop.call_later(engine.settings.keep_seconds, self._forget_past)
         if program := engine.settings.entrypoint:
             self._start(ENTRYPOINT, None).submit(
                 shlex.join(program), wait=False, echo=False, command_id=ENTRYPOINT_COMMAND
@@ -38,40 +46,72 @@ class LocalSessions:
             if session_id in self._sessions:
                 raise AlreadyExists(f"session {session_id!r} exists")
             self._sessions[session_id] = None  # The id is taken while the shell starts.
+        journal = self._engine.journals.open(session_id)
+        if session_id == ENTRYPOINT:
+            journal.remove()  # It is run again by the next worker, whose log is the one to show.
         try:
             shell = find_shell(self._engine.settings.shell)
-            session = Session(self._engine, session_id, session_arguments(shell), cwd)
+            session = Session(self._engine, session_id, session_arguments(shell), cwd, journal)
         except BaseException:
             with self._lock:
                 del self._sessions[session_id]
             raise
         with self._lock:
             self._sessions[session_id] = session
+            past = self._past.pop(session_id, None)
+        if past is not None:
+            past.remove()
         return session
+
+    def _remove_past(self, past: PastSession) -> None:
+        with self._lock:
+            if self._past.get(past.id) is past:
+                del self._past[past.id]
+        past.remove()
+
+    def _forget_past(self) -> None:
+        """They are old now. On the loop, which waits for no disk."""
+        for past in list(self._past.values()):
+            self._engine.pool.submit(self._remove_past, past)
 
     def create(self, session_id: str, at_home: bool) -> None:
         check_text("the session id", session_id)
         self._refuse_entrypoint(session_id)
         self._start(session_id, str(Path.home()) if at_home else None)
 
-    def list(self) -> list[Session]:
-        with self._lock:
-            sessions = list(self._sessions.values())
+    def _alive(self) -> list[Session]:
+        sessions = self._sessions.values()
         return [each for each in sessions if each is not None and each.id != ENTRYPOINT]
 
-    def get(self, session_id: str) -> Session:
+    def list(self) -> list[Session | PastSession]:
         with self._lock:
-            session = self._sessions.get(session_id)
+            return [*self._past.values(), *self._alive()]
+
+    def get(self, session_id: str) -> Session | PastSession:
+        with self._lock:
+            session = self._sessions.get(session_id) or self._past.get(session_id)
         if session is None:
             raise self._engine.not_there(f"session {session_id!r}")
         return session
 
+    def _get_alive(self, session_id: str) -> Session:
+        session = self.get(session_id)
+        if isinstance(session, PastSession):
+            raise SessionEnded(
+                f"session {session_id!r} has ended with the worker it ran in",
+                {END_REASON: Reason.DAEMON_RESTART.value},
+            )
+        return session
+
     def entrypoint(self) -> Command:
-        return self.get(ENTRYPOINT).command(ENTRYPOINT_COMMAND)
+        return self._get_alive(ENTRYPOINT).command(ENTRYPOINT_COMMAND)
 
     def delete(self, session_id: str) -> None:
         self._refuse_entrypoint(session_id)
         session = self.get(session_id)
+        if isinstance(session, PastSession):
+            self._remove_past(session)
+            return
         session.end()
         with self._lock:
             if self._sessions.get(session_id) is session:
@@ -82,7 +122,7 @@ class LocalSessions:
         if not command.strip():
             raise BadRequest("the command is empty")
         check_text("the command", command)
-        session = self.get(session_id)
+        session = self._get_alive(session_id)
         if not wait:
             return session.submit(command, wait, echo)
         with self._engine.waiting():
@@ -92,14 +132,14 @@ class LocalSessions:
 
     def send_input(self, session_id: str, command_id: str, data: str) -> None:
         self._refuse_entrypoint(session_id)
-        session = self.get(session_id)
+        session = self._get_alive(session_id)
         text = data if data.endswith("\n") else data + "\n"
         session.send_input(session.command(command_id), text.encode("utf-8", "surrogateescape"))
 
     def cancel(self, command: Command) -> None:
         """End a command of whichever session it is."""
         for session in self.list():
-            if command in session.commands():
+            if isinstance(session, Session) and command in session.commands():
                 session.cancel(command, self._engine.settings.grace)
 
     @staticmethod
