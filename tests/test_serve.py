@@ -200,10 +200,14 @@ def test_a_killed_master_takes_the_worker_along(toy_service: ToyService, tmp_pat
     service = toy_service("lifecycle", env={"LIFECYCLE_DIR": str(tmp_path)})
     service.wait_for(lambda: service.http.get("/readyz").status_code == 200, "readiness")
     (worker,) = service.workers()
+    service.wait_for((tmp_path / "daemon").exists, "what it starts")
+    below = descendants(worker)
+    assert len(below) >= 3
     service.process.kill()
     service.process.wait()
     service.wait_for(lambda: not Path(f"/proc/{worker}").exists(), "the end of the worker")
     assert (tmp_path / "stopped").exists()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in below)
     assert refused(service.port)
 
 

@@ -35,6 +35,7 @@ from toolbox.errors import from_status
 from toolbox.lifecycle import Toolbox
 from toolbox.observing import Ended
 from toolbox.observing import describe
+from toolbox.processes import kill_descendants
 from toolbox.processes import pin_to_one_core
 from toolbox.threads import Pool
 
@@ -86,6 +87,8 @@ class Worker(ThreadWorker):
             self._stop(self.cfg.graceful_timeout)
             if self._stopping is not None:
                 self._stopping.join()
+            if not self.is_parent_alive():
+                kill_descendants(keep=set())  # As the master does after a worker.
 
     # Ending
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from toolbox_process.tree import MARK
 from toolbox_process.tree import Process
 from toolbox_process.tree import Tree
 from toolbox_process.tree import children
+from toolbox_process.tree import read_mark
 from toolbox_process.tree import read_process
 from toolbox_process.tree import send
 
@@ -56,12 +58,18 @@ def test_what_has_ended_is_no_process(child: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_mark_is_enough() -> None:
-    env = {**os.environ, MARK: "a-job"}
+    job, another = str(uuid.uuid4()), str(uuid.uuid4())
+    env = {**os.environ, MARK: job}
     with subprocess.Popen(["sleep", "1000"], start_new_session=True, env=env) as marked:
-        assert [each.pid for each in Tree([], ["a-job"]).members()] == [marked.pid]
-        assert Tree([], ["another"]).members() == []
-        assert Tree([], ["a-job"]).end(5) == []
-        assert marked.wait(30) == -signal.SIGTERM
+        try:
+            # The kernel shows a new program's environment a moment after it has begun.
+            eventually(lambda: read_mark(marked.pid) == job, "the mark")
+            assert [each.pid for each in Tree([], [job]).members()] == [marked.pid]
+            assert Tree([], [another]).members() == []
+            assert Tree([], [job]).end(5) == []
+            assert marked.wait(30) == -signal.SIGTERM
+        finally:
+            marked.kill()
 
 
 def test_a_shell_is_reached_before_what_it_waits_for() -> None:
