@@ -208,10 +208,14 @@ def test_a_client_that_leaves_during_the_handshake_leaves_nothing(
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     )
     running = set(descendants(impatient.process.pid))
-    with leaves_nothing(impatient):
+    with leaves_nothing(impatient) as before:
         for cut in (10, len(upgrade) - 2, len(upgrade)):
             with connect(impatient) as sock:
                 sock.sendall(upgrade[:cut])
+        # Accepted after those, so they have been by then, and are there until they are answered.
+        with impatient.client(None) as client:
+            client.get("/healthz")
+        impatient.wait_for(lambda: connections(impatient) <= before, "the answers")
         # A terminal outlives its client until it is deleted, as far as it was made at all.
 
         def deleted() -> bool:
