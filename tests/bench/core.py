@@ -289,7 +289,7 @@ def while_busy(server: Server, measure: Measure) -> Measure:
 
 @contextlib.contextmanager
 def terminal(server: Server) -> Iterator[websocket.WebSocket]:
-    """A PTY in which ``cat`` runs, so that what is typed is echoed by the terminal."""
+    """A PTY in which ``cat`` reads, so that what is typed is echoed by the terminal."""
     data = http("POST", "/process/pty", b'{"id": "bench"}', "Connection: close\r\n")
     assert request(server.port, data).startswith(b"HTTP/1.1 201")
     ws = websocket.create_connection(
@@ -297,7 +297,8 @@ def terminal(server: Server) -> Iterator[websocket.WebSocket]:
         header=[f"Authorization: Bearer {TOKEN}"],
     )
     try:
-        ws.send_binary(b"exec cat\r")
+        # Not by lines: the terminal takes no more than 4,095 characters of one.
+        ws.send_binary(b"stty -icanon; exec cat > /dev/null\r")
         time.sleep(1)
         ws.settimeout(0.2)
         with contextlib.suppress(websocket.WebSocketTimeoutException):
