@@ -278,9 +278,10 @@ def test_reconnect_from_an_offset(service: Service) -> None:
     two = connect(service, "again", "?offset=5")
     two.until(b"from-4\r\n")
     assert two.controls[0] == {"type": "control", "status": "connected", "offset": 5}
-    assert bytes(two.data) == bytes(one.data[5:])
     delete(service, "again")
     two.finish()
+    # The shell goes on writing: the second has seen all that the first has, and maybe more.
+    assert two.data.startswith(one.data[5:])
 
 
 def test_an_instant_end(service: Service) -> None:
@@ -464,7 +465,7 @@ def test_two_hundred_at_once(make_service: Any, tmp_path: Path) -> None:
     worker = service.workers()[0]
     before = open_files(worker)
 
-    def one(number: int) -> bool:
+    def one(number: int) -> tuple[int, str] | None:
         terminal = create(service, f"t{number}")
         terminal.step()
         everybody.wait(60)
@@ -472,11 +473,11 @@ def test_two_hundred_at_once(make_service: Any, tmp_path: Path) -> None:
             terminal.type(f"echo $(({number} * 1000 + {i}))\n")
             terminal.until(f"{number * 1000 + i}\r\n".encode())
         terminal.type("exit 0\n")
-        return terminal.finish() == (1000, '{"exitCode": 0}')
+        return terminal.finish()
 
     everybody = threading.Barrier(200)
     with ThreadPoolExecutor(200) as pool:
-        assert all(pool.map(one, range(200)))
+        assert set(pool.map(one, range(200))) == {(1000, '{"exitCode": 0}')}
     assert service.http.get("/process/pty").json() == {"sessions": []}
     eventually(lambda: open_files(worker) <= before + 16, "closing the descriptors")
 
