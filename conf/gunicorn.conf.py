@@ -4,10 +4,10 @@
 from ``TOOLBOX_CONFIG`` and the environment; what you assign below wins over what was chosen.
 """
 
-from toolbox.assemble import load
+from toolbox.assemble import read
 from toolbox.server import gunicorn_options
 
-_settings = load()[0]
+_settings = read()[0]
 globals().update(gunicorn_options(_settings))
 
 wsgi_app = "toolbox.assemble:wsgi_app()"

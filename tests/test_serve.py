@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from toolbox.processes import descendants
+from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
@@ -351,11 +353,32 @@ def test_gunicorn_itself_can_serve_it(tmp_path: Path) -> None:
         process.stdout.close()
 
 
-def test_the_master_needs_neither_flask_nor_the_memory_it_takes() -> None:
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_start_ends_it(site: Any, tmp_path: Path, sig: signal.Signals) -> None:
+    site.add("slow")
+    trace = tmp_path / "trace"
+    environ = {**os.environ, **site.env, "TOOLBOX_TOKEN": TOKEN, "TRACE_FILE": str(trace)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "toolbox", "serve", "--port", "0"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + DEADLINE
+    while not trace.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(sig)
+    assert process.communicate(timeout=DEADLINE)[0] == ""
+    assert process.returncode == 0
+
+
+def test_the_master_needs_neither_flask_nor_plugins_nor_their_memory() -> None:
     program = (
         "import os, sys; os.environ.update(TOOLBOX_TOKEN='x', TOOLBOX_CONFIG=os.devnull);"
-        "import toolbox.server; from toolbox.assemble import make_toolbox; make_toolbox();"
-        "print(sorted({'flask', 'jinja2', 'numpy', 'asyncio', 'dulwich'} & set(sys.modules)))"
+        "import toolbox.server, toolbox.worker; from toolbox.assemble import prepare; prepare();"
+        "print([name for name in sys.modules if name in {'asyncio', 'flask', 'werkzeug',"
+        "'wsproto', 'toolbox.plugins'} or name.startswith('toolbox_')])"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import websocket
 
-from toolbox.handoff import choose_subprotocol
+from toolbox.subprotocols import choose_subprotocol
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 

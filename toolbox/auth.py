@@ -24,12 +24,12 @@ from urllib.parse import unquote_to_bytes
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Unauthorized
-from toolbox.handoff import TOKEN_SUBPROTOCOL
-from toolbox.handoff import offered_subprotocols
 from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
 from toolbox.signing import KEY_VARIABLE
 from toolbox.signing import check_signature
+from toolbox.subprotocols import TOKEN_SUBPROTOCOL
+from toolbox.subprotocols import offered_subprotocols
 
 TOKEN_VARIABLE = "TOOLBOX_TOKEN"
 TOKEN_QUERY = "DAYTONA_SANDBOX_AUTH_KEY"

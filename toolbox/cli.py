@@ -101,12 +101,14 @@ def _serve(options: argparse.Namespace) -> int:
         if overrides[path]:
             overrides[path] = str(Path(overrides[path]).absolute())
     given = {path: value for path, value in overrides.items() if value is not None}
-    from toolbox.assemble import make_toolbox
+    from toolbox.assemble import prepare
     from toolbox.bundle import forget_bundle
+    from toolbox.server import BAD_SETTINGS
     from toolbox.server import serve
 
     forget_bundle(os.environ)
-    return serve(make_toolbox(options.config, given))
+    status = serve(prepare(options.config, given))
+    return USAGE_ERROR if status == BAD_SETTINGS else status
 
 
 def _plugins(options: argparse.Namespace) -> int:

@@ -44,7 +44,7 @@ def toolbox_backends() -> Sequence[Backend]:  # type: ignore[empty-body]
 def toolbox_app(app: Flask, toolbox: Toolbox) -> None:
     """Change the WSGI application, once, before it serves: wrap ``app.wsgi_app``, say.
 
-    Runs before worker processes are forked, so start no thread here.
+    Start no thread here: under a gunicorn that preloads, worker processes are forked afterwards.
     """
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from toolbox.observing import WEBSOCKET
@@ -208,6 +209,7 @@ class GunicornLogger(Logger):
     """gunicorn's own log in our format."""
 
     formatter = Formatter(as_json=False)
+    _all_is_said = False
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -216,3 +218,10 @@ class GunicornLogger(Logger):
         if cfg.errorlog == "-":  # Otherwise a gunicorn of one's own was told where.
             self.error_log.handlers.clear()
             self.error_log.propagate = True
+
+    def error(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Log it, unless a worker that has ended has said itself why: then all is said."""
+        if args[1:] == (Arbiter.APP_LOAD_ERROR,):
+            self._all_is_said = True
+        if not self._all_is_said:
+            super().error(msg, *args, **kwargs)

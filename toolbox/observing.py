@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from typing import Any
 
 import msgspec
 
-from toolbox.handoff import OnEnd
-from toolbox.handoff import OpenSocket
+if TYPE_CHECKING:
+    from toolbox.handoff import OnEnd
+    from toolbox.handoff import OpenSocket
 
 log = logging.getLogger("toolbox")
 

@@ -1,8 +1,8 @@
 """Serving: the listening socket, gunicorn's master process and its worker.
 
-The master holds the socket, the settings and the plugins; the worker, forked from it, runs the
-service. Everything the service starts is a descendant of the master, orphans included, so when a
-worker dies, however, the master ends what it left behind before the next one starts.
+The master holds the socket and the settings; the worker, forked from it, imports the plugins and
+runs the service. Everything the service starts is a descendant of the master, orphans included, so
+when a worker dies, however, the master ends what it left behind before the next one starts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
-from toolbox.lifecycle import Toolbox
+from toolbox.assemble import Prepared
+from toolbox.assemble import wsgi_app
 from toolbox.processes import adopt_orphans
 from toolbox.processes import kill_descendants
 from toolbox.settings import CoreSettings
@@ -25,6 +27,11 @@ from toolbox.settings import SettingsError
 
 if TYPE_CHECKING:
     from flask import Flask
+
+BAD_SETTINGS: int = Arbiter.APP_LOAD_ERROR
+"""The exit status of a worker whose settings can't be used, and then of the service. The worker has
+said why, in one line.
+"""
 
 BACKLOG = 2048
 DESCRIPTORS = 65536
@@ -85,8 +92,8 @@ def gunicorn_options(settings: CoreSettings) -> dict[str, Any]:
 class Application(BaseApplication):
     """One service under gunicorn."""
 
-    def __init__(self, toolbox: Toolbox, sock: socket.socket) -> None:
-        self._toolbox = toolbox
+    def __init__(self, prepared: Prepared, sock: socket.socket) -> None:
+        self._prepared = prepared
         self._pid = os.getpid()
         # gunicorn takes the descriptor over, and closes it.
         self._bind = f"fd://{sock.detach()}"
@@ -94,15 +101,17 @@ class Application(BaseApplication):
 
     def load_config(self) -> None:
         assert self.cfg is not None
-        for name, value in gunicorn_options(self._toolbox.settings).items():
+        for name, value in gunicorn_options(self._prepared.settings).items():
             self.cfg.set(name, value)
         self.cfg.set("bind", self._bind)
 
     def load(self) -> Flask:
-        # In the worker, so that the master needs neither Flask nor the memory it takes.
-        from toolbox.app import create_app
-
-        return create_app(self._toolbox)
+        # In the worker, so that the master needs neither Flask nor plugins, nor their memory.
+        try:
+            return wsgi_app(self._prepared)
+        except SettingsError as error:
+            print(f"toolbox: {error}", file=sys.stderr, flush=True)
+            sys.exit(BAD_SETTINGS)
 
     def run(self) -> None:
         adopt_orphans()
@@ -129,14 +138,17 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def serve(toolbox: Toolbox) -> int:
-    """Serve until a signal ends it; the exit status."""
+def serve(prepared: Prepared) -> int:
+    """Serve until a signal ends it; the exit status. Raises SettingsError."""
     raise_descriptor_limit()
-    server = toolbox.settings.server
+    pid = os.getpid()
+    server = prepared.settings.server
     sock = listen(server.host, server.port)
     try:
-        Application(toolbox, sock).run()
+        Application(prepared, sock).run()
     except SystemExit as end:
+        if os.getpid() != pid:  # A worker comes this way, too.
+            raise
         return end.code if isinstance(end.code, int) else 1
     finally:
         sys.stdout.flush()

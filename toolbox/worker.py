@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import msgspec
@@ -32,12 +33,14 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from toolbox.errors import envelope
 from toolbox.errors import from_status
-from toolbox.lifecycle import Toolbox
 from toolbox.observing import Ended
 from toolbox.observing import describe
 from toolbox.processes import kill_descendants
 from toolbox.processes import pin_to_one_core
 from toolbox.threads import Pool
+
+if TYPE_CHECKING:
+    from toolbox.lifecycle import Toolbox
 
 LINGER_MS = 20
 REFUSING = 0.01
@@ -53,6 +56,7 @@ class Worker(ThreadWorker):
     """The worker process: it owns the :class:`Toolbox` and everything that runs in it."""
 
     def init_process(self) -> None:
+        self.wsgi = None
         self._lingering = 0
         self._reading: dict[Any, float] = {}
         self._spare = _spare_descriptor()
@@ -94,11 +98,15 @@ class Worker(ThreadWorker):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: finish what is being worked on, within the bound."""
+        if self.wsgi is None:
+            sys.exit()  # There is nothing yet that could be ended.
         super().handle_exit(sig, frame)
         self._stop(self.cfg.graceful_timeout)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """SIGINT and SIGQUIT: end now, but end what was started too."""
+        if self.wsgi is None:
+            sys.exit()
         ThreadWorker.handle_exit(self, sig, frame)
         self.cfg.set("graceful_timeout", 1)
         self._stop(1)

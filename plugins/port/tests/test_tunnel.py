@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import websocket
 
-from toolbox.handoff import TOKEN_SUBPROTOCOL
+from toolbox.subprotocols import TOKEN_SUBPROTOCOL
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from toolbox.handoff import TOKEN_SUBPROTOCOL
-from toolbox.handoff import offered_subprotocols
 from toolbox.request import RequestInfo
+from toolbox.subprotocols import TOKEN_SUBPROTOCOL
+from toolbox.subprotocols import offered_subprotocols
 
 HOP_BY_HOP = frozenset(
     (
