@@ -73,11 +73,18 @@ def serving(
     path: str = "/version",
     headers: str = "",
 ) -> Iterator[Server]:
-    """Run ``command`` until it answers on ``port``, and end it afterwards."""
+    """Run ``command`` until it answers on ``port``, and end it afterwards.
+
+    Its home is ``cwd``: what a login shell finds in a real one is not to be measured.
+    """
     question = f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n".encode()
     began = time.monotonic()
     process = subprocess.Popen(
-        command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=cwd,
+        env={**env, "HOME": cwd},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         while True:

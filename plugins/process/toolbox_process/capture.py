@@ -114,26 +114,32 @@ class Capture:
             self._loop.call_later(self._idle - silent, lambda: self._look_again(give_up))
 
     def _ready(self, fd: int) -> None:
-        for _ in range(self._burst):
-            if not self._read(fd):
-                break
+        self._read(fd, self._burst)
         self.notify()
         self._done_draining()
 
-    def _read(self, fd: int) -> bool:
-        """Read once; whether there may be more."""
-        try:
-            data = os.read(fd, READ)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""  # EIO: a terminal whose last process has gone.
-        if not data:
+    def _read(self, fd: int, times: int = 1) -> bool:
+        """Read up to ``times`` times in a row; whether there may be more."""
+        chunks: list[bytes] = []
+        ended = False
+        for _ in range(times):
+            try:
+                data = os.read(fd, READ)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""  # EIO: a terminal whose last process has gone.
+            if not data:
+                ended = True
+                break
+            chunks.append(data)
+        if chunks:
+            self._last = time.monotonic()
+            # As one: storing takes longer than reading what a terminal gives at once.
+            self._spool.append(b"".join(chunks), self._streams[fd])
+        if ended:
             self._close(fd)
-            return False
-        self._last = time.monotonic()
-        self._spool.append(data, self._streams[fd])
-        return True
+        return len(chunks) == times
 
     def _close(self, fd: int) -> None:
         if self._streams.pop(fd, None) is not None:

@@ -206,8 +206,19 @@ class Spool:
         return added
 
     def _add_block(self) -> _Block:
-        self._blocks.append(self._new_block(self._end))
+        self._blocks.append(self._reused_block() or self._new_block(self._end))
         return self._blocks[-1]
+
+    def _reused_block(self) -> _Block | None:
+        """The oldest one's file, if its bytes would be dropped next: making one takes longer."""
+        victim = 1 if self._keep_head else 0
+        if len(self._blocks) <= victim + 1 or not self._blocks[victim].on_disk:
+            return None
+        if sum(block.length for block in self._blocks) + self._limit // BLOCKS <= self._limit:
+            return None
+        block = self._blocks.pop(victim)
+        block.start, block.length = self._end, 0
+        return block
 
     def _new_block(self, start: int) -> _Block:
         if self._limit <= BLOCKS * self._memory:
