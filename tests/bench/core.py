@@ -80,7 +80,7 @@ def bench_start(bench: Bench) -> Iterator[Row]:
         with server() as running:
             return running.memory() / 1e6
 
-    peer = {"swe-rex": swe_rex} if bench.swe_rex else {}
+    peer = {"swe-rex": swe_rex} if bench.peers else {}
     for server in (toolbox, stock, *peer.values()):
         seconds(server)  # Compiles what isn't yet.
     yield Row(
@@ -106,7 +106,7 @@ def bench_version(bench: Bench) -> Iterator[Row]:
     """The smallest request, against the same under stock gunicorn."""
     with contextlib.ExitStack() as stack:
         ours, theirs = stack.enter_context(toolbox()), stack.enter_context(stock())
-        peer = stack.enter_context(swe_rex()) if bench.swe_rex else None
+        peer = stack.enter_context(swe_rex()) if bench.peers else None
 
         def rate(server: Server, data: bytes, clients: int) -> Sample:
             before = server.cpu()
@@ -143,7 +143,7 @@ def bench_execute(bench: Bench) -> Iterator[Row]:
     """A command that does nothing, against starting the same program oneself."""
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(toolbox())
-        peer = stack.enter_context(swe_rex()) if bench.swe_rex else None
+        peer = stack.enter_context(swe_rex()) if bench.peers else None
 
         def p50(server: Server, data: bytes) -> Sample:
             seen = load(server.port, data, 1, bench.seconds)
@@ -287,6 +287,10 @@ def while_busy(server: Server, measure: Measure) -> Measure:
     return measured
 
 
+ECHOES = "stty -icanon; exec cat > /dev/null"
+"""Whose terminal echoes. Not by lines: it takes no more than 4,095 characters of one."""
+
+
 @contextlib.contextmanager
 def terminal(server: Server) -> Iterator[websocket.WebSocket]:
     """A PTY in which ``cat`` reads, so that what is typed is echoed by the terminal."""
@@ -297,8 +301,7 @@ def terminal(server: Server) -> Iterator[websocket.WebSocket]:
         header=[f"Authorization: Bearer {TOKEN}"],
     )
     try:
-        # Not by lines: the terminal takes no more than 4,095 characters of one.
-        ws.send_binary(b"stty -icanon; exec cat > /dev/null\r")
+        ws.send_binary(ECHOES.encode() + b"\r")
         time.sleep(1)
         ws.settimeout(0.2)
         with contextlib.suppress(websocket.WebSocketTimeoutException):

@@ -87,8 +87,8 @@ class Bench:
     """Length of a load."""
     directory: Path
     """Empty, removed at the end of the function."""
-    swe_rex: bool
-    """Whether to measure the peer swe-rex too: it is installed, which takes a minute."""
+    peers: bool
+    """Whether to measure peers too: they are installed first, which takes a minute."""
 
 
 Line = tuple[str, ...]
@@ -189,7 +189,7 @@ def functions() -> dict[str, Function]:
 def run(function: Function, options: argparse.Namespace) -> Iterator[Line]:
     """Measure one function's rows, telling each as it is known."""
     with tempfile.TemporaryDirectory(prefix="toolbox-bench-") as directory:
-        bench = Bench(options.rounds, options.seconds, Path(directory), options.swe_rex)
+        bench = Bench(options.rounds, options.seconds, Path(directory), options.peers)
         for row in function(bench):
             line = measure(row, bench.rounds)
             print("  ".join(cell for cell in line if cell), flush=True)
@@ -202,7 +202,7 @@ def main(doc: str) -> int:
     parser.add_argument("names", nargs="*", help="file, or file.function; all if none is named")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each figure")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of each load")
-    parser.add_argument("--swe-rex", action="store_true", help="measure the peer swe-rex too")
+    parser.add_argument("--peers", action="store_true", help="measure swe-rex and terminado too")
     parser.add_argument("--write", action="store_true", help="write RESULTS.rst")
     parser.add_argument("--list", action="store_true", help="name what can be measured, and end")
     options = parser.parse_args()

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import time
 import tty
+from collections.abc import Callable
 from collections.abc import Iterator
 
 import websocket
@@ -18,12 +19,15 @@ from bench.clients import TOKEN
 from bench.clients import http
 from bench.clients import load
 from bench.clients import request
+from bench.core import ECHOES
 from bench.core import posix_spawn
 from bench.core import terminal
 from bench.frame import Bench
+from bench.frame import Measure
 from bench.frame import Row
 from bench.frame import Sample
 from bench.servers import Server
+from bench.servers import terminado
 from bench.servers import toolbox
 
 MUCH = 100_000_000
@@ -53,22 +57,27 @@ def bench_session(bench: Bench) -> Iterator[Row]:
 
 def bench_terminal(bench: Bench) -> Iterator[Row]:
     """A key and its echo, and a flood, on a terminal here and through the service."""
-    with toolbox() as server, terminal(server) as ws, bare_terminal() as master:
-
-        def ours() -> float:
-            ws.send_binary(b"x")
-            return len(ws.recv())
-
-        def bare() -> float:
-            os.write(master, b"x")
-            return len(os.read(master, 100))
-
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(toolbox())
+        ws = stack.enter_context(terminal(server))
+        master = stack.enter_context(bare_terminal())
+        peers: dict[str, Measure] = {}
+        if bench.peers:
+            peer = stack.enter_context(terminado(ECHOES)).port
+            theirs = stack.enter_context(contextlib.closing(open_terminado(peer)))
+            key = frame(b'["stdin", "x"]', text=True)
+            peers["terminado"] = lambda: echo(lambda: theirs.send(key), lambda: theirs.recv(100))
+        sock, one = ws.sock, frame(b"x")
         yield Row(
             "key to echo, p50",
             "us",
-            ours=lambda: echo(ours),
-            limit=("bare terminal", lambda: echo(bare)),
-            floor="<= 4x",
+            ours=lambda: echo(lambda: sock.send(one), lambda: sock.recv(100)),
+            limit=(
+                "bare terminal",
+                lambda: echo(lambda: os.write(master, b"x"), lambda: os.read(master, 100)),
+            ),
+            peers=peers,
+            floor="<= 4x, <= 0.6x terminado" if peers else "<= 4x",
             stretch="<= 2x",
         )
         yield Row(
@@ -120,12 +129,34 @@ def connect(server: Server, path: str) -> websocket.WebSocket:
     )
 
 
-def echo(key: object) -> Sample:
+def frame(data: bytes, text: bool = False) -> bytes:
+    """A message as a client sends it: made once, so that it is the server that is measured."""
+    opcode = websocket.ABNF.OPCODE_TEXT if text else websocket.ABNF.OPCODE_BINARY
+    made: bytes = websocket.ABNF.create_frame(data, opcode).format()
+    return made
+
+
+def open_terminado(port: int) -> socket.socket:
+    """A connection to its terminal, which has written what it has to write at the start."""
+    ws = websocket.create_connection(
+        f"ws://127.0.0.1:{port}/terminal", sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+    )
+    time.sleep(1)
+    ws.settimeout(0.2)
+    with contextlib.suppress(websocket.WebSocketTimeoutException):
+        while True:
+            ws.recv()
+    ws.settimeout(10)
+    return ws.sock
+
+
+def echo(key: Callable[[], object], take: Callable[[], object]) -> Sample:
     """Microseconds from a key to its echo: the median, and the slowest of a hundred."""
     times = []
     for _ in range(KEYS):
         began = time.perf_counter()
-        key()  # type: ignore[operator]
+        key()
+        take()
         times.append(time.perf_counter() - began)
     times.sort()
     return Sample(times[KEYS // 2] * 1e6, {"p99": times[KEYS * 99 // 100] * 1e6})
@@ -133,9 +164,11 @@ def echo(key: object) -> Sample:
 
 @contextlib.contextmanager
 def bare_terminal() -> Iterator[int]:
-    """The master of a terminal whose other side echoes and is read by nobody."""
+    """The master of a terminal in which the same runs as in the service's."""
     master, slave = os.openpty()
-    with subprocess.Popen(["cat"], stdin=slave, stdout=slave, stderr=slave) as process:
+    command = ["sh", "-c", ECHOES]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave) as process:
+        time.sleep(1)
         yield master
         process.kill()
     os.close(slave)

@@ -140,19 +140,20 @@ def stock() -> Iterator[Server]:
 
 
 @functools.cache
-def _swe_rex() -> tuple[tempfile.TemporaryDirectory[str], str]:
-    directory = tempfile.TemporaryDirectory(prefix="toolbox-bench-swe-rex-")
+def _installed(package: str) -> tuple[tempfile.TemporaryDirectory[str], str]:
+    """A virtual environment with ``package``, and its interpreter."""
+    directory = tempfile.TemporaryDirectory(prefix=f"toolbox-bench-{package}-")
     venv.create(directory.name, with_pip=True)
     program = shutil.which("python", path=f"{directory.name}/bin")
     assert program
-    subprocess.run([program, "-m", "pip", "install", "-q", "swe-rex"], check=True)
+    subprocess.run([program, "-m", "pip", "install", "-q", package], check=True)
     return directory, program
 
 
 @contextmanager
 def swe_rex() -> Iterator[Server]:
     """The peer swe-rex, installed into a virtual environment of its own."""
-    _, program = _swe_rex()
+    _, program = _installed("swe-rex")
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         command = [program, "-m", "swerex.server", "--port", str(port)]
@@ -160,4 +161,34 @@ def swe_rex() -> Iterator[Server]:
         with serving(
             command, port, directory, environment(), "/is_alive", f"X-API-Key: {TOKEN}\r\n"
         ) as server:
+            yield server
+
+
+TERMINADO = """
+import asyncio, sys
+from terminado import SingleTermManager, TermSocket
+from tornado.web import Application, RequestHandler
+
+class Alive(RequestHandler):
+    def get(self):
+        self.write("ok")
+
+async def main():
+    manager = SingleTermManager(shell_command=["sh", "-c", sys.argv[2]])
+    routes = [("/alive", Alive), ("/terminal", TermSocket, {"term_manager": manager})]
+    Application(routes).listen(int(sys.argv[1]), "127.0.0.1")
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def terminado(command: str) -> Iterator[Server]:
+    """The peer terminado; ``command`` runs in its terminal, at the WebSocket ``/terminal``."""
+    _, program = _installed("terminado")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        arguments = [program, "-c", TERMINADO, str(port), command]
+        with serving(arguments, port, directory, environment(), "/alive") as server:
             yield server
