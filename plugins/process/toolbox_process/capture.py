@@ -14,6 +14,9 @@ from toolbox_process.spool import Spool
 READ = 64 * 1024
 """What a pipe holds, so the most one read gives."""
 
+PAGE = 4 * 1024 - 1
+"""What the kernel gives of a full terminal at once."""
+
 FAIR = 16
 """Reads of one pipe in a row while its end is looked for."""
 
@@ -133,13 +136,15 @@ class Capture:
                 ended = True
                 break
             chunks.append(data)
+            if len(data) < PAGE:
+                break  # That was all. If not, the loop comes back.
         if chunks:
             self._last = time.monotonic()
             # As one: storing takes longer than reading what a terminal gives at once.
             self._spool.append(b"".join(chunks), self._streams[fd])
         if ended:
             self._close(fd)
-        return len(chunks) == times
+        return not ended and len(chunks) == times
 
     def _close(self, fd: int) -> None:
         if self._streams.pop(fd, None) is not None:
