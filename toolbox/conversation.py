@@ -7,11 +7,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
-from toolbox.websocket import INTERNAL_ERROR
-from toolbox.websocket import SocketClosed
-from toolbox.websocket import SocketHandler
-from toolbox.websocket import WebSocket
+from toolbox.handler import INTERNAL_ERROR
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
+
+if TYPE_CHECKING:
+    from toolbox.websocket import WebSocket
 
 log = logging.getLogger("toolbox")
 

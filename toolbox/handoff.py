@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Protocol
 
-import wsproto.utilities
-
 from toolbox.errors import BadRequest
 from toolbox.errors import NotImplemented_
 from toolbox.errors import Unavailable
+from toolbox.handler import GOING_AWAY
+from toolbox.handler import SocketHandler
 from toolbox.loop import Loop
 from toolbox.settings import WebSocketSettings
 from toolbox.subprotocols import choose_subprotocol
 from toolbox.subprotocols import offered_subprotocols
-from toolbox.websocket import GOING_AWAY
-from toolbox.websocket import SocketHandler
-from toolbox.websocket import WebSocket
 
 
 def check_handshake(environ: dict[str, Any]) -> str:
@@ -117,6 +114,9 @@ class Sockets:
         if isinstance(handler, TakeOver):
             ws = handler.open(sock, early, ended)
         else:
+            # Imported with the first socket: many a service never has one.
+            from toolbox.websocket import WebSocket
+
             greeting = _greeting(environ, key)
             ws = WebSocket(sock, self._loop, handler, self._settings, ended, greeting, early)
         with self._changed:
@@ -140,7 +140,9 @@ class Sockets:
 
 
 def _greeting(environ: dict[str, Any], key: str) -> bytes:
-    accepted = wsproto.utilities.generate_accept_token(key.encode("latin-1")).decode()
+    from wsproto.utilities import generate_accept_token
+
+    accepted = generate_accept_token(key.encode("latin-1")).decode()
     lines = [
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",

@@ -12,7 +12,6 @@ registered. A key nobody knows is refused, with the nearest name that is known.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -261,6 +260,8 @@ class Values:
 
 def nearest(name: str, known: list[str]) -> str:
     """``; did you mean 'x'?`` for the known name closest to ``name``, or an empty string."""
+    import difflib  # Only for who has made a slip.
+
     matches = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""
 

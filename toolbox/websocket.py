@@ -1,7 +1,7 @@
 """WebSockets (RFC 6455) on sockets handed off by the server, driven by the one I/O loop.
 
-No thread belongs to a socket. A handler is a :class:`SocketHandler`, whose methods are called on
-the loop and must not block; :mod:`toolbox.conversation` has one for functions that do.
+No thread belongs to a socket. What is done with it is its :class:`toolbox.handler.SocketHandler`'s
+business.
 
 Rules that clients depend on: pings are answered at once and never queue behind data; at most one
 subprotocol is echoed, one that was offered; no compression; a close reason is cut to 123 bytes;
@@ -29,6 +29,13 @@ from wsproto.events import Message
 from wsproto.events import Ping
 from wsproto.events import TextMessage
 
+from toolbox.handler import ABNORMAL
+from toolbox.handler import INTERNAL_ERROR
+from toolbox.handler import NORMAL
+from toolbox.handler import POLICY
+from toolbox.handler import TOO_BIG
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
 from toolbox.loop import HANGUP
 from toolbox.loop import IN
 from toolbox.loop import OUT
@@ -38,14 +45,6 @@ if TYPE_CHECKING:
     from toolbox.loop import Loop
     from toolbox.settings import WebSocketSettings
 
-NORMAL = 1000
-GOING_AWAY = 1001
-PROTOCOL_ERROR = 1002
-ABNORMAL = 1006
-POLICY = 1008
-TOO_BIG = 1009
-INTERNAL_ERROR = 1011
-
 CLOSE_WAIT = 2.0
 """Seconds the peer has to answer our close frame."""
 
@@ -54,26 +53,6 @@ MAX_CONTROL = 64
 MAX_REASON = 123
 
 log = logging.getLogger("toolbox")
-
-
-class SocketClosed(Exception):
-    """The WebSocket is closed or closing; nothing more can be sent or received."""
-
-
-class SocketHandler:
-    """What drives one WebSocket. Every method is called on the loop and must not block."""
-
-    def opened(self, ws: WebSocket) -> None:
-        """The upgrade is done. Called once, before anything else, on the request's thread."""
-
-    def received(self, ws: WebSocket, message: str | bytes) -> None:
-        """A whole message has come."""
-
-    def drained(self, ws: WebSocket) -> None:
-        """The client has caught up: ``ws.writable`` has become true again."""
-
-    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
-        """The socket is closed, by whichever side; 1006 if there was no close frame."""
 
 
 class WebSocket:

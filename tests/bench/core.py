@@ -34,10 +34,12 @@ VERSION = http("GET", "/version")
 EXECUTE = http("POST", "/process/execute", b'{"command": "true"}')
 SWE_REX_KEY = f"X-API-Key: {TOKEN}\r\n"
 SWE_REX_ALIVE = http("GET", "/is_alive", headers=SWE_REX_KEY)
+SHELL = shutil.which("zsh") or shutil.which("bash") or "/bin/sh"
+"""The one that the service takes; the peer, left alone, takes ``sh``, which starts sooner."""
 SWE_REX_EXECUTE = http(
     "POST",
     "/execute",
-    b'{"command": "true", "shell": true}',
+    json.dumps({"command": [SHELL, "-c", "true"]}).encode(),
     f"{SWE_REX_KEY}Content-Type: application/json\r\n",
 )
 BUSY = '''
@@ -176,13 +178,12 @@ def posix_spawn() -> float:
     """Milliseconds to run ``true`` in the shell the service takes, with its output on a pipe, the
     median: the least an execute can take.
     """
-    shell = shutil.which("zsh") or shutil.which("bash") or "/bin/sh"
     times = []
     for _ in range(200):
         began = time.perf_counter()
         reader, writer = os.pipe()
         actions = [(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_CLOSE, reader)]
-        pid = os.posix_spawn(shell, [shell, "-c", "true"], os.environ, file_actions=actions)
+        pid = os.posix_spawn(SHELL, [SHELL, "-c", "true"], os.environ, file_actions=actions)
         os.close(writer)
         while os.read(reader, 65536):
             pass

@@ -13,13 +13,13 @@ from toolbox.conversation import BlockingHandler
 from toolbox.conversation import Conversation
 from toolbox.errors import Conflict
 from toolbox.group import Group
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
 from toolbox.handoff import OnEnd
 from toolbox.handoff import TakeOver
 from toolbox.lifecycle import Context
 from toolbox.plugins import Backend
 from toolbox.plugins import NoSettings
-from toolbox.websocket import SocketClosed
-from toolbox.websocket import SocketHandler
 from toolbox.websocket import WebSocket
 
 CHUNK = 16 * 1024

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 from typing import Protocol
 
-from toolbox.websocket import SocketHandler
+from toolbox.handler import SocketHandler
 from toolbox_files.conditions import UNCONDITIONAL
 from toolbox_files.conditions import Conditions
 from toolbox_files.models import ArchiveFormat

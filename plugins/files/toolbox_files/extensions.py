@@ -6,10 +6,10 @@ from toolbox.errors import Conflict
 from toolbox.errors import ContentTooLarge
 from toolbox.errors import PreconditionFailed
 from toolbox.errors import Unavailable
+from toolbox.handler import SocketHandler
 from toolbox.request import Body
 from toolbox.response import Answer
 from toolbox.response import StreamAnswer
-from toolbox.websocket import SocketHandler
 from toolbox_files import editing
 from toolbox_files.backend import FilesBackend
 from toolbox_files.backend import ResumableUpload

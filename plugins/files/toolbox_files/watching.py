@@ -13,17 +13,17 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from toolbox.errors import Conflict
 from toolbox.errors import Unavailable
+from toolbox.handler import NORMAL
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
 from toolbox.loop import IN
 from toolbox.loop import Loop
-from toolbox.websocket import NORMAL
-from toolbox.websocket import SocketClosed
-from toolbox.websocket import SocketHandler
-from toolbox.websocket import WebSocket
 from toolbox_files import inotify
 from toolbox_files.errors import file_errors
 from toolbox_files.inotify import Inotify
@@ -33,6 +33,9 @@ from toolbox_files.models import Event
 from toolbox_files.names import absolute
 from toolbox_files.names import to_bytes
 from toolbox_files.names import to_text
+
+if TYPE_CHECKING:
+    from toolbox.websocket import WebSocket
 
 _REMOTE = ("nfs", "cifs", "smb", "9p", "ceph", "afs", "fuse", "virtiofs", "glusterfs", "lustre")
 """File systems that others change without this kernel's knowledge; beginnings of their names."""

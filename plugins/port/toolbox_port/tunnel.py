@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 
+from toolbox.handler import ABNORMAL
+from toolbox.handler import NORMAL
 from toolbox.handoff import OnEnd
 from toolbox.loop import HANGUP
 from toolbox.loop import IN
 from toolbox.loop import OUT
 from toolbox.loop import Loop
 from toolbox.loop import Timer
-from toolbox.websocket import ABNORMAL
-from toolbox.websocket import NORMAL
 
 RECEIVE = 64 * 1024
 """Bytes taken at once, and so the most that wait for one side."""

@@ -17,11 +17,11 @@ from toolbox_process.settings import LocalSettings
 from toolbox_process.settings import ProcessSettings
 
 from toolbox.auth import Auth
+from toolbox.handler import PROTOCOL_ERROR
 from toolbox.lifecycle import Context
 from toolbox.loop import Loop
 from toolbox.settings import WebSocketSettings
 from toolbox.testing import DEADLINE
-from toolbox.websocket import PROTOCOL_ERROR
 from toolbox.websocket import WebSocket
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import codecs
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from toolbox.errors import ToolboxError
+from toolbox.handler import POLICY
+from toolbox.handler import PROTOCOL_ERROR
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
 from toolbox.loop import Timer
-from toolbox.websocket import POLICY
-from toolbox.websocket import PROTOCOL_ERROR
-from toolbox.websocket import SocketClosed
-from toolbox.websocket import SocketHandler
-from toolbox.websocket import WebSocket
 from toolbox_process.backend import Interpreters
 from toolbox_process.interpreter_models import TIMEOUT
 from toolbox_process.interpreter_models import CodeEvent
@@ -20,6 +20,9 @@ from toolbox_process.interpreter_models import CodeRequest
 from toolbox_process.interpreter_run import Run
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
+
+if TYPE_CHECKING:
+    from toolbox.websocket import WebSocket
 
 FIRST_MESSAGE = 30.0
 """Seconds a client has to send its code."""

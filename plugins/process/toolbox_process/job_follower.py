@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from toolbox.websocket import NORMAL
-from toolbox.websocket import SocketClosed
-from toolbox.websocket import SocketHandler
-from toolbox.websocket import WebSocket
+from toolbox.handler import NORMAL
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
 from toolbox_process.errors import TRY_AGAIN_LATER
 from toolbox_process.errors import TooManyFollowers
 from toolbox_process.job import Job
 from toolbox_process.job_models import OutputQuery
 from toolbox_process.jobs import describe
 from toolbox_process.jobs import piece
+
+if TYPE_CHECKING:
+    from toolbox.websocket import WebSocket
 
 MESSAGE = 24 * 1024
 """Bytes of output in one message: under 32 KiB as base64."""

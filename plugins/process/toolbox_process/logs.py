@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from toolbox.handler import NORMAL
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
 from toolbox.response import Answer
 from toolbox.response import StreamAnswer
-from toolbox.websocket import NORMAL
-from toolbox.websocket import SocketClosed
-from toolbox.websocket import SocketHandler
-from toolbox.websocket import WebSocket
 from toolbox_process.backend import Output
 from toolbox_process.dialect import Dialect
 from toolbox_process.errors import TRY_AGAIN_LATER
@@ -22,6 +22,9 @@ from toolbox_process.session_models import SessionExecuteResponse
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
 from toolbox_process.spool import Chunk
+
+if TYPE_CHECKING:
+    from toolbox.websocket import WebSocket
 
 MARKERS = {OUT: b"\x01\x01\x01", ERR: b"\x02\x02\x02"}
 """Stands before each piece of a stream in a marked log."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from typing import TYPE_CHECKING
 from typing import Any
 
 import msgspec
 
 from toolbox.errors import BadRequest
 from toolbox.errors import ToolboxError
-from toolbox.websocket import INTERNAL_ERROR
-from toolbox.websocket import NORMAL
-from toolbox.websocket import POLICY
-from toolbox.websocket import SocketClosed
-from toolbox.websocket import SocketHandler
-from toolbox.websocket import WebSocket
+from toolbox.handler import INTERNAL_ERROR
+from toolbox.handler import NORMAL
+from toolbox.handler import POLICY
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
 from toolbox_process.backend import Terminal
 from toolbox_process.backend import Terminals
 from toolbox_process.dialect import VERSION_SUBPROTOCOL
@@ -28,6 +28,9 @@ from toolbox_process.pty_models import CreatePtyRequest
 from toolbox_process.pty_models import PtyHeaders
 from toolbox_process.writer import InputClosed
 from toolbox_process.writer import InputFull
+
+if TYPE_CHECKING:
+    from toolbox.websocket import WebSocket
 
 ENVS_SUBPROTOCOL = "X-Daytona-Pty-Envs~"
 """Variables as unpadded base64url JSON."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from toolbox.errors import BadRequest
 from toolbox.errors import InvalidBody
 from toolbox.errors import ToolboxError
-from toolbox.websocket import SocketHandler
+from toolbox.handler import SocketHandler
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import ProcessNotFound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from toolbox.websocket import SocketHandler
+from toolbox.handler import SocketHandler
 from toolbox_standalone.models import Sandbox
 
 

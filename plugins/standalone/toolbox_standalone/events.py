@@ -11,18 +11,21 @@ protocol 5 inside messages (a digit: connect, disconnect, event, ack, connect er
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 from typing import Any
 
 import msgspec
 
 from toolbox.auth import Auth
 from toolbox.errors import Unauthorized
+from toolbox.handler import POLICY
+from toolbox.handler import SocketClosed
+from toolbox.handler import SocketHandler
 from toolbox.loop import Loop
 from toolbox.loop import Timer
-from toolbox.websocket import POLICY
-from toolbox.websocket import SocketClosed
-from toolbox.websocket import SocketHandler
-from toolbox.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from toolbox.websocket import WebSocket
 
 OPEN, CLOSE, PING, PONG = "0", "1", "2", "3"
 CONNECT, DISCONNECT, CONNECT_ERROR = "40", "41", "44"

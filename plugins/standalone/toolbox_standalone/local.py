@@ -9,9 +9,9 @@ from datetime import UTC
 from datetime import datetime
 
 import toolbox
+from toolbox.handler import SocketHandler
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
-from toolbox.websocket import SocketHandler
 from toolbox_standalone.address import SANDBOX_ID
 from toolbox_standalone.errors import NoSigningKey
 from toolbox_standalone.errors import NoSuchSandbox

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from toolbox.group import Group
+from toolbox.handler import SocketHandler
 from toolbox.request import RequestInfo
-from toolbox.websocket import SocketHandler
 from toolbox_standalone.address import toolbox_proxy_url
 from toolbox_standalone.backend import StandaloneBackend
 from toolbox_standalone.errors import InvalidHost

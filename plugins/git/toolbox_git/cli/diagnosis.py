@@ -78,7 +78,6 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
     ),
     (NotFound, r"no such remote"),
 )
-_PATTERNS = tuple((kind, re.compile(words, re.IGNORECASE)) for kind, words in _WORDS)
 _REMOTE = (AuthenticationFailed, RemoteRejected, PushRejected, TransportFailed)
 _NOISE = re.compile(r"^(hint:|warning:|Please make sure you have|and the repository exists)")
 
@@ -97,7 +96,8 @@ def diagnose(status: int, stdout: bytes, stderr: str, *, remote: bool = False) -
     said = without_noise(stderr)
     lines = [line for line in (said or printed).splitlines() if line.strip()]
     message = "\n".join(lines[-12:])[-2000:] or f"git ended with status {status}"
-    for kind, pattern in _PATTERNS:
-        if (remote or kind not in _REMOTE) and pattern.search(f"{said}\n{printed}"):
+    # Not compiled beforehand, which costs the start of every service a few milliseconds.
+    for kind, words in _WORDS:
+        if (remote or kind not in _REMOTE) and re.search(words, f"{said}\n{printed}", re.I):
             return kind(message)
     return ToolboxError(message)
