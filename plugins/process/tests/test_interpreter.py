@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from toolbox_process.testing import alive
 from toolbox_process.testing import eventually
 from toolbox_process.testing import read_pid
 
+from toolbox.testing import DEADLINE
 from toolbox.testing import Service
 
 
@@ -355,3 +357,26 @@ def test_many_at_once(service: Service) -> None:
         assert all(pool.map(one, range(64)))
     for context in contexts:
         service.http.delete(f"/process/interpreter/context/{context}")
+
+
+def test_no_more_than_a_hundred_and_twenty_eight_wait(service: Service, context: str) -> None:
+    first = begin(
+        service, "import time\nprint('here', flush=True)\ntime.sleep(1000)", contextId=context
+    )
+    assert "here" in first.recv()
+    waiting = [begin(service, "pass", contextId=context) for _ in range(129)]
+    # Whose turn to be taken is last is not told: one of them is one too many.
+    ready, _, _ = select.select([ws.sock for ws in waiting], [], [], DEADLINE)
+    (refused,) = [ws for ws in waiting if ws.sock in ready]
+    result = Result(refused)
+    assert result.short == ("", "", 1013)
+    assert result.reason == "128 runs wait for this context already"
+    service.http.delete(f"/process/interpreter/context/{context}")
+    for ws in [first, *waiting]:
+        ws.close()
+
+
+def test_python_may_be_missing(make_service: Any) -> None:
+    service = make_service(env={"PATH": "/nowhere"})
+    answer = service.http.post("/process/interpreter/context", json={})
+    assert (answer.status_code, answer.json()["message"]) == (500, "python3: not installed")

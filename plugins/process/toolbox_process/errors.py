@@ -18,8 +18,8 @@ __all__ = [
     "InputUnavailable",
     "InvalidBody",
     "ProcessNotFound",
+    "ProgramMissing",
     "SessionEnded",
-    "ShellMissing",
     "SpawnFailed",
     "TooManyFollowers",
     "TooManyWaiting",
@@ -76,5 +76,8 @@ class SpawnFailed(BadRequest):
     """
 
 
-class ShellMissing(SpawnFailed):
-    """There is no shell at all."""
+class ProgramMissing(SpawnFailed):
+    """What the service itself needs for it is not installed: any shell, Python."""
+
+    status = 500
+    code = "INTERNAL_SERVER_ERROR"

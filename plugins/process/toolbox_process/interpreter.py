@@ -21,7 +21,8 @@ from toolbox.errors import ToolboxError
 from toolbox.loop import IN
 from toolbox_process.engine import Engine
 from toolbox_process.engine import Spec
-from toolbox_process.errors import SpawnFailed
+from toolbox_process.errors import TRY_AGAIN_LATER
+from toolbox_process.errors import ProgramMissing
 from toolbox_process.interpreter_models import ContextInfo
 from toolbox_process.interpreter_run import Failure
 from toolbox_process.interpreter_run import Outcome
@@ -42,6 +43,9 @@ AHEAD = 1024 * 1024
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one outcome; a worker that sends more is ended."""
+
+MAX_WAITING = 128
+"""Runs that wait for their turn; those whose client has gone wait on."""
 
 CLOSED = 1001
 TIMED_OUT = 4008
@@ -140,6 +144,10 @@ class InterpreterContext:
         self._start_next()
 
     def _submit(self, run: Run) -> None:
+        if len(self._queue) >= MAX_WAITING:
+            text = f"{MAX_WAITING} runs wait for this context already"
+            self._finish(run, Outcome(TRY_AGAIN_LATER, None, text))
+            return
         self._queue.append(run)
         self._start_next()
 
@@ -285,4 +293,4 @@ def _find_python() -> str:
     for name in ("python3", "python"):
         if found := shutil.which(name, path=os.environ.get("PATH", os.defpath)):
             return found
-    raise SpawnFailed("python3: not installed")
+    raise ProgramMissing("python3: not installed")

@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from toolbox_process.errors import ShellMissing
+from toolbox_process.errors import ProgramMissing
 
 LIST = Path("/etc/shells")
 
@@ -22,13 +22,13 @@ MAX_ARGUMENT = 100 * 1024
 
 def find_shell(configured: str) -> str:
     """The path of the shell: the one configured, else a preferred one that ``/etc/shells`` names,
-    else ``$SHELL``, else ``sh``. Raises ShellMissing.
+    else ``$SHELL``, else ``sh``. Raises ProgramMissing.
     """
     candidates = [configured] if configured else [*_listed(), os.environ.get("SHELL", "")]
     for path in [*candidates, "/bin/sh", "/usr/bin/sh"]:
         if Path(path).name in POSIX and os.access(path, os.X_OK):
             return path
-    raise ShellMissing("no shell is installed")
+    raise ProgramMissing("no shell is installed")
 
 
 def _listed() -> list[str]:
