@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from Xlib import Xcursorfont
 from Xlib.display import Display
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
@@ -96,6 +97,29 @@ def test_the_pointer_is_drawn_where_it_is(desk: Any, watcher: Any) -> None:
     assert region["cursorPosition"] == at
     box = (at["x"] - 5, at["y"] - 5, at["x"] + 25, at["y"] + 25)
     assert image_of(region).tobytes() == image_of(pointed).crop(box).tobytes()
+
+
+def leave_cursor(display: str) -> None:
+    # A client that comes later gets the lowest number free, and with it what the one before left.
+    connections = [Display(display) for _ in range(20)]
+    last = connections[-1]
+    font = last.open_font("cursor")
+    shape = Xcursorfont.left_ptr
+    cursor = font.create_glyph_cursor(font, shape, shape + 1, (0, 0, 0), (65535,) * 3)
+    last.screen().root.change_attributes(cursor=cursor)
+    last.sync()
+    for connection in connections:
+        connection.close()
+
+
+def test_a_pointer_whose_client_has_gone_is_a_cross(make_desk: Any) -> None:
+    """The server shows it but denies its image: to a window manager's, too, at its restart."""
+    desk = make_desk('window_manager = "none"')
+    desk.post("start")
+    desk.post("mouse/move", x=300, y=200)
+    leave_cursor(desk.display)
+    image = image_of(desk.get("screenshot", showCursor="true"))
+    assert image.getpixel((300, 200)) == RED
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,14 +31,19 @@ class Cursor(msgspec.Struct, frozen=True):
 
 def read(display: Display) -> Cursor:
     """The pointer as it is now."""
+    from Xlib.error import XError
+
     root = display.screen().root
     if display.has_extension("XFIXES"):
         display.xfixes_query_version()
-        found = display.xfixes_get_cursor_image(root)
-        pixels = b"".join(each.to_bytes(4, "little") for each in found.cursor_image)
-        if any(pixels):
-            left, top = found.x - found.xhot, found.y - found.yhot
-            return Cursor(left, top, found.width, found.height, pixels)
+        # The server denies the image (BadAccess) of one whose client has gone: that of the window
+        # manager before, while the next one starts.
+        with contextlib.suppress(XError):
+            found = display.xfixes_get_cursor_image(root)
+            pixels = b"".join(each.to_bytes(4, "little") for each in found.cursor_image)
+            if any(pixels):
+                left, top = found.x - found.xhot, found.y - found.yhot
+                return Cursor(left, top, found.width, found.height, pixels)
     where = root.query_pointer()
     return Cursor(where.root_x, where.root_y, 0, 0, b"")
 
