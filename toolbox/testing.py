@@ -49,8 +49,9 @@ class _WebSocket(websocket.WebSocket):
 class Service:
     """A running ``toolbox serve``.
 
-    ``settings`` is the text of a TOML file, ``env`` is added to the environment, ``arguments`` go
-    to the command line. The token is ``TOKEN`` unless ``token`` says otherwise (None: none is
+    ``settings`` is the text of a TOML file, ``env`` is added to the environment, in which HOME is
+    an empty directory: a login shell runs whatever is in a real one. ``arguments`` go to the
+    command line. The token is ``TOKEN`` unless ``token`` says otherwise (None: none is
     configured). ``wrapper`` is a program and its arguments that run it, in the end, in their place:
     ``("prlimit", "--nofile=64")``.
     """
@@ -73,7 +74,10 @@ class Service:
         work_dir.mkdir(parents=True, exist_ok=True)
         settings_file = directory / "toolbox.toml"
         settings_file.write_text(settings)
-        environ = {**os.environ, **(env or {}), "TOOLBOX_CONFIG": str(settings_file)}
+        self.home = directory / "home"
+        self.home.mkdir(exist_ok=True)
+        environ = {**os.environ, "HOME": str(self.home), **(env or {})}
+        environ["TOOLBOX_CONFIG"] = str(settings_file)
         if token is not None:
             environ["TOOLBOX_TOKEN"] = token
         command = [*wrapper, sys.executable, "-m", "toolbox", "serve", "--port", "0"]

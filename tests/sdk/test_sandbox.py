@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +41,7 @@ def test_its_events_can_be_followed(make_daytona: Callable[..., Daytona], servic
 
 def test_directories(sandbox: Sandbox, service: Service) -> None:
     assert sandbox.get_work_dir() == str(service.work_dir)
-    assert sandbox.get_user_home_dir() == os.environ["HOME"]
+    assert sandbox.get_user_home_dir() == str(service.home)
 
 
 def test_metrics(sandbox: Sandbox) -> None:
@@ -66,7 +65,7 @@ def test_environment(sandbox: Sandbox) -> None:
 async def test_sandbox_async(async_sandbox: AsyncSandbox, service: Service) -> None:
     assert async_sandbox.state is not None and async_sandbox.state.value == "started"
     assert await async_sandbox.get_work_dir() == str(service.work_dir)
-    assert await async_sandbox.get_user_home_dir() == os.environ["HOME"]
+    assert await async_sandbox.get_user_home_dir() == str(service.home)
     check_metrics(await async_sandbox.get_metrics_latest())
     await async_sandbox.update_env({"BY_ASYNC": "1"})
     assert (await async_sandbox.process.exec("echo $BY_ASYNC")).result == "1\n"
@@ -84,6 +83,6 @@ def test_sandbox_typescript(javascript: JavaScript, service: Service) -> None:
     """
     answer = javascript(body)
     metrics = answer.pop("metrics")
-    home = os.environ["HOME"]
-    assert answer == {"state": "started", "workDir": str(service.work_dir), "home": home}
+    directories = {"workDir": str(service.work_dir), "home": str(service.home)}
+    assert answer == {"state": "started", **directories}
     assert 0 < metrics["memUsed"] <= metrics["memTotal"]

@@ -57,16 +57,13 @@ def test_home_dir_is_home(make_service: Callable[..., Service]) -> None:
         assert service.http.get(path).json() == {"dir": "/home/somebody"}
 
 
-def test_home_dir_with_the_generated_client(client: ApiClient) -> None:
-    assert InfoApi(client).get_user_home_dir().dir == os.environ["HOME"]
+def test_home_dir_with_the_generated_client(client: ApiClient, service: Service) -> None:
+    assert InfoApi(client).get_user_home_dir().dir == str(service.home)
 
 
 @pytest.mark.parametrize("path", ["/user-home-dir", "/project-dir"])
-def test_no_home_is_500(
-    make_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    monkeypatch.delenv("HOME")
-    answer = make_service().http.get(path)
+def test_no_home_is_500(make_service: Callable[..., Service], path: str) -> None:
+    answer = make_service(wrapper=("env", "-u", "HOME")).http.get(path)
     assert answer.status_code == 500
     body = answer.json()
     assert (body["statusCode"], body["code"]) == (500, "INTERNAL_SERVER_ERROR")

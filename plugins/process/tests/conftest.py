@@ -20,13 +20,9 @@ def pid_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """As the core's, at a home without startup files: a login shell runs whatever is in them. It
-    waits less than others for what won't end by itself.
-    """
+    """As the core's, but it waits less than others for what won't end by itself."""
     directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
-    home = directory / "home"
-    home.mkdir()
-    running = Service(directory, env={"HOME": str(home)}, settings="[process.local]\ngrace = 0.5\n")
+    running = Service(directory, settings="[process.local]\ngrace = 0.5\n")
     try:
         yield running
     finally:
