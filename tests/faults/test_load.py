@@ -29,10 +29,10 @@ from toolbox.processes import descendants
 from toolbox.testing import DEADLINE
 from toolbox.testing import Service
 
-SECONDS = float(os.environ.get("TOOLBOX_FAULTS_SECONDS", "8"))
+SECONDS = float(os.environ.get("TOOLBOX_FAULTS_SECONDS", "60"))
 CLIENTS = 64
-TERMINALS = 40
-FOLLOWERS = 240
+TERMINALS = 60
+FOLLOWERS = 400
 INTERPRETERS = 40
 NEW = ["X-Daytona-SDK-Version: 0.226.1"]
 
@@ -273,6 +273,12 @@ class Sockets:
             service.websocket("/process/interpreter/execute")
             for _ in range(int(INTERPRETERS * share))
         ]
+        self.go = service.work_dir / "go"
+        # At once: a socket that sends no code is closed after half a minute.
+        for number, ws in enumerate(self.interpreters):
+            waits = f"while not os.path.exists({str(self.go)!r}): time.sleep(0.05)"
+            code = f"import os, time\n{waits}\nprint({number} * 7)"
+            ws.send(json.dumps({"code": code}))
         self.terminals = []
         for number in range(int(TERMINALS * share)):
             http.post("/process/pty", json={"id": f"t{number}"}).raise_for_status()
@@ -283,8 +289,7 @@ class Sockets:
 
     def finish(self) -> None:
         """Each is asked for what it was opened for, and must give all of it."""
-        for number, ws in enumerate(self.interpreters):
-            ws.send(json.dumps({"code": f"print({number} * 7)"}))
+        self.go.touch()
         for number, ws in enumerate(self.terminals):
             ws.send_binary(f"echo $((1000 + {number}))-end\r".encode())
         body = {"data": "last"}
@@ -296,6 +301,7 @@ class Sockets:
             events = [json.loads(data) for data in messages(ws)]
             text = "".join(each["text"] for each in events if each["type"] == "stdout")
             assert text == f"{number * 7}\n"
+        self.go.unlink()
         for number, ws in enumerate(self.terminals):
             seen = b""
             while f"{1000 + number}-end".encode() not in seen:
