@@ -36,11 +36,13 @@ FOLLOWERS = 400
 INTERPRETERS = 40
 NEW = ["X-Daytona-SDK-Version: 0.226.1"]
 
-KEPT = 100
-"""Finished jobs that are kept, each with a file of its output. After an hour there are none."""
+KEPT = 20
+"""Finished jobs that are kept, each with a file of its output, and as many of each session's
+commands: few, so that there soon are as many as ever will be. After an hour there are none.
+"""
 
 MEGABYTE = 1 << 20
-ROOM = 48 * MEGABYTE
+ROOM = 64 * MEGABYTE
 """What memory may have grown by: it is given back in part only, as the heap has holes."""
 
 
