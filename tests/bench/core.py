@@ -303,15 +303,20 @@ def terminal(server: Server) -> Iterator[websocket.WebSocket]:
     )
     try:
         ws.send_binary(ECHOES.encode() + b"\r")
-        time.sleep(1)
-        ws.settimeout(0.2)
-        with contextlib.suppress(websocket.WebSocketTimeoutException):
-            while True:
-                ws.recv()
-        ws.settimeout(10)
+        wait_for_silence(ws)
         yield ws
     finally:
         ws.close()
+
+
+def wait_for_silence(ws: websocket.WebSocket) -> None:
+    """Take what a terminal writes at its start."""
+    time.sleep(1)
+    ws.settimeout(0.2)
+    with contextlib.suppress(websocket.WebSocketTimeoutException):
+        while True:
+            ws.recv()
+    ws.settimeout(10)
 
 
 def echo_p99(ws: websocket.WebSocket, seconds: float) -> float:

@@ -22,6 +22,7 @@ from bench.clients import request
 from bench.core import ECHOES
 from bench.core import posix_spawn
 from bench.core import terminal
+from bench.core import wait_for_silence
 from bench.frame import Bench
 from bench.frame import Measure
 from bench.frame import Row
@@ -141,12 +142,7 @@ def open_terminado(port: int) -> socket.socket:
     ws = websocket.create_connection(
         f"ws://127.0.0.1:{port}/terminal", sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
     )
-    time.sleep(1)
-    ws.settimeout(0.2)
-    with contextlib.suppress(websocket.WebSocketTimeoutException):
-        while True:
-            ws.recv()
-    ws.settimeout(10)
+    wait_for_silence(ws)
     return ws.sock
 
 

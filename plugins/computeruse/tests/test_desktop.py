@@ -59,7 +59,7 @@ def test_a_session_bus_that_is_gone_is_replaced(make_desk: Callable[..., Any]) -
 
 def test_vnc_is_served_to_this_machine_only(make_desk: Callable[..., Any]) -> None:
     if shutil.which("x11vnc") is None or shutil.which("websockify") is None:
-        pytest.skip("x11vnc and websockify are not installed")
+        pytest.skip("x11vnc or websockify is not installed (Debian: x11vnc, websockify)")
     vnc, novnc = free_port(), free_port()
     desk = make_desk(f"vnc = true\nvnc_port = {vnc}\nnovnc_port = {novnc}")
     status = desk.post("start")["status"]

@@ -21,7 +21,7 @@ from toolbox.processes import descendants
 @pytest.fixture(autouse=True)
 def need_ffmpeg() -> None:
     if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not installed")
+        pytest.skip("ffmpeg is not installed (Debian: ffmpeg)")
 
 
 def probe(path: str | Path) -> Any:

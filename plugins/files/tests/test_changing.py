@@ -266,7 +266,7 @@ def test_a_source_that_can_not_be_deleted_is_a_remark(
     tree.mkdir()
     (tree / "file").write_bytes(b"content")
     if subprocess.run(["chattr", "+i", tree / "file"], capture_output=True).returncode:
-        pytest.skip("needs root and a file system with chattr")
+        pytest.skip("needs root and a file system with chattr (Debian: e2fsprogs)")
     try:
         answer = move(service, tree, other_disk / "tree")
         assert answer.status_code == 200
@@ -358,7 +358,7 @@ def closed(tmp_path: Path) -> Iterator[Path]:
     (directory / "file").write_bytes(b"old")
     tried = subprocess.run(["chattr", "+i", directory, directory / "file"], capture_output=True)
     if tried.returncode:
-        pytest.skip("needs root and a file system with chattr")
+        pytest.skip("needs root and a file system with chattr (Debian: e2fsprogs)")
     yield directory
     subprocess.run(["chattr", "-i", directory, directory / "file"], check=True)
 

@@ -118,7 +118,7 @@ def test_ac_52_a_file_whose_directory_can_not_be_written_is_written_in_place(
     directory.mkdir()
     (directory / "file").write_bytes(b"old and long")
     if subprocess.run(["chattr", "+i", directory], capture_output=True).returncode:
-        pytest.skip("needs root and a file system with chattr")
+        pytest.skip("needs root and a file system with chattr (Debian: e2fsprogs)")
     try:
         assert upload(service, directory / "file", b"new").status_code == 200
         assert (directory / "file").read_bytes() == b"new"

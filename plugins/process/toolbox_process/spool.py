@@ -102,7 +102,7 @@ class Spool:
         self._memory = memory
         self._limit = limit
         self._directory = directory
-        self._keep_head = keep_head
+        self._victim = 1 if keep_head else 0  # The block that is dropped first.
         self._blocks: list[_Block] = [_Block(0, None)]
         self._runs = array("Q")
         self._first_stream = OUT
@@ -128,7 +128,7 @@ class Spool:
     def kept(self) -> int:
         """How many bytes can be read."""
         with self._lock:
-            return sum(block.length for block in self._blocks)
+            return self._kept()
 
     @property
     def in_memory(self) -> int:
@@ -211,12 +211,11 @@ class Spool:
 
     def _reused_block(self) -> _Block | None:
         """The oldest one's file, if its bytes would be dropped next: making one takes longer."""
-        victim = 1 if self._keep_head else 0
-        if len(self._blocks) <= victim + 1 or not self._blocks[victim].on_disk:
+        if len(self._blocks) <= self._victim + 1 or not self._blocks[self._victim].on_disk:
             return None
-        if sum(block.length for block in self._blocks) + self._limit // BLOCKS <= self._limit:
+        if self._kept() + self._limit // BLOCKS <= self._limit:
             return None
-        block = self._blocks.pop(victim)
+        block = self._blocks.pop(self._victim)
         block.start, block.length = self._end, 0
         return block
 
@@ -232,12 +231,11 @@ class Spool:
             return _Block(start, None)
 
     def _trim(self) -> None:
-        victim = 1 if self._keep_head else 0
-        while len(self._blocks) > victim + 1 and self._kept_over_limit():
-            self._blocks.pop(victim).close()
+        while len(self._blocks) > self._victim + 1 and self._kept() > self._limit:
+            self._blocks.pop(self._victim).close()
 
-    def _kept_over_limit(self) -> bool:
-        return sum(block.length for block in self._blocks) > self._limit
+    def _kept(self) -> int:
+        return sum(block.length for block in self._blocks)
 
     def read(self, offset: int, size: int) -> Chunk:
         """Up to ``size`` bytes of one stream from ``offset`` on; no bytes at the end.

@@ -70,6 +70,7 @@ def resolve(repo: Repo, revision: str) -> bytes:
         for parse in (parse_commit, parse_object):
             try:
                 return _peeled(repo, parse(repo, name))
+            # What dulwich raises, by the form of what it is given, for "there is none".
             except (KeyError, ValueError, IndexError, AssertionError, NotImplementedError):
                 continue
     raise BranchNotFound(f"no branch, tag or commit {revision!r}")
