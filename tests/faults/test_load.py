@@ -36,9 +36,9 @@ FOLLOWERS = 400
 INTERPRETERS = 40
 NEW = ["X-Daytona-SDK-Version: 0.226.1"]
 
-KEPT = 20
-"""Finished jobs that are kept, each with a file of its output, and as many of each session's
-commands: few, so that there soon are as many as ever will be. After an hour there are none.
+KEPT = 200
+"""Finished jobs of each kind that are kept, and as many of each session's commands: few, so that
+there soon are as many as ever will be, and enough that none goes before its client has read it.
 """
 
 MEGABYTE = 1 << 20

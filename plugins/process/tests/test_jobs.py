@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -284,3 +285,24 @@ def test_finished_jobs_are_forgotten_at_some_time(make_service: Any) -> None:
         wait(service, job)
     eventually(lambda: len(service.http.get("/x/jobs").json()["jobs"]) == 5, "forgetting")
     assert error(service.http.get(f"/x/jobs/{jobs[0]}")) == (404, "PROCESS_NOT_FOUND")
+
+
+def test_answered_commands_push_no_job_out(make_service: Any) -> None:
+    """AC-26: what is kept is kept for those who come back for it."""
+    service = make_service(settings="[process.local]\nkeep_jobs = 5\n")
+    job = start(service, "echo kept")
+    wait(service, job)
+    for _ in range(10):
+        service.http.post("/process/execute", json={"command": "true"}).raise_for_status()
+    eventually(lambda: len(service.http.get("/x/jobs").json()["jobs"]) == 6, "forgetting")
+    assert output(service, job)["pieces"][0]["data"] == "kept\n"
+
+
+def test_output_of_finished_jobs_takes_a_part_of_the_descriptors(make_service: Any) -> None:
+    """AC-26: what is too long for memory is in files, which stay open to be read."""
+    service = make_service(wrapper=("prlimit", "--nofile=256"))
+    for _ in range(260):
+        answer = service.http.post("/process/execute", json={"command": "seq 20000"})
+        assert answer.json()["exitCode"] == 0
+    (worker,) = service.workers()
+    assert 64 <= len(os.listdir(f"/proc/{worker}/fd")) < 128

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 from functools import partial
-from typing import NamedTuple
 
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
@@ -29,6 +27,7 @@ from toolbox_process.capture import Capture
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.errors import TooManyWaiting
+from toolbox_process.finished import Finished
 from toolbox_process.followers import Followers
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
@@ -57,13 +56,6 @@ AFTER_KILL = 5.0
 """Seconds the output of something killed is waited for; its drain takes far less."""
 
 
-LOOK_AGAIN = 3600.0
-"""Seconds between looks for finished jobs that are too old, at most."""
-
-MEMORY = 128 * 1024 * 1024
-"""Bytes of output of finished jobs that stay in memory."""
-
-
 @dataclass(frozen=True)
 class Spec:
     """What to start.
@@ -83,13 +75,6 @@ class Spec:
     job_id: str = ""
 
 
-class _Finished(NamedTuple):
-    job: Job
-    at: float
-    kept: int
-    in_memory: int
-
-
 class Engine:
     """Every job of the service."""
 
@@ -105,11 +90,8 @@ class Engine:
         self.limits = Limits()
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
-        self._finished: OrderedDict[str, _Finished] = OrderedDict()
-        self._kept = 0
-        self._in_memory = 0
+        self._finished = Finished(settings, context.loop)
         self._places = threading.BoundedSemaphore(context.options.max_waiting)
-        self._planned = False
         self._closing = False
         self.restarted = context.restarted
 
@@ -204,15 +186,14 @@ class Engine:
     def jobs(self, kind: Kind | None = None) -> list[Job]:
         """Every job known, or those of one kind, the oldest first."""
         with self._lock:
-            known = [*(each.job for each in self._finished.values()), *self._running.values()]
+            known = [*self._finished.jobs(), *self._running.values()]
         chosen = [job for job in known if kind is None or job.kind is kind]
         return sorted(chosen, key=lambda job: job.started)
 
     def find(self, job_id: str) -> Job | None:
         """The job with that id."""
         with self._lock:
-            finished = self._finished.get(job_id)
-            return self._running.get(job_id) or (finished.job if finished else None)
+            return self._running.get(job_id) or self._finished.find(job_id)
 
     # Waiting and ending
 
@@ -247,56 +228,19 @@ class Engine:
         job.done.wait(AFTER_KILL)
         return left
 
-    # Keeping
+    # The end
 
     def _on_ended(self, job: Job) -> None:
-        spool = job.spool
-        ended = _Finished(job, time.monotonic(), spool.kept, spool.in_memory)
         with self._lock:
             self._running.pop(job.id, None)
-            self._finished[job.id] = ended
-            self._kept += ended.kept
-            self._in_memory += ended.in_memory
-            self._forget_old()
-        self._plan_to_forget()
-
-    def _plan_to_forget(self) -> None:
-        """Forget what gets too old although nothing ends any more. On the loop."""
-        with self._lock:
-            first = next(iter(self._finished.values()), None)
-            if first is None or self._planned:
-                return
-            self._planned = True
-        left = first.at + self.settings.keep_seconds - time.monotonic()
-        self.loop.call_later(min(max(0.0, left) + 0.01, LOOK_AGAIN), self._forget_by_age)
-
-    def _forget_by_age(self) -> None:
-        with self._lock:
-            self._planned = False
-            self._forget_old()
-        self._plan_to_forget()
-
-    def _forget_old(self) -> None:
-        settings = self.settings
-        oldest = time.monotonic() - settings.keep_seconds
-        while self._finished:
-            first = next(iter(self._finished.values()))
-            too_much = self._kept > settings.total_output_limit or self._in_memory > MEMORY
-            if len(self._finished) <= settings.keep_jobs and first.at >= oldest and not too_much:
-                break
-            del self._finished[first.job.id]
-            self._kept -= first.kept
-            self._in_memory -= first.in_memory
-            # A session shows its commands as long as it lives, if there is room for that.
-            if too_much or first.job.kind is not Kind.COMMAND:
-                first.job.spool.discard()
+            self._finished.add(job)
 
     def close(self) -> None:
         """End every job, and what finished ones have left running."""
         with self._lock:
             self._closing = True
             running = [job for job in self._running.values() if isinstance(job, ProcessJob)]
-            marks = [*self._running, *self._finished]
+            marks = [*self._running, *(job.id for job in self._finished.jobs())]
         found = [job.note_ending(Reason.CANCELLED) for job in running]
         leaders = [leader for leader in found if leader]
         Tree(leaders, marks).end(min(1.0, self.settings.grace))

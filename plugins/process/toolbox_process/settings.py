@@ -86,7 +86,7 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 64
     keep_jobs: Annotated[
-        int, Meta(ge=0, description="Finished jobs that are kept for looking up.")
+        int, Meta(ge=0, description="Finished jobs of each kind that are kept for looking up.")
     ] = 500
     keep_seconds: Annotated[
         float, Meta(ge=0, description="Seconds a finished job is kept at most.")

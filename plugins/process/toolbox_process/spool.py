@@ -44,6 +44,14 @@ class Chunk(NamedTuple):
         return self.offset + len(self.data)
 
 
+class Size(NamedTuple):
+    """Bytes in files, bytes in memory, and how many files are open."""
+
+    on_disk: int = 0
+    in_memory: int = 0
+    files: int = 0
+
+
 class _Block:
     """A part of the output, in a nameless file or, where none can be made, in memory."""
 
@@ -124,17 +132,12 @@ class Spool:
         """The lowest offset that can be read."""
         return max(self._floor, self._blocks[0].start)
 
-    @property
-    def kept(self) -> int:
-        """How many bytes can be read."""
+    def size(self) -> Size:
+        """What it takes."""
         with self._lock:
-            return self._kept()
-
-    @property
-    def in_memory(self) -> int:
-        """How many of them take memory."""
-        with self._lock:
-            return sum(block.length for block in self._blocks if not block.on_disk)
+            files = [block for block in self._blocks if block.on_disk]
+            on_disk = sum(block.length for block in files)
+            return Size(on_disk, self._kept() - on_disk, len(files))
 
     def append(self, data: bytes, stream: int = OUT) -> None:
         """Add ``data`` at the end."""
