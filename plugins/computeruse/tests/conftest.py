@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from ctypes.util import find_library
@@ -18,17 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from Xlib import X
-from Xlib.display import Display
-from Xlib.protocol.event import ClientMessage
 
 from toolbox.testing import Service
 
 FORM = Path(__file__).with_name("form.py")
 WATCHER = Path(__file__).with_name("watcher.py")
-PATIENCE = 5.0
-"""Seconds until a window that is there is asked to become active."""
-
 
 _numbers = itertools.count(100 + os.getpid() % 400 * 100)
 """Numbers of displays that other test runs, beside this one, don't take."""
@@ -38,20 +31,6 @@ def free_display() -> str:
     """The name of a display nobody uses."""
     number = next(n for n in _numbers if not Path(f"/tmp/.X11-unix/X{n}").exists())
     return f":{number}"
-
-
-def activate(display: str, window_id: int) -> None:
-    """Ask the window manager for it, as a taskbar does (EWMH, _NET_ACTIVE_WINDOW)."""
-    connection = Display(display)
-    try:
-        window = connection.create_resource_object("window", window_id)
-        kind = connection.intern_atom("_NET_ACTIVE_WINDOW")
-        event = ClientMessage(window=window, client_type=kind, data=(32, [2, 0, 0, 0, 0]))
-        mask = X.SubstructureRedirectMask | X.SubstructureNotifyMask
-        connection.screen().root.send_event(event, event_mask=mask)
-        connection.sync()
-    finally:
-        connection.close()
 
 
 def free_port() -> int:
@@ -110,18 +89,12 @@ class Desk:
         return program
 
     def window(self, title: str) -> Any:
-        """The window with this title, as soon as it is there and active.
-
-        One that comes while the window manager still starts is managed, but not made active.
-        """
+        """The window with this title, as soon as it is there and active."""
         found: list[Any] = []
-        patience = time.monotonic() + PATIENCE
 
         def look() -> bool:
             windows = self.get("display/windows")["windows"]
             found[:] = [each for each in windows if each["title"] == title]
-            if found and not found[0]["isActive"] and time.monotonic() > patience:
-                activate(self.display, found[0]["id"])
             return bool(found and found[0]["isActive"])
 
         self.service.wait_for(look, f"the window {title!r}")

@@ -74,7 +74,6 @@ def test_a_window_that_is_moved_and_hidden(desk: Any, watcher: Watcher) -> None:
 def test_windows_are_managed_once_the_desktop_is_ready(desk: Any) -> None:
     for number in range(3):
         desk.post("process/xfce4/restart")
-        desk.post("start")
         assert Watcher(desk, f"window {number}").window["desktop"] == 0
 
 

@@ -51,7 +51,11 @@ class Desktop(Protocol):
         """Whether a program runs."""
 
     def restart(self, name: str) -> None:
-        """End a program, if it runs, and start it. It may not be ready yet."""
+        """End a program, if it runs, and start it; returns when it is ready, or when it waits for
+        another program that does not run.
+
+        Raises ProcessNotFound, and ComputerUseUnavailable if a program that must be there isn't.
+        """
 
     def output(self, name: str) -> str:
         """What a program wrote to standard output, the end of it if that is much."""

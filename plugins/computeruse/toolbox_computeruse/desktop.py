@@ -90,6 +90,8 @@ class Desktop:
             supervisor = self._find(name)
             supervisor.stop()
             supervisor.start()
+            if supervisor.program.needs():
+                self._wait_until_ready([supervisor])
 
     def output(self, name: str) -> str:
         return self._find(name).output.text()

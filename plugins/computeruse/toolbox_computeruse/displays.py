@@ -12,13 +12,14 @@ from toolbox_computeruse.models import Window
 
 if TYPE_CHECKING:
     from Xlib.display import Display as XDisplay
+    from Xlib.xobject.drawable import Window as XWindow
 
 ANY_TYPE = 0
 LONGEST = 65536
 """Units of four bytes of a property that are read."""
 MAX_WINDOWS = 1000
 INPUT_OUTPUT = 1
-MANAGED = 0.3
+ANSWERED = 0.3
 """Seconds a window manager gets for a window, before it is given another one."""
 ALL_DESKTOPS = 0xFFFFFFFF
 
@@ -51,28 +52,44 @@ class XDisplays:
             size = display.screen().root.get_geometry()
             return size.width, size.height
 
-    def manager_runs(self) -> bool:
-        """Whether a window manager has taken the screen and manages windows.
+    def forget_manager(self) -> None:
+        """Ask again what takes the screen: the next one may tell the same window as the last."""
+        self._proven = []
 
-        It takes the screen before that, and openbox forgets windows that are mapped in between.
+    def manager_runs(self) -> bool:
+        """Whether a window manager has taken the screen and listens to requests.
+
+        It takes the screen long before that; windows mapped in between are forgotten by openbox,
+        or managed but not made active.
         """
         with self._connection.use() as display:
-            found = _Reader(display).numbers(display.screen().root, "_NET_SUPPORTING_WM_CHECK")
-            if found and found != self._proven and _is_managed(display):
+            reader, root = _Reader(display), display.screen().root
+            found = reader.numbers(root, "_NET_SUPPORTING_WM_CHECK")
+            supported = reader.numbers(root, "_NET_SUPPORTED")
+            if found and supported and found != self._proven and _listens(display, supported):
                 self._proven = found
             return bool(found) and found == self._proven
 
 
-def _is_managed(display: XDisplay) -> bool:
-    """Whether a window that wants no focus is taken care of, by the state managers give (ICCCM)."""
+def _listens(display: XDisplay, supported: list[int]) -> bool:
+    """Whether the window manager does what a new window wants of it: tells the extents of its
+    frame (EWMH, _NET_REQUEST_FRAME_EXTENTS) or, where it can't, gives it a state (ICCCM, WM_STATE).
+    """
     from Xlib import Xutil
 
-    window = display.screen().root.create_window(0, 0, 1, 1, 0, 0, window_class=INPUT_OUTPUT)
-    window.set_wm_hints(flags=Xutil.InputHint, input=0)
-    window.map()
+    root = display.screen().root
+    window = root.create_window(0, 0, 1, 1, 0, 0, window_class=INPUT_OUTPUT)
+    request = display.intern_atom("_NET_REQUEST_FRAME_EXTENTS")
+    if request in supported:
+        answer = "_NET_FRAME_EXTENTS"
+        send_to_manager(display, window, request, [0])
+    else:
+        answer = "WM_STATE"
+        window.set_wm_hints(flags=Xutil.InputHint, input=0)
+        window.map()
     display.sync()
-    atom = display.intern_atom("WM_STATE")
-    deadline = time.monotonic() + MANAGED
+    atom = display.intern_atom(answer)
+    deadline = time.monotonic() + ANSWERED
     try:
         while window.get_full_property(atom, ANY_TYPE) is None:
             if time.monotonic() > deadline:
@@ -82,6 +99,17 @@ def _is_managed(display: XDisplay) -> bool:
     finally:
         window.destroy()
         display.sync()
+
+
+def send_to_manager(display: XDisplay, window: XWindow, kind: int, data: list[int]) -> None:
+    """Send the window manager a client message about ``window``, by way of the root (EWMH)."""
+    from Xlib import X
+    from Xlib.protocol.event import ClientMessage
+
+    units = [*data, 0, 0, 0, 0, 0][:5]
+    event = ClientMessage(window=window, client_type=kind, data=(32, units))
+    mask = X.SubstructureRedirectMask | X.SubstructureNotifyMask
+    display.screen().root.send_event(event, event_mask=mask)
 
 
 def _monitors(display: XDisplay) -> list[Display]:

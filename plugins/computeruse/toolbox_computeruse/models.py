@@ -45,7 +45,7 @@ class ProgramStatus(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ProgramRestarted(msgspec.Struct, frozen=True, rename="camel"):
-    """A program was ended and is being started."""
+    """A program was ended and has been started."""
 
     message: str
     process_name: str

@@ -32,6 +32,8 @@ class Place(msgspec.Struct, frozen=True):
     own_bus: bool
     """Whether it is for us to start it."""
     manager_runs: Callable[[], bool]
+    forget_manager: Callable[[], None]
+    """Called before one is started."""
     accessibility_answers: Callable[[], bool]
 
     def bus_answers(self) -> bool:
@@ -138,6 +140,7 @@ def _window_manager(options: ComputerUseSettings, place: Place) -> list[Program]
             priority=200,
             command=tuple(command),
             ready=place.manager_runs,
+            prepare=place.forget_manager,
             needs=lambda: server_answers(place.display) and _bus_there(place),
             environ=_environ(place),
         )

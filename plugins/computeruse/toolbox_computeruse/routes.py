@@ -99,14 +99,20 @@ def get_process_status(
     return ProgramStatus(processName, backend.desktop.runs(processName))
 
 
-@group.post("/computeruse/process/{processName}/restart", errors=(ProcessNotFound,))
+@group.post(
+    "/computeruse/process/{processName}/restart", errors=(ProcessNotFound, ComputerUseUnavailable)
+)
 def restart_process(
     backend: ComputerUseBackend,
     processName: str,
 ) -> ProgramRestarted:
-    """End a program of the desktop and start it again, or start it if it doesn't run."""
+    """End a program of the desktop and start it again, or start it if it doesn't run.
+
+    The answer comes when it is ready, so that no window is opened before there is a window
+    manager for it.
+    """
     backend.desktop.restart(processName)
-    return ProgramRestarted(f"{processName} is being started", processName)
+    return ProgramRestarted(f"{processName} has been started", processName)
 
 
 @group.get("/computeruse/process/{processName}/logs", errors=(ProcessNotFound,))

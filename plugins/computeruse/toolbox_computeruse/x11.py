@@ -59,6 +59,7 @@ class X11ComputerUse:
             bus=session,
             own_bus=not bus,
             manager_runs=self._manager_runs,
+            forget_manager=self.displays.forget_manager,
             accessibility_answers=self.accessibility.available,
         )
         self.desktop = Desktop(options, place, stopping=self._let_go)
