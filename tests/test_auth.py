@@ -4,7 +4,11 @@ import hmac
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +25,8 @@ from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
+from toolbox.tickets import LIFETIME
+from toolbox.tickets import OUTSTANDING
 
 ToyService = Callable[..., Service]
 
@@ -88,6 +94,38 @@ def test_a_websocket_takes_the_token_by_header_subprotocol_or_query(toys: Servic
     assert by_query.recv() == "hello"
     by_query.close()
     toys.websocket(path).close()
+
+
+def test_a_ticket_opens_one_websocket(toys: Service) -> None:
+    # AC-92
+    issued = toys.http.post("/x/tickets")
+    assert issued.status_code == 201
+    left = datetime.fromisoformat(issued.json()["expiresAt"]) - datetime.now(UTC)
+    assert timedelta() < left <= timedelta(seconds=LIFETIME)
+    path = f"/sockets/echo?TOOLBOX_TICKET={issued.json()['ticket']}"
+    with toys.client(None) as client:  # A request is no WebSocket, and uses nothing up.
+        assert client.get(path).status_code == 401
+    ws = toys.websocket(path, authorized=False)
+    assert ws.recv() == "hello"
+    ws.close()
+    for again in (path, "/sockets/echo?TOOLBOX_TICKET=made-up", "/sockets/echo?TOOLBOX_TICKET="):
+        with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+            toys.websocket(again, authorized=False)
+
+
+def test_a_ticket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    # AC-92
+    auth = Auth("token", TOKEN)
+    now = time.monotonic()
+    old, tickets = auth.tickets.issue(), [auth.tickets.issue() for _ in range(OUTSTANDING)]
+    assert not auth.tickets.redeem(old)
+    assert auth.tickets.redeem(tickets[0])
+    assert not auth.tickets.redeem(tickets[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now + LIFETIME + 60)
+    assert not auth.tickets.redeem(tickets[1])
+    fresh = auth.tickets.issue()
+    auth.initialize(f"Bearer {TOKEN}", "another")
+    assert not auth.tickets.redeem(fresh)
 
 
 def test_a_plain_request_does_not_take_the_token_from_its_url(toys: Service) -> None:

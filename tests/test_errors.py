@@ -4,6 +4,7 @@ import errno
 import re
 import socket
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -175,6 +176,16 @@ def test_a_request_id_is_kept_if_it_can_be(toys: Service) -> None:
     assert kept.headers["x-request-id"] == "mine-1"
     replaced = toys.http.get("/greet/x", headers={"X-Request-Id": "x" * 1000})
     assert uuid.UUID(replaced.headers["x-request-id"])
+
+
+def test_the_101_has_a_request_id_too(toy_service: Callable[..., Service]) -> None:
+    service = toy_service("sockets")
+    ws = service.websocket("/sockets/echo")
+    assert uuid.UUID(ws.getheaders()["x-request-id"])
+    ws.close()
+    ws = service.websocket("/sockets/echo", header=["X-Request-Id: mine-2"])
+    assert ws.getheaders()["x-request-id"] == "mine-2"
+    ws.close()
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def _socket_view(toolbox: Toolbox, operation: Operation, backend: Backend) -> Vi
             arguments = [read(path) for read in readers]
             handler = operation.function(backend(), *arguments)
             if not isinstance(handler, Response):
-                _request_id()  # There will be no answer that has it.
+                _request_id()  # The answer that has it is not ours.
                 on_end = toolbox.observers.on_end(environ)
                 toolbox.sockets.accept(environ, key, handler, on_end)
                 return HandedOff()
@@ -231,8 +231,7 @@ def _before(toolbox: Toolbox, public: set[str], signed: dict[str, str]) -> None:
             toolbox.auth.check_signature(signed[endpoint], request.method, query)
             environ[AUTH] = "signature"
         else:
-            toolbox.auth.check(environ)
-            environ[AUTH] = "none" if toolbox.auth.mode == "none" else "token"
+            environ[AUTH] = toolbox.auth.check(environ)
         if endpoint is not None:
             toolbox.check_ready()
 

@@ -30,10 +30,13 @@ from toolbox.signing import KEY_VARIABLE
 from toolbox.signing import check_signature
 from toolbox.subprotocols import TOKEN_SUBPROTOCOL
 from toolbox.subprotocols import offered_subprotocols
+from toolbox.tickets import Tickets
 
 TOKEN_VARIABLE = "TOOLBOX_TOKEN"
 TOKEN_QUERY = "DAYTONA_SANDBOX_AUTH_KEY"
 """Query parameter with the token for WebSocket clients that can't set headers (browser SDK)."""
+TICKET_QUERY = "TOOLBOX_TICKET"
+"""Query parameter with a one-time ticket for a WebSocket, which needs no token then."""
 
 _MAX = mmap.PAGESIZE - 2
 
@@ -47,6 +50,7 @@ class Auth:
 
     def __init__(self, mode: str, token: str | None = None, signing_key: str = "") -> None:
         self.mode = mode
+        self.tickets = Tickets()
         self._signing_key = signing_key
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
         self._replacing = threading.Lock()
@@ -73,14 +77,23 @@ class Auth:
         """The token in force and the signing key, as far as there are any."""
         return [self._token.decode(), self._signing_key]
 
-    def check(self, environ: dict[str, Any]) -> None:
-        """Raises Unauthorized unless the request may be served."""
+    def check(self, environ: dict[str, Any]) -> str:
+        """By what the request may be served: ``none``, ``token`` or ``ticket``.
+
+        Raises Unauthorized if it may not.
+        """
         if self.mode == "none":
-            return
+            return "none"
         presented = _presented(environ)
-        if presented is None:
+        if presented is not None:
+            self._compare(presented)
+            return "token"
+        ticket = _query(environ, TICKET_QUERY) if _is_upgrade(environ) else None
+        if ticket is None:
             raise Unauthorized("a bearer token is needed")
-        self._compare(presented)
+        if not self.tickets.redeem(ticket):
+            raise Unauthorized("the ticket was used, is too old or was never issued")
+        return "ticket"
 
     def check_signature(self, group: str, method: str, query: Mapping[str, str]) -> None:
         """Raises Unauthorized unless ``query`` is signed, for ``method`` and ``group``."""
@@ -113,19 +126,29 @@ class Auth:
             if token:
                 _check_token(token)
                 self._set(token)
+                self.tickets.void()
 
 
 def _presented(environ: dict[str, Any]) -> bytes | None:
     header = environ.get("HTTP_AUTHORIZATION")
     if header is not None:
         return _bearer(header)
-    if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
+    if not _is_upgrade(environ):
         return None
     for offered in offered_subprotocols(environ):
         if offered.startswith(TOKEN_SUBPROTOCOL):
             return unquote_to_bytes(offered.removeprefix(TOKEN_SUBPROTOCOL))
-    query = parse_qs(environ.get("QUERY_STRING", "")).get(TOKEN_QUERY)
-    return query[-1].encode() if query else None
+    token = _query(environ, TOKEN_QUERY)
+    return token.encode() if token is not None else None
+
+
+def _is_upgrade(environ: dict[str, Any]) -> bool:
+    return str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket"
+
+
+def _query(environ: dict[str, Any], name: str) -> str | None:
+    values = parse_qs(environ.get("QUERY_STRING", "")).get(name)
+    return values[-1] if values else None
 
 
 def _bearer(header: str) -> bytes | None:

@@ -16,6 +16,7 @@ from toolbox.errors import Unavailable
 from toolbox.handler import GOING_AWAY
 from toolbox.handler import SocketHandler
 from toolbox.loop import Loop
+from toolbox.observing import REQUEST_ID
 from toolbox.settings import WebSocketSettings
 from toolbox.subprotocols import choose_subprotocol
 from toolbox.subprotocols import offered_subprotocols
@@ -148,6 +149,7 @@ def _greeting(environ: dict[str, Any], key: str) -> bytes:
         "Upgrade: websocket",
         "Connection: Upgrade",
         f"Sec-WebSocket-Accept: {accepted}",
+        f"X-Request-Id: {environ[REQUEST_ID]}",
     ]
     if chosen := choose_subprotocol(offered_subprotocols(environ)):
         lines.append(f"Sec-WebSocket-Protocol: {chosen}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,12 +14,20 @@ from toolbox.errors import Unavailable
 from toolbox.group import Group
 from toolbox.lifecycle import Toolbox
 from toolbox.plugins import PluginReport
+from toolbox.tickets import LIFETIME
 
 
 class Health(msgspec.Struct, frozen=True):
     """One word about the service."""
 
     status: str
+
+
+class Ticket(msgspec.Struct, frozen=True, rename="camel"):
+    """A one-time ticket for a WebSocket, and when it ends: RFC 3339."""
+
+    ticket: str
+    expires_at: str
 
 
 class Plugins(msgspec.Struct, frozen=True):
@@ -51,6 +62,17 @@ def get_readiness(toolbox: Toolbox) -> Health:
 def get_openapi(toolbox: Toolbox) -> dict[str, Any]:
     """Describe every operation of this service as an OpenAPI 3.1 document."""
     return openapi.document([group, *(served.group for served in toolbox.registry.served)])
+
+
+@group.post("/x/tickets", status=201)
+def issue_ticket(toolbox: Toolbox) -> Ticket:
+    """Issue a one-time ticket for a WebSocket that can't send the token.
+
+    Its URL takes the ticket as ``?TOOLBOX_TICKET=``, once, within half a minute.
+    """
+    ticket = toolbox.auth.tickets.issue()
+    end = datetime.now(UTC) + timedelta(seconds=LIFETIME)
+    return Ticket(ticket, end.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 
 
 @group.get("/plugins")
