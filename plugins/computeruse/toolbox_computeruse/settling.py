@@ -3,6 +3,8 @@
 A program that is late sees keys and a new keyboard map at once, and takes the one for the other.
 The protocol has no way to ask how far it is. But a program that waits for input sleeps, and one
 that was sent some is runnable as soon as the server has written it, however busy the machine is.
+It also sleeps while it waits for an answer of the server, which may take its time; but not if the
+server has answered everybody meanwhile and it has not run since.
 """
 
 from __future__ import annotations
@@ -16,22 +18,19 @@ if TYPE_CHECKING:
     from Xlib.display import Display
 
 LEAST = 0.02
-MOST = 2.0
+MOST = 5.0
 """Seconds: a program that is busy with something else is not waited for any longer."""
 BLIND = 0.15
 """Seconds for a program whose process isn't known."""
 LOOK = 0.004
 LOOKS = 3
-"""How often in a row it must be asleep: it also sleeps while the server answers it."""
+"""How often in a row it must be found asleep: it may wait for something else for a moment."""
 MAX_DEPTH = 32
 
 
 def settle(display: Display) -> None:
     """Wait until the program with the keyboard focus has read everything."""
-    # When the second answer is there, the server has written what it had for everybody when it
-    # sent the first.
-    display.sync()
-    display.sync()
+    _let_answer(display)
     pid = _focused_pid(display)
     if pid is None:
         time.sleep(BLIND)
@@ -40,8 +39,17 @@ def settle(display: Display) -> None:
     deadline = time.monotonic() + MOST
     asleep = 0
     while asleep < LOOKS and time.monotonic() < deadline:
-        asleep = asleep + 1 if _sleeps(pid) else 0
+        before = _sleep(pid)
+        _let_answer(display)
+        asleep = asleep + 1 if before is not None and before == _sleep(pid) else 0
         time.sleep(LOOK)
+
+
+def _let_answer(display: Display) -> None:
+    """Wait until the server has done and written what is to be done for everybody."""
+    # When the second answer is there, it has come to all others since it sent the first.
+    display.sync()
+    display.sync()
 
 
 def _focused_pid(display: Display) -> int | None:
@@ -64,10 +72,17 @@ def _focused_pid(display: Display) -> int | None:
     return None
 
 
-def _sleeps(pid: int) -> bool:
-    """Whether a process's main thread waits, as one that has ended does for ever."""
+def _sleep(pid: int) -> str | None:
+    """Which of a process's main thread's sleeps this is, or None if it is awake.
+
+    One that has ended sleeps for ever.
+    """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+        text = Path(f"/proc/{pid}/status").read_text("utf-8", "replace")
     except OSError:
-        return True
-    return text.rpartition(")")[2].split()[0] in "SZX"
+        return ""
+    fields = dict(line.partition(":")[::2] for line in text.splitlines())
+    if fields["State"].split()[0] not in "SZX":
+        return None
+    # It counts how often the thread gave up its core to wait.
+    return fields["voluntary_ctxt_switches"]
