@@ -7,6 +7,8 @@ import threading
 from typing import Any
 
 import pytest
+from toolbox_computeruse.keymap import KeyMap
+from Xlib.display import Display
 
 SHIFT, LOCK, CONTROL, ALT = 1, 2, 4, 8
 
@@ -30,6 +32,19 @@ def test_more_characters_than_there_are_spare_keys(desk: Any, terminal: Any) -> 
     desk.post("keyboard/type", text=text)
     desk.post("keyboard/type", text=text[::-1])
     assert terminal.typed(text * 2) == text + text[::-1]
+
+
+def test_spare_keys_do_not_wear_out(desk: Any) -> None:
+    """What was typed with them once is no reason to keep them, whatever it was."""
+    connection = Display(desk.display)
+    try:
+        before = KeyMap(connection).capacity
+        desk.post("keyboard/type", text="".join(map(chr, range(0xC0, 0x100))))
+        for name in ("f13", "f24", "num0", "num9", "num_decimal"):
+            desk.post("keyboard/key", key=name)
+        assert KeyMap(connection).capacity == before
+    finally:
+        connection.close()
 
 
 def test_held_keys_and_caps_lock_do_not_change_a_text(desk: Any, terminal: Any) -> None:

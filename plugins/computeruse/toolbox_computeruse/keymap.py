@@ -67,7 +67,7 @@ class KeyMap:
         self._keys = {}
         for code, row in enumerate(rows, first):
             if code not in held and _is_spare(code, row):
-                spare[code] = next(filter(None, row), 0) if keysyms.is_unicode(row[0]) else 0
+                spare[code] = row[0] if _is_ours(row) else 0
                 continue
             # The core protocol has two layouts, each with and without Shift.
             begin = 2 * layout if len(row) > 2 * layout else 0
@@ -136,10 +136,19 @@ class KeyMap:
 
 
 def _is_spare(code: int, row: Sequence[int]) -> bool:
-    """Whether a key is empty, special, or was mapped by us in an earlier life."""
+    """Whether a key is empty, special, or was mapped by us, maybe in an earlier life."""
     if code < FIRST_SPARE or code in NEVER_SPARE:
         return False
-    return all(not each or each in _VENDOR or keysyms.is_unicode(each) for each in row)
+    return _is_ours(row) or all(not each or each in _VENDOR for each in row)
+
+
+def _is_ours(row: Sequence[int]) -> bool:
+    """Whether :meth:`KeyMap.ensure` has mapped it: the server repeats the two symbols, which are
+    one, and no layout has that in four places and nothing else.
+    """
+    if keysyms.is_unicode(row[0]):
+        return all(not each or keysyms.is_unicode(each) for each in row)
+    return bool(row[0]) and list(row) == [row[0]] * 4 + [0] * (len(row) - 4)
 
 
 def _runs(codes: Sequence[int]) -> list[list[int]]:
