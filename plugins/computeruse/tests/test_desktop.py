@@ -16,15 +16,9 @@ from toolbox_computeruse.connection import server_answers
 
 from toolbox.processes import descendants
 
+from .conftest import alive
 from .conftest import free_display
 from .conftest import free_port
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_start_and_stop_twice(make_desk: Callable[..., Any]) -> None:
@@ -96,7 +90,7 @@ def test_a_program_that_is_killed_comes_back(make_desk: Callable[..., Any]) -> N
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(make_desk: Callable[..., Any]) -> None:
-    desk = make_desk("x_timeout = 0.5")
+    desk = make_desk("x_timeout = 2")
     pid = desk.post("start")["status"]["xvfb"]["pid"]
     desk.get("mouse/position")
     os.kill(pid, signal.SIGSTOP)
@@ -109,7 +103,9 @@ def test_a_server_that_does_not_answer_is_not_waited_for(make_desk: Callable[...
 
 
 def test_held_keys_are_let_go_at_the_stop(make_desk: Callable[..., Any]) -> None:
-    with subprocess.Popen(["Xvfb", display := free_display()], stderr=subprocess.DEVNULL) as xvfb:
+    # Without -noreset it would let go of the keys itself, when its last client goes.
+    command = ["Xvfb", display := free_display(), "-noreset"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as xvfb:
         try:
             desk = make_desk('attach = true\nwindow_manager = "none"', display=display)
             desk.wait_for(lambda: server_answers(display), "the server")
@@ -139,7 +135,8 @@ def pressed(display: str) -> tuple[int, int]:
 
 
 def test_a_display_of_others_is_not_taken(make_desk: Callable[..., Any]) -> None:
-    with subprocess.Popen(["Xvfb", display := free_display()], stderr=subprocess.DEVNULL) as xvfb:
+    command = ["Xvfb", display := free_display(), "-noreset"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as xvfb:
         try:
             desk = make_desk(display=display)
             desk.wait_for(lambda: server_answers(display), "the server")
@@ -180,7 +177,7 @@ def test_ac_82_what_is_missing_is_named(make_desk: Callable[..., Any], tmp_path:
 
 
 def test_a_window_manager_that_fails_is_told(make_desk: Callable[..., Any]) -> None:
-    options = "window_manager = \"sh -c 'echo broken >&2; exit 3'\"\nstart_timeout = 2"
+    options = "window_manager = \"sh -c 'echo broken >&2; exit 3'\"\nstart_timeout = 6"
     desk = make_desk(options)
     error = desk.post("start", status=503)
     assert "broken" in error["message"]
@@ -236,7 +233,7 @@ def test_what_was_started_last_is_ended_first(
     display = free_display()
     # The server takes its socket away when it ends.
     there = f"test -S /tmp/.X11-unix/X{display[1:]} && echo there > {told}"
-    script.write_text(f"#!/bin/sh\nopenbox & trap '{there}; exit' TERM\nwhile :; do wait; done\n")
+    script.write_text(f"#!/bin/sh\ntrap '{there}; exit' TERM\nopenbox &\nwhile :; do wait; done\n")
     script.chmod(0o755)
     desk = make_desk(f'window_manager = "{script}"', display=display)
     desk.post("start")

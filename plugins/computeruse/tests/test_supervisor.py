@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from toolbox_computeruse.supervisor import Program
 from toolbox_computeruse.supervisor import Supervisor
 
 from toolbox.testing import DEADLINE
+
+from .conftest import alive
 
 MakeSupervisor = Callable[..., Supervisor]
 
@@ -110,7 +111,7 @@ def test_a_stop_ends_the_whole_group_and_who_has_left_it(supervise: MakeSupervis
     pids = {int(line) for line in watched.output.text().split()}
     assert len(pids - {watched.pid}) == 2
     watched.stop()
-    assert not [pid for pid in pids if is_alive(pid)]
+    assert not [pid for pid in pids if alive(pid)]
 
 
 def test_a_stop_ends_daemons_of_earlier_runs_too(
@@ -124,7 +125,7 @@ def test_a_stop_ends_daemons_of_earlier_runs_too(
     wait_for(lambda: watched.output.text().count("\n") >= 3)
     watched.stop()
     pids = [int(line) for line in watched.output.text().split()]
-    assert not [pid for pid in pids if is_alive(pid)]
+    assert not [pid for pid in pids if alive(pid)]
 
 
 def test_a_program_that_is_not_there(supervise: MakeSupervisor, tmp_path: Path) -> None:
@@ -134,14 +135,6 @@ def test_a_program_that_is_not_there(supervise: MakeSupervisor, tmp_path: Path) 
     wait_for(lambda: watched.failure)
     watched.stop()
     assert watched.failure == "/nonexistent: No such file or directory"
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_nothing_belongs_to_nobody() -> None:

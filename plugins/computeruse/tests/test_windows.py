@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from Xlib import X
 from Xlib import Xatom
 from Xlib import Xutil
 from Xlib.display import Display
 from Xlib.protocol.event import ClientMessage
 
+from .conftest import WATCHER
 from .conftest import Watcher
+from .conftest import alive
+
+MANAGER = Path(__file__).with_name("manager.py")
 
 
 def test_the_monitor(desk: Any) -> None:
@@ -77,6 +86,54 @@ def test_windows_are_managed_once_the_desktop_is_ready(desk: Any) -> None:
         assert Watcher(desk, f"window {number}").window["desktop"] == 0
 
 
+def test_what_depends_on_the_server_is_there_when_its_restart_is_answered(desk: Any) -> None:
+    before = desk.post("start")["status"]
+    desk.post("process/xvfb/restart")
+    assert desk.get("status") == {"status": "active"}
+    window = Watcher(desk, "after").window
+    assert window["desktop"] == 0
+    after = desk.post("start")["status"]
+    for name in ("xvfb", "xfce4"):
+        assert after[name]["pid"] not in (None, before[name]["pid"])
+
+
+def test_windows_are_listed_when_the_window_manager_was_killed(
+    make_desk: Callable[..., Any], tmp_path: Path
+) -> None:
+    """What it told of itself and of its windows stays on the screen."""
+    script = tmp_path / "session"
+    script.write_text("#!/bin/sh\ntest -e ran && exec sleep 1000\ntouch ran\nexec openbox\n")
+    script.chmod(0o755)
+    desk = make_desk(f'window_manager = "{script}"')
+    pid = desk.post("start")["status"]["xfce4"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    desk.wait_for(lambda: not alive(pid), "the end")
+    desk.run(sys.executable, str(WATCHER), "unmanaged", str(tmp_path / "events"))
+    desk.wait_for(
+        lambda: [each["title"] for each in desk.get("display/windows")["windows"]] == ["unmanaged"],
+        "the window",
+    )
+    desk.end_programs()
+
+
+@pytest.mark.parametrize("modes", ["", "late"])
+def test_a_window_manager_of_the_old_kind(
+    make_desk: Callable[..., Any], tmp_path: Path, modes: str
+) -> None:
+    """One that knows the ICCCM only is waited for, too: until it manages windows."""
+    manager = f"{sys.executable} {MANAGER} {modes}"
+    desk = make_desk(f'window_manager = "{manager}"')
+    pid = desk.post("start")["status"]["xfce4"]["pid"]
+    desk.run(sys.executable, str(WATCHER), "old", str(tmp_path / "events"))
+    desk.wait_for(
+        lambda: [each["title"] for each in desk.get("display/windows")["windows"]] == ["old"],
+        "the window",
+    )
+    desk.end_programs()
+    desk.post("process/xfce4/restart")
+    assert desk.post("start")["status"]["xfce4"]["pid"] not in (None, pid)
+
+
 def test_without_a_window_manager(make_desk: Callable[..., Any]) -> None:
     desk = make_desk('window_manager = "none"')
     desk.post("start")
@@ -91,5 +148,11 @@ def test_without_a_window_manager(make_desk: Callable[..., Any]) -> None:
         [found] = desk.get("display/windows")["windows"]
         assert (found["id"], found["title"], found["x"], found["y"]) == (window.id, "bare", 10, 20)
         assert hidden.id != window.id
+        # The active one is the one that gets the keys.
+        for focus, active in ((window, True), (X.PointerRoot, False)):
+            connection.set_input_focus(focus, X.RevertToNone, X.CurrentTime)
+            connection.sync()
+            [found] = desk.get("display/windows")["windows"]
+            assert found["isActive"] is active
     finally:
         connection.close()

@@ -51,8 +51,8 @@ class Desktop(Protocol):
         """Whether a program runs."""
 
     def restart(self, name: str) -> None:
-        """End a program, if it runs, and start it; returns when it is ready, or when it waits for
-        another program that does not run.
+        """End a program, if it runs, and start it, with those that can't outlive it; returns when
+        they are ready, or when it waits for another program that does not run.
 
         Raises ProcessNotFound, and ComputerUseUnavailable if a program that must be there isn't.
         """

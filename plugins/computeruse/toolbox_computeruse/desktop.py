@@ -87,11 +87,16 @@ class Desktop:
 
     def restart(self, name: str) -> None:
         with self._lock:
-            supervisor = self._find(name)
-            supervisor.stop()
-            supervisor.start()
-            if supervisor.program.needs():
-                self._wait_until_ready([supervisor])
+            chosen = self._find(name)
+            # In order and without the pauses of programs that end by themselves.
+            users = [each for each in self._all().values() if name in each.program.uses]
+            ended = [chosen, *(each for each in users if each.started)]
+            for each in reversed(ended):
+                each.stop()
+            for each in ended:
+                each.start()
+            if chosen.program.needs():
+                self._wait_until_ready(ended)
 
     def output(self, name: str) -> str:
         return self._find(name).output.text()

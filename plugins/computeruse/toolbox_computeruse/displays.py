@@ -19,6 +19,8 @@ LONGEST = 65536
 """Units of four bytes of a property that are read."""
 MAX_WINDOWS = 1000
 INPUT_OUTPUT = 1
+SUBSTRUCTURE_REDIRECT = 1 << 20
+"""The event mask by which a window manager takes the screen."""
 ANSWERED = 0.3
 """Seconds a window manager gets for a window, before it is given another one."""
 ALL_DESKTOPS = 0xFFFFFFFF
@@ -64,11 +66,15 @@ class XDisplays:
         """
         with self._connection.use() as display:
             reader, root = _Reader(display), display.screen().root
-            found = reader.numbers(root, "_NET_SUPPORTING_WM_CHECK")
-            supported = reader.numbers(root, "_NET_SUPPORTED")
-            if found and supported and found != self._proven and _listens(display, supported):
-                self._proven = found
-            return bool(found) and found == self._proven
+            told, supported = reader.manager(), reader.numbers(root, "_NET_SUPPORTED")
+            taken = root.get_attributes().all_event_masks & SUBSTRUCTURE_REDIRECT
+            if not taken or (told and not supported):
+                return False
+            # One that knows nothing of EWMH tells no window: the screen's own stands for it.
+            seen = told or [root.id]
+            if seen != self._proven and _listens(display, supported) and told == reader.manager():
+                self._proven = seen
+            return seen == self._proven
 
 
 def _listens(display: XDisplay, supported: list[int]) -> bool:
@@ -135,12 +141,29 @@ class _Reader:
     def __init__(self, display: XDisplay) -> None:
         self._display = display
         self._root = display.screen().root
-        self._active = next(iter(self.numbers(self._root, "_NET_ACTIVE_WINDOW")), 0)
+        active = self.numbers(self._root, "_NET_ACTIVE_WINDOW") if self.manager() else []
+        self._active = next(iter(active), 0)
+        self._focused = self._with_keyboard()
         self._hidden = display.intern_atom("_NET_WM_STATE_HIDDEN")
+
+    def manager(self) -> list[int]:
+        """The window by which a window manager tells that it is there; none if it doesn't.
+
+        One that was killed leaves its number behind, but not the window.
+        """
+        from Xlib.error import XError
+
+        name = "_NET_SUPPORTING_WM_CHECK"
+        found = self.numbers(self._root, name)[:1]
+        try:
+            windows = [self._display.create_resource_object("window", each) for each in found]
+            return [each.id for each in windows if self.numbers(each, name)[:1] == found]
+        except XError:
+            return []
 
     def clients(self) -> list[int]:
         """The programs' windows; without a window manager those that can be seen."""
-        if self.numbers(self._root, "_NET_SUPPORTING_WM_CHECK"):
+        if self.manager():
             return self.numbers(self._root, "_NET_CLIENT_LIST")
         return [child.id for child in self._root.query_tree().children if self._shown(child)]
 
@@ -160,7 +183,7 @@ class _Reader:
                 y=origin.y,
                 width=size.width,
                 height=size.height,
-                is_active=number == self._active,
+                is_active=number in self._focused and self._active in (number, 0),
                 pid=next(iter(self.numbers(window, "_NET_WM_PID")), 0),
                 class_name=self._text(window, "WM_CLASS").rstrip("\0").rpartition("\0")[2],
                 minimized=self._hidden in self.numbers(window, "_NET_WM_STATE"),
@@ -168,6 +191,24 @@ class _Reader:
             )
         except XError:
             return None
+
+    def _with_keyboard(self) -> set[int]:
+        """The window that gets the keys, and those it lies in.
+
+        What window managers tell to be active may be a window of the same number that has gone.
+        """
+        from Xlib.error import XError
+
+        found: set[int] = set()
+        window: Any = self._display.get_input_focus().focus
+        try:
+            # A plain number is nothing, or whatever the pointer is over.
+            while not isinstance(window, int) and window.id != self._root.id:
+                found.add(window.id)
+                window = window.query_tree().parent
+        except XError:
+            pass  # It has gone.
+        return found
 
     def numbers(self, window: Any, name: str) -> list[int]:
         """A property of 32-bit numbers; empty if it isn't set."""

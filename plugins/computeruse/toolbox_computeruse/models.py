@@ -248,6 +248,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     width: int
     height: int
     is_active: bool
+    """Whether it is the active one and has the keyboard."""
     pid: int
     """0 if the program doesn't tell."""
     class_name: str

@@ -142,6 +142,7 @@ def _window_manager(options: ComputerUseSettings, place: Place) -> list[Program]
             ready=place.manager_runs,
             prepare=place.forget_manager,
             needs=lambda: server_answers(place.display) and _bus_there(place),
+            uses=("xvfb", "dbus"),
             environ=_environ(place),
         )
     ]
@@ -163,6 +164,7 @@ def _accessibility(place: Place) -> list[Program]:
             command=(program, "--launch-immediately"),
             ready=place.accessibility_answers,
             needs=lambda: server_answers(place.display) and place.bus_answers(),
+            uses=("xvfb", "dbus"),
             environ=_environ(place),
             auto_restart=False,
             required=False,
@@ -189,6 +191,7 @@ def _vnc(options: ComputerUseSettings, place: Place) -> list[Program]:
                 ),
                 ready=lambda: _greets(host, port, b"RFB "),
                 needs=lambda: server_answers(place.display),
+                uses=("xvfb",),
                 environ={"DISPLAY": place.display, "HOME": os.environ.get("HOME") or "/"},
             )
         )

@@ -50,6 +50,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     ready: Callable[[], bool]
     needs: Callable[[], bool] = lambda: True
     """What must be there before it is started, at the first time and later."""
+    uses: tuple[str, ...] = ()
+    """Names of the programs it can't outlive."""
     prepare: Callable[[], None] = lambda: None
     """Called before each start."""
     environ: dict[str, str] = {}
@@ -86,6 +88,11 @@ class Supervisor:
     def failure(self) -> str:
         """Why it doesn't run, as far as that is known."""
         return self._failure or self.errors.last_line()
+
+    @property
+    def started(self) -> bool:
+        """Whether it was started and not stopped since, whatever has become of it."""
+        return self._thread is not None
 
     @property
     def given_up(self) -> bool:
