@@ -32,6 +32,12 @@ def outcome(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+def written(path: Path) -> tuple[int, int]:
+    """What changes when a file is written, and not when it is read."""
+    info = path.stat()
+    return info.st_ino, info.st_mtime_ns
+
+
 def test_edits_follow_one_another(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"one\ntwo two\n\xff")
@@ -51,7 +57,7 @@ def test_edits_follow_one_another(service: Service, tmp_path: Path) -> None:
 def test_a_text_must_occur_as_often_as_expected(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("a\nb\na\n")
-    before = file.stat()
+    before = written(file)
     several = edit(service, file, replace("b", "c"), replace("a", "x"))
     assert outcome(several) == (422, "EDIT_MISMATCH")
     assert several.json()["message"] == "edit 2: the text occurs 2 times, not 1 (lines 1, 3)"
@@ -59,7 +65,7 @@ def test_a_text_must_occur_as_often_as_expected(service: Service, tmp_path: Path
     assert absent.json()["message"] == "edit 1: the text occurs 0 times, not 1"
     behind = edit(service, file, insert(4, "x"))
     assert behind.json()["message"] == "edit 1: there are 3 lines, not 4"
-    assert file.stat() == before
+    assert written(file) == before
     file.write_text("a" * 100)
     assert edit(service, file, replace("a", "x")).json()["message"].endswith("1, 1, ...)")
 
@@ -79,9 +85,9 @@ def test_edits_are_conditional(service: Service, tmp_path: Path) -> None:
 def test_an_edit_that_changes_nothing_writes_nothing(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("a")
-    before = file.stat()
+    before = written(file)
     assert edit(service, file, replace("a", "a")).status_code == 200
-    assert file.stat() == before
+    assert written(file) == before
 
 
 def test_what_can_not_be_edited(
@@ -93,6 +99,9 @@ def test_what_can_not_be_edited(
     with (tmp_path / "large").open("wb") as file:
         file.truncate(editing.MAX_SIZE + 1)
     assert outcome(edit(service, tmp_path / "large", change)) == (413, "CONTENT_TOO_LARGE")
+    (tmp_path / "file").write_text("a" * 1000)
+    growing = replace("a", "b" * (editing.MAX_SIZE // 1000 + 1), count=1000)
+    assert outcome(edit(service, tmp_path / "file", growing)) == (413, "CONTENT_TOO_LARGE")
     (tmp_path / "file").write_text("a")
     for wrong in ([], [{}], [replace("", "x")], [insert(-1, "x")], [replace("a", "b", count=0)]):
         assert outcome(edit(service, tmp_path / "file", *wrong)) == (400, "INVALID_REQUEST_BODY")

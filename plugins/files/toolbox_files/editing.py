@@ -18,7 +18,7 @@ from toolbox_files.models import Replacement
 from toolbox_files.writing import write_all
 
 MAX_SIZE = 64 * 1024 * 1024
-"""Bytes of a file that is edited: it is held in memory."""
+"""Bytes of a file that is edited, before and after: it is held in memory."""
 
 SHOWN = 10
 """Places that an error tells at most."""
@@ -50,7 +50,7 @@ def edit_file(
 def edited(content: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[list[int]]]:
     """``content`` after ``edits``, and for each the lines, from 1, where it found its place.
 
-    Raises EditMismatch.
+    Raises EditMismatch, ContentTooLarge.
     """
     places = []
     for number, edit in enumerate(edits, 1):
@@ -63,13 +63,15 @@ def edited(content: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[list[int]
 
 
 def _replace(content: bytes, edit: Replacement, number: int) -> tuple[bytes, list[int]]:
-    old = edit.old_text.encode()
+    old, new = edit.old_text.encode(), edit.new_text.encode()
     count = content.count(old)
     if count != edit.count:
         lines = ", ".join(map(str, _shown(content, old)))
         where = f" (lines {lines}{', ...' if count > SHOWN else ''})" if count else ""
         raise EditMismatch(f"edit {number}: the text occurs {count} times, not {edit.count}{where}")
-    return content.replace(old, edit.new_text.encode()), list(_lines(content, old))
+    if len(content) + count * (len(new) - len(old)) > MAX_SIZE:
+        raise ContentTooLarge(f"edit {number}: the file would be over {MAX_SIZE} bytes")
+    return content.replace(old, new), list(_lines(content, old))
 
 
 def _shown(content: bytes, text: bytes) -> Iterator[int]:

@@ -60,9 +60,12 @@ def _tail(data: bytes, length: int) -> bytes:
 
 def replaced(blocks: Iterator[bytes], old: bytes, new: bytes) -> Iterator[bytes]:
     """The content of ``blocks`` with every ``old``, from the left, replaced by ``new``."""
+    lot = max(1, CHUNK // (len(new) + 1))  # A short text may occur often, and become a long one.
     tail = b""
     for block in blocks:
         *whole, rest = (tail + block).split(old)
+        for start in range(0, len(whole), lot):
+            yield new.join([*whole[start : start + lot], b""])
         tail = _tail(rest, len(old))
-        yield new.join([*whole, rest[: len(rest) - len(tail)]])
+        yield rest[: len(rest) - len(tail)]
     yield tail
