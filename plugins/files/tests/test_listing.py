@@ -172,6 +172,7 @@ def test_info_of_links_dots_and_the_root(service: Service, tmp_path: Path) -> No
     assert info(".")["path"] == str(service.work_dir.resolve())
     assert info(f"{tmp_path}/link/..")["path"] == str(tmp_path)
     assert info(f"{tmp_path}/sub/../link")["path"] == f"{tmp_path}/link"
+    assert info(f"//{tmp_path}//link/.")["path"] == f"{tmp_path}/link"
 
 
 @pytest.mark.parametrize("operation", ["/files", "/files/info", "/files/download"])

@@ -12,6 +12,7 @@ are written so, one by one.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from toolbox_files.errors import InvalidFilePath
@@ -43,7 +44,8 @@ def to_path(text: str, base: Path) -> Path:
     """
     if not text:
         raise InvalidFilePath("the path is empty")
-    return base / os.fsdecode(to_bytes(text))
+    # Two slashes at the beginning mean no more than one on Linux, but ``Path`` keeps them.
+    return base / re.sub("^/+", "/", os.fsdecode(to_bytes(text)))
 
 
 def absolute(path: Path) -> str:
