@@ -6,6 +6,7 @@ where the server is ours (three times as fast as ``wsgi.input``); otherwise ``ws
 
 from __future__ import annotations
 
+import select
 import socket
 import types
 import typing
@@ -41,6 +42,15 @@ class RequestInfo(msgspec.Struct, frozen=True):
     query_string: str
     headers: Headers
     environ: dict[str, Any]
+
+    def client_gone(self) -> bool:
+        """Whether the client has closed its connection, or will send nothing more by it."""
+        sock = self.environ.get("gunicorn.socket")
+        if not isinstance(sock, socket.socket) or sock.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(sock, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
 
 class Body:

@@ -6,12 +6,15 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import settings
@@ -130,6 +133,8 @@ def test_relative_roots_give_relative_paths(service: Service) -> None:
     assert search(service, "./rel/", "*.txt") == ["rel/sub/hello.txt"]
     assert search(service, ".", "hello*") == ["rel/sub/hello.txt"]
     assert search(service, "rel/../rel", "hello*") == ["rel/../rel/sub/hello.txt"]
+    absolute = f"{service.work_dir}/rel"
+    assert search(service, f"//{absolute}//", "hello*") == [f"{absolute}/sub/hello.txt"]
 
 
 def test_a_root_that_is_a_link_is_entered_others_are_not(service: Service, tmp_path: Path) -> None:
@@ -250,19 +255,19 @@ def test_a_search_ends_when_its_time_is_over(service: Service) -> None:
     assert isinstance(answer.json()["files"], list)
 
 
-def test_a_client_that_goes_away_ends_the_search(service: Service) -> None:
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A file that takes minutes to search, without a result."""
+    path = tmp_path / "endless"
+    with path.open("wb") as file:
+        file.write(b"x" * lines.SNIFFED)
+        file.truncate(1024**4)
+    return path
+
+
+def helpers(service: Service) -> list[int]:
     (worker,) = service.workers()
-
-    def helpers() -> list[int]:
-        return [pid for pid in descendants(worker) if b"helpers.scan" in _command(pid)]
-
-    with service.http.stream(
-        "GET", "/files/search", params={"path": "/", "pattern": "*"}
-    ) as answer:
-        blocks = answer.iter_raw(1000)  # Kept: without it the connection is closed.
-        assert next(blocks)
-        assert helpers()
-    service.wait_for(lambda: not helpers(), "the end of the helper")
+    return [pid for pid in descendants(worker) if b"helpers.scan" in _command(pid)]
 
 
 def _command(pid: int) -> bytes:
@@ -272,20 +277,25 @@ def _command(pid: int) -> bytes:
         return b""
 
 
-def test_a_helper_that_is_killed_cuts_the_answer(service: Service) -> None:
-    import httpx
+@pytest.mark.parametrize("bounds", [{}, {"seconds": 3600}])
+def test_a_client_that_goes_away_ends_the_search(
+    service: Service, endless: Path, bounds: dict[str, int]
+) -> None:
+    query = urlencode({"path": endless, "pattern": "needle", **bounds})
+    head = f"GET /files/find?{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}"
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(f"{head}\r\n\r\n".encode())
+        service.wait_for(lambda: helpers(service), "the helper")
+    service.wait_for(lambda: not helpers(service), "the end of the helper")
 
-    (worker,) = service.workers()
-    with service.http.stream(
-        "GET", "/files/search", params={"path": "/", "pattern": "*"}
-    ) as answer:
-        blocks = answer.iter_raw(1000)
-        next(blocks)
-        for pid in descendants(worker):
-            if b"helpers.scan" in _command(pid):
-                os.kill(pid, signal.SIGKILL)
+
+def test_a_helper_that_is_killed_cuts_the_answer(service: Service, endless: Path) -> None:
+    params = {"path": str(endless), "pattern": "needle"}
+    with service.http.stream("GET", "/files/find", params=params) as answer:
+        (helper,) = helpers(service)
+        os.kill(helper, signal.SIGKILL)
         with pytest.raises(httpx.RemoteProtocolError):
-            list(blocks)
+            answer.read()
 
 
 # Both engines against each other, and against the plain definition

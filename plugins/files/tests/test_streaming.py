@@ -139,3 +139,26 @@ def test_replacing_text_and_finding_lines_stream(service: Service, disk: Path) -
     query = {"path": str(path), "pattern": "pin"}
     assert len(service.http.get("/files/find", params=query).json()) == 1
     assert memory.growth() < LIMIT
+
+
+def test_a_bounded_search_with_many_results_streams(service: Service, disk: Path) -> None:
+    path = disk / "file"
+    line = b"needle" * 1000 + b"\n"
+    path.write_bytes(line * (SIZE // 2 // len(line)))
+    memory = Memory(service)
+    query = {"path": str(path), "pattern": "needle", "seconds": "3600"}
+    with service.http.stream("GET", "/files/find", params=query) as answer:
+        assert "x-truncated" not in answer.headers
+        assert sum(len(chunk) for chunk in answer.iter_raw(MiB)) > SIZE // 2
+    assert memory.growth() < LIMIT
+
+
+def test_a_file_grows_by_replacing_and_memory_does_not(service: Service, disk: Path) -> None:
+    path = disk / "file"
+    path.write_bytes(b"x" * MiB)
+    memory = Memory(service)
+    new = "y" * (SIZE // MiB)
+    body = {"files": [str(path)], "pattern": "x", "newValue": new}
+    assert service.http.post("/files/replace", json=body).json()[0]["success"]
+    assert path.stat().st_size == SIZE
+    assert memory.growth() < LIMIT

@@ -24,8 +24,9 @@ from toolbox_files.models import UploadedFile
 class Findings(Protocol):
     """What a search finds: blocks of JSON values, each value with a newline after it.
 
-    A block may end anywhere. ``truncated`` is ``limit`` or ``time`` if that ended the search, else
-    empty; it is known when the iteration is over.
+    A block may end anywhere, and one that is empty says that nothing has been found for a moment:
+    time to see whether anybody still waits. ``truncated`` is ``limit`` or ``time`` if that ended
+    the search, else empty; it is known when the iteration is over.
     """
 
     truncated: str

@@ -172,24 +172,27 @@ def set_file_permissions(backend: FilesBackend, query: PermissionsQuery) -> None
 
 
 @group.get("/files/search", answers=FoundFiles, errors=(InvalidFilePath,))
-def search_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
+def search_files(backend: FilesBackend, query: SearchOptions, request: RequestInfo) -> StreamAnswer:
     """Find files and directories by name.
 
     ``pattern`` is a glob: ``*``, ``?``, ``[a-z]``, ``[^a-z]`` or ``[!a-z]``, ``\\``. Links aren't
     followed, nothing is ignored unless ``skip`` names it. With ``limit`` or ``seconds`` the header
     ``X-Truncated`` tells if there is more.
     """
-    return json_answer(backend.search_names(query), query, '{"files":', "}")
+    found = backend.search_names(query)
+    return json_answer(found, query, request.client_gone, '{"files":', "}")
 
 
 @group.get("/files/find", answers=list[Match], errors=(InvalidFilePath,))
-def find_in_files(backend: FilesBackend, query: SearchOptions) -> StreamAnswer:
+def find_in_files(
+    backend: FilesBackend, query: SearchOptions, request: RequestInfo
+) -> StreamAnswer:
     """Find lines by a text in them, taken literally.
 
     Binary files (a NUL among the first 512 bytes) are left out. Of a line at most 1 MiB is told.
     For the rest see the search by name.
     """
-    return json_answer(backend.search_lines(query), query, "", "")
+    return json_answer(backend.search_lines(query), query, request.client_gone)
 
 
 @group.post("/files/replace")

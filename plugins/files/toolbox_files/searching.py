@@ -1,21 +1,26 @@
 """Starting the helper program that searches, and passing on what it finds.
 
-Results are never all in memory here: they go to the client as they come, and a client that goes
-away ends the helper.
+Results are never all in memory here: they go to the client as they come, or to a temporary file,
+and a client that goes away ends the helper.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Iterator
 from pathlib import Path
 from pathlib import PurePosixPath
+from typing import IO
 
 import msgspec
 
@@ -34,6 +39,12 @@ log = logging.getLogger("toolbox.files")
 
 READ = 64 * 1024
 
+IN_MEMORY = 1024 * 1024
+"""Bytes of a bounded search's results that are kept in memory."""
+
+_PATIENCE = 500
+"""Milliseconds without a result until it is asked whether the client still waits."""
+
 
 def find_ripgrep() -> str:
     """The ripgrep program: on PATH, or where a wheel installs it; empty for none."""
@@ -50,7 +61,7 @@ class Search:
         task = {
             "kind": kind,
             "root": to_text(str(to_path(options.path, base))),
-            "shown": str(PurePosixPath(options.path)),
+            "shown": str(PurePosixPath(re.sub("^/+", "/", options.path))),
             "pattern": options.pattern,
             "skip": options.skip,
             "offset": options.offset,
@@ -77,8 +88,15 @@ class Search:
             with process.stdin as stdin:
                 stdin.write(task)
             yield b""
-            while block := os.read(process.stdout.fileno(), READ):
-                yield block
+            output = select.poll()
+            output.register(process.stdout, select.POLLIN)
+            while True:
+                if not output.poll(_PATIENCE):
+                    yield b""
+                elif block := os.read(process.stdout.fileno(), READ):
+                    yield block
+                else:
+                    break
             self._finish(process.wait())
         finally:
             if process.poll() is None:
@@ -96,20 +114,27 @@ class Search:
             raise ToolboxError(f"the search helper ended with status {status}")
 
 
-def json_answer(found: Findings, options: SearchOptions, before: str, after: str) -> StreamAnswer:
+def json_answer(
+    found: Findings,
+    options: SearchOptions,
+    gone: Callable[[], bool],
+    before: str = "",
+    after: str = "",
+) -> StreamAnswer:
     """The values found as one JSON array between ``before`` and ``after``.
 
     Bounded searches are made to the end first, so that a header can tell what cut them short.
+    ``gone`` tells whether nobody waits any more, which ends the search.
     """
-    chunks = _array(found, before.encode() + b"[", b"]" + after.encode())
+    chunks = _array(found, gone, before.encode() + b"[", b"]" + after.encode())
     headers = {}
     if options.limit or options.seconds:
-        chunks = iter([b"".join(chunks)])
+        chunks = _stored(chunks)
         headers = {"X-Truncated": found.truncated} if found.truncated else {}
     return StreamAnswer(chunks, JSON, headers=headers)
 
 
-def _array(found: Findings, start: bytes, end: bytes) -> Iterator[bytes]:
+def _array(found: Findings, gone: Callable[[], bool], start: bytes, end: bytes) -> Iterator[bytes]:
     try:
         yield start
         separator = b""
@@ -118,6 +143,23 @@ def _array(found: Findings, start: bytes, end: bytes) -> Iterator[bytes]:
                 # JSON holds no raw newline, so each one ends a value.
                 yield separator + block.removesuffix(b"\n").replace(b"\n", b",")
                 separator = b"," if block.endswith(b"\n") else b""
+            elif gone():
+                return
         yield end
     finally:
         found.close()
+
+
+def _stored(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, when all of them are there."""
+    spool = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
+    for chunk in chunks:
+        spool.write(chunk)
+    spool.seek(0)
+    return _content(spool)
+
+
+def _content(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while block := file.read(IN_MEMORY):
+            yield block

@@ -16,7 +16,6 @@ from toolbox.errors import RequestTimeout
 from toolbox.group import Group
 from toolbox.request import RequestInfo
 from toolbox_git.backend import GitBackend
-from toolbox_git.caller import gone
 from toolbox_git.errors import AuthenticationFailed
 from toolbox_git.errors import BranchExists
 from toolbox_git.errors import BranchNotFound
@@ -160,19 +159,19 @@ def restore_files(backend: GitBackend, body: RestoreRequest) -> None:
 @group.post("/git/clone", errors=(*ON_DISK, *REMOTE, BranchNotFound))
 def clone_repository(backend: GitBackend, body: CloneRequest, request: RequestInfo) -> None:
     """Clone a repository."""
-    backend.clone(body, gone(request))
+    backend.clone(body, request.client_gone)
 
 
 @group.post("/git/pull", errors=(*ON_DISK, *REMOTE, NotFound, MergeConflict, DirtyWorktree))
 def pull_changes(backend: GitBackend, body: PullRequest, request: RequestInfo) -> None:
     """Fetch a branch and fast-forward to it."""
-    backend.pull(body, gone(request))
+    backend.pull(body, request.client_gone)
 
 
 @group.post("/git/push", errors=(*ON_DISK, *REMOTE, NotFound, PushRejected, RemoteRejected))
 def push_changes(backend: GitBackend, body: PushRequest, request: RequestInfo) -> None:
     """Push a branch."""
-    backend.push(body, gone(request))
+    backend.push(body, request.client_gone)
 
 
 @group.get("/git/remotes", errors=ON_DISK)
@@ -184,7 +183,7 @@ def list_remotes(backend: GitBackend, query: RepositoryQuery) -> Remotes:
 @group.post("/git/remotes", status=201, errors=(*ON_DISK, *REMOTE))
 def add_remote(backend: GitBackend, body: AddRemoteRequest, request: RequestInfo) -> None:
     """Add a remote, or change its URL."""
-    backend.add_remote(body, gone(request))
+    backend.add_remote(body, request.client_gone)
 
 
 @group.get("/git/config", errors=ON_DISK)
