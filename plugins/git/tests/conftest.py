@@ -18,6 +18,7 @@ import pytest
 from toolbox_git.contract import GitClient
 from toolbox_git.contract import Repository
 
+from toolbox.testing import DEADLINE
 from toolbox.testing import Service
 
 USER = "ada-the-user"
@@ -42,7 +43,8 @@ def make_git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
         directory = tmp_path_factory.mktemp("git")
         (directory / "home").mkdir()
         env = {"HOME": str(directory / "home"), "GIT_CONFIG_SYSTEM": str(directory / "system")}
-        settings = f'[git]\nbackend = "{backend}"\nstall_timeout = 3\n'
+        # Many may wait for the lock of one repository, and a machine that tests is busy.
+        settings = f'[git]\nbackend = "{backend}"\nlock_timeout = {DEADLINE - 5}\n'
         started.append(Service(directory, settings=settings, env=env))
         return GitClient(started[-1])
 

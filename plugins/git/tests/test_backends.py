@@ -112,8 +112,7 @@ def test_timeout(make_service: Callable[..., Service], server: Any, tmp_path: Pa
 
 def test_lock_timeout(make_service: Callable[..., Service], server: Any, tmp_path: Path) -> None:
     """Who waits too long for another operation is told so."""
-    settings = "[git]\nlock_timeout = 0.2\nstall_timeout = 5\n"
-    git = GitClient(make_service(settings=settings))
+    git = GitClient(make_service(settings="[git]\nlock_timeout = 0.2\n"))
     body = {"url": f"{server.url}/hangs/a.git"}
     first = threading.Thread(target=git.post, args=("clone", tmp_path / "clone"), kwargs=body)
     first.start()
