@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from toolbox_git.models import Change
 from toolbox_git.models import CommitInfo
 from toolbox_git.models import FileStatus
@@ -18,6 +20,8 @@ STATUS = (
     "--ignore-submodules=dirty",
 )
 LOG = ("log", "-z", "--no-show-signature", "--format=%H%x00%an%x00%ae%x00%aI%x00%B")
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 _LETTERS: dict[str, Change] = {
     ".": "Unmodified",
@@ -74,8 +78,13 @@ def parse_log(output: bytes) -> list[CommitInfo]:
             hash=fields[start],
             author=fields[start + 1],
             email=fields[start + 2],
-            timestamp=fields[start + 3].replace("+00:00", "Z"),
+            timestamp=_timestamp(fields[start + 3]),
             message=fields[start + 4],
         )
         for start in range(0, len(fields) - 4, 5)
     ]
+
+
+def _timestamp(text: str) -> str:
+    # A commit may claim any date and offset, or none: then git prints the format itself.
+    return text.replace("+00:00", "Z") if _RFC3339.fullmatch(text) else "1970-01-01T00:00:00Z"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from toolbox_git.contract.client import GitClient
@@ -103,3 +104,47 @@ class ReadingContract:
         assert [commit["timestamp"] for commit in commits] == list(reversed(dates))
         assert commits[0]["message"] == "Größe 2\n\nbody\n"
         assert [commit["hash"] for commit in commits] == repo.git("rev-list", "HEAD").split()
+
+    def test_history_of_merges(self, git: GitClient, repo: Repository) -> None:
+        """By the time of the commit, those of one time in git's order."""
+        env = {f"GIT_{who}_DATE": "2001-02-03T04:05:06Z" for who in ("AUTHOR", "COMMITTER")}
+        commit = ("commit", "-q", "--allow-empty", "-m")
+        repo.git(*commit, "first", **env)
+        for branch in ("one", "two"):
+            repo.git("checkout", "-q", "-b", branch, "main")
+            for number in range(3):
+                repo.git(*commit, f"{branch} {number}", **env)
+        repo.git("checkout", "-q", "main")
+        repo.git(*commit, "main", GIT_COMMITTER_DATE="2001-02-03T04:05:05Z")
+        repo.git("merge", "-q", "--no-ff", "-m", "merged", "one", "two", **env)
+        commits = git.get("history", repo.path).json()
+        assert [commit["hash"] for commit in commits] == repo.git("rev-list", "HEAD").split()
+        assert len(commits) == 9
+
+    def test_history_of_odd_commits(self, git: GitClient, repo: Repository, tmp_path: Path) -> None:
+        """Another encoding, and what git itself would not write."""
+        repo.write("message").write_bytes("Größe".encode("latin-1"))
+        latin = ("-c", "i18n.commitEncoding=latin1")
+        repo.git(*latin, "commit", "-q", "--allow-empty", "-F", "message")
+        assert git.get("history", repo.path).json()[0]["message"].rstrip("\n") == "Größe"
+        odd = Repository(tmp_path / "odd")
+        odd.commit()
+        tree = odd.git("rev-parse", "HEAD^{tree}")
+        for number, who in enumerate(
+            ("A <a@x> 1 +9999", "A <a@x> 99999999999999999999 +0000", "A", "<", "A a@x> 5 0100")
+        ):
+            raw = tmp_path / f"commit-{number}"
+            raw.write_text(
+                f"tree {tree}\nparent {odd.git('rev-parse', 'HEAD')}\n"
+                f"author {who}\ncommitter T <t@x> {2_000_000_000 + number} +0000\n\nodd\n"
+            )
+            sha = odd.git("hash-object", "-t", "commit", "-w", "--literally", str(raw))
+            odd.git("update-ref", "refs/heads/main", sha)
+        odd.git("repack", "-q", "-a", "-d")
+        answer = git.get("history", odd.path)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert [commit["hash"] for commit in found] == odd.git("rev-list", "HEAD").split()
+        assert {commit["message"] for commit in found[:-1]} == {"odd\n"}
+        for commit in found:
+            datetime.fromisoformat(commit["timestamp"])

@@ -22,6 +22,7 @@ from toolbox_git.pure import configuration
 from toolbox_git.pure import reading
 from toolbox_git.pure import resetting
 from toolbox_git.pure import transfer
+from toolbox_git.pure.history import history
 from toolbox_git.pure.messages import Task
 from toolbox_git.pure.worktree import Worktree
 from toolbox_git.repository import find
@@ -46,7 +47,7 @@ def _status(body: models.RepositoryQuery, base: Path, task: Task) -> models.GitS
 
 def _history(body: models.RepositoryQuery, base: Path, task: Task) -> list[models.CommitInfo]:
     with _open(body.path, base) as repo:
-        return reading.history(repo)
+        return history(repo)
 
 
 def _branches(body: models.RepositoryQuery, base: Path, task: Task) -> models.Branches:

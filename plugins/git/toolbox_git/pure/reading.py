@@ -1,22 +1,14 @@
-"""Status, history and branches by dulwich."""
+"""Status, branches and remotes by dulwich."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
-from datetime import timezone
-
 from dulwich.index import ConflictedIndexEntry
-from dulwich.objects import Commit
 from dulwich.objects import ObjectID
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from toolbox_git.models import Branches
 from toolbox_git.models import Change
-from toolbox_git.models import CommitInfo
 from toolbox_git.models import FileStatus
 from toolbox_git.models import GitStatus
 from toolbox_git.models import Remote
@@ -41,7 +33,6 @@ _UNMERGED: dict[tuple[bool, bool, bool], tuple[Change, Change]] = {
     (False, True, True): ("Added", "Added"),
     (True, True, True): ("Updated but unmerged", "Updated but unmerged"),
 }
-_IDENTITY = re.compile(rb"(.*?) ?<([^<>]*)>?", re.DOTALL)
 
 
 def status(tree: Worktree) -> GitStatus:
@@ -135,44 +126,6 @@ def _count(repo: Repo, of: bytes, without: bytes) -> int:
         return 0
     walker = repo.get_walker(include=[ObjectID(of)], exclude=[ObjectID(without)])
     return sum(1 for _ in walker)
-
-
-def history(repo: Repo) -> list[CommitInfo]:
-    """The commits of HEAD, newest first."""
-    head = head_of(repo)
-    if head is None:
-        return []
-    return [_info(entry.commit) for entry in repo.get_walker(include=[ObjectID(head)])]
-
-
-def _info(commit: Commit) -> CommitInfo:
-    encoding = (commit.encoding or b"utf-8").decode("ascii", "replace")
-    match = _IDENTITY.match(commit.author)
-    name, email = (match[1], match[2]) if match else (commit.author, b"")
-    return CommitInfo(
-        hash=commit.id.decode("ascii"),
-        author=_decode(name, encoding),
-        email=_decode(email, encoding),
-        message=_decode(commit.message, encoding),
-        timestamp=_timestamp(commit.author_time, commit.author_timezone),
-    )
-
-
-def _decode(text: bytes, encoding: str) -> str:
-    try:
-        return text.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
-        return text.decode("utf-8", "replace")
-
-
-def _timestamp(seconds: int, offset: int) -> str:
-    try:
-        zone = timezone(timedelta(seconds=offset))
-        text = datetime.fromtimestamp(seconds, zone).isoformat()
-    except (ValueError, OverflowError, OSError):
-        # A commit may claim any date and offset.
-        text = datetime.fromtimestamp(0, UTC).isoformat()
-    return text.replace("+00:00", "Z")
 
 
 def branches(repo: Repo) -> Branches:
