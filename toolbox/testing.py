@@ -102,7 +102,11 @@ class Service:
     def client(self, token: str | None, **options: Any) -> httpx.Client:
         """An HTTP client with ``token`` as its bearer token."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=DEADLINE, **options)
+        # An idle connection that httpx thinks is too many or too old it closes in one thread while
+        # another begins to use it.
+        limits = httpx.Limits(keepalive_expiry=None)
+        options = {"limits": limits, "timeout": DEADLINE, **options}
+        return httpx.Client(base_url=self.url, headers=headers, **options)
 
     def websocket(
         self, path: str, *, authorized: bool = True, **options: Any
