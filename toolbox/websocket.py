@@ -10,6 +10,7 @@ the last data is flushed before the close frame, and the peer gets a moment to a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import socket
@@ -95,8 +96,11 @@ class WebSocket:
         self._timer: Timer | None = None
 
     def start(self) -> None:
-        """Send the greeting and hand the socket to the loop."""
+        """Send the greeting, in one packet with what the handler says at once, and hand the socket
+        to the loop.
+        """
         self._sock.setblocking(False)
+        self._cork(True)
         with self._lock:
             self._flush()
         try:
@@ -104,7 +108,13 @@ class WebSocket:
         except Exception:
             log.exception("a WebSocket handler failed")
             self.close(INTERNAL_ERROR, "internal error")
+        self._cork(False)
         self._loop.call_soon(self._register)
+
+    def _cork(self, on: bool) -> None:
+        """Gather small packets for a moment, 200 ms at most (tcp(7))."""
+        with contextlib.suppress(OSError):  # It may have ended, or be no TCP socket.
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
 
     def _register(self) -> None:
         with self._lock:

@@ -123,7 +123,7 @@ class PtySocket(SocketHandler):
             ws.send(_control("error", error=error.message))
             ws.close(TRY_AGAIN_LATER, error.message)
             return
-        # First of all and at once: the Python SDK gives up after 100 ms.
+        # First of all and at once, in a packet with the 101: the Python SDK gives up 100 ms later.
         ws.send(_control("connected", **({"offset": self.at} if self._tells_offset else {})))
         self._ws = ws
         self._terminal.loop.call_soon(self._terminal.pump)
