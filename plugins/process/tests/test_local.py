@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,8 @@ from toolbox_process import interpreter_socket
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.contract import ProcessContract
 from toolbox_process.interpreter_socket import InterpreterSocket
+from toolbox_process.job_models import StartJobRequest
+from toolbox_process.jobs import describe
 from toolbox_process.local import LocalProcess
 from toolbox_process.settings import LocalSettings
 from toolbox_process.settings import ProcessSettings
@@ -37,6 +41,27 @@ class TestLocalProcess(ProcessContract):
             yield backend
             backend.close()
         loop.stop()
+
+    def test_jobs_are_listed_while_others_start(self, backend: ProcessBackend) -> None:
+        """One that is listed has its process."""
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.is_set():
+                for job in backend.jobs.list():
+                    describe(job)
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                looking = pool.submit(look)
+                for _ in range(100):
+                    backend.jobs.end(backend.jobs.start(StartJobRequest(command="true")).id)
+                over.set()
+                looking.result()
+        finally:
+            sys.setswitchinterval(interval)
 
     def test_a_client_that_sends_no_code_is_told_so(
         self, backend: ProcessBackend, monkeypatch: pytest.MonkeyPatch

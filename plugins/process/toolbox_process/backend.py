@@ -162,7 +162,9 @@ class Terminals(Protocol):
         """Start it if it has not been. Raises ProcessNotFound, SessionEnded, SpawnFailed."""
 
     def resize(self, terminal_id: str, size: PtySize) -> PtyInfo:
-        """Raises SessionEnded, also for an id nobody knows."""
+        """Now, or for the start of one that waits for it. Raises SessionEnded, also for an id
+        nobody knows.
+        """
 
     def delete(self, terminal_id: str) -> None:
         """End it and everything it has started. Raises ProcessNotFound."""

@@ -92,7 +92,6 @@ class Engine:
         self._running: dict[str, Job] = {}
         self._finished = Finished(settings, context.loop)
         self._places = threading.BoundedSemaphore(context.options.max_waiting)
-        self._closing = False
         self.restarted = context.restarted
 
     def not_there(self, what: str) -> ProcessNotFound:
@@ -172,8 +171,8 @@ class Engine:
 
     def adopt(self, job: ProcessJob, process: subprocess.Popen[bytes]) -> None:
         """Watch over the process of a job from now on."""
-        self.register(job)
         job.take(process)
+        self.register(job)
 
     def register(self, job: Job) -> None:
         """List a job, and remember it for a while after its end."""
@@ -238,7 +237,6 @@ class Engine:
     def close(self) -> None:
         """End every job, and what finished ones have left running."""
         with self._lock:
-            self._closing = True
             running = [job for job in self._running.values() if isinstance(job, ProcessJob)]
             marks = [*self._running, *(job.id for job in self._finished.jobs())]
         found = [job.note_ending(Reason.CANCELLED) for job in running]

@@ -293,7 +293,8 @@ class Session:
         elif shell := self.shell.leader():
             pids = children(shell.pid) - command.before
             started = [each for pid in pids if (each := read_process(pid))]
-            Tree(started, [], sessions=False).end(grace)
+            if command.running:  # If not, they may be the next command's.
+                Tree(started, [], sessions=False).end(grace)
         if not command.done.wait(SETTLE):
             self._engine.end(self.shell, Reason.CANCELLED, grace)
             command.done.wait(SETTLE)

@@ -100,10 +100,14 @@ class LocalTerminal(ProcessJob):
         )
 
     def start(self) -> bool:
-        """Start the shell; False if that was done before. Raises SpawnFailed, OSError."""
+        """Start the shell; False if that was done before. Raises SessionEnded, SpawnFailed,
+        OSError.
+        """
         with self._state:
-            if self._device is not None or self.deleted:
+            if self._device is not None:
                 return False
+            if self.deleted:
+                raise SessionEnded(f"terminal {self.name!r} was deleted before its start")
             arguments = [self._shell, "-i", "-l"]
             self._device = device = PtyDevice.start(arguments, *self._size, self._spawn)
             self.stdin = Writer(self.loop, device.fd, own=False)
