@@ -195,8 +195,8 @@ def test_a_timeout_of_code_that_resists(service: Service) -> None:
 
 
 def test_a_timeout_counts_from_the_turn(service: Service, context: str) -> None:
-    first = begin(service, "import time; time.sleep(1.2); print('first')", contextId=context)
-    second = run(service, "print('second')", contextId=context, timeout=1)
+    first = begin(service, "import time; time.sleep(2.2); print('first')", contextId=context)
+    second = run(service, "print('second')", contextId=context, timeout=2)
     assert second.short == ("second\n", "", 1000)
     assert Result(first).stdout == "first\n"
 
@@ -317,6 +317,21 @@ def test_code_that_comes_while_its_context_goes(service: Service) -> None:
                 assert (result.code == 1000) is (result.controls == ["completed"])
 
 
+def test_a_context_that_is_deleted_while_it_starts_leaves_nothing(service: Service) -> None:
+    contexts = [create(service) for _ in range(4)]
+    for context in contexts:
+        run(service, "import os; os._exit(1)", contextId=context)
+        again = begin(service, "pass", contextId=context)
+        service.http.delete(f"/process/interpreter/context/{context}")
+        assert Result(again).code in (1000, 1001, 1008)
+
+    def left() -> list[str]:
+        jobs = service.http.get("/x/jobs").json()["jobs"]
+        return [job["id"] for job in jobs if job["command"] in contexts and not job["done"]]
+
+    eventually(lambda: not left(), "the end of what was started")
+
+
 def test_only_statements_are_run(service: Service, context: str) -> None:
     assert run(service, "1 + 1\n'text'", contextId=context).short == ("", "", 1000)
 
@@ -329,6 +344,19 @@ def test_the_default_context_comes_back(service: Service) -> None:
     assert run(service, place).stdout == f"{service.work_dir} False\n"
     assert run(service, end).code == 1001
     assert run(service, place).stdout == f"{service.work_dir} False\n"
+
+
+def test_the_default_context_may_start_with_the_service(make_service: Any) -> None:
+    service = make_service(settings="[process.local]\nwarm_interpreter = true\n")
+
+    def started() -> list[int]:
+        jobs = service.http.get("/x/jobs").json()["jobs"]
+        return [job["pid"] for job in jobs if job["kind"] == "interpreter"]
+
+    eventually(started, "the start")
+    (pid,) = started()
+    assert run(service, "import os; print(os.getpid())").stdout == f"{pid}\n"
+    assert started() == [pid]
 
 
 def test_who_waits_is_alive_and_delays_no_other_context(

@@ -114,6 +114,10 @@ class InterpreterContext:
             theirs.close()
         self._engine.loop.call_soon(lambda: self._take(job, ours))
 
+    def warm(self) -> None:
+        """Start the process before anybody needs it. If it can't be, whoever does is told so."""
+        self._engine.loop.call_soon(self._start_process)
+
     def submit(self, run: Run) -> None:
         """Run code when its turn has come."""
         self._engine.loop.call_soon(lambda: self._submit(run))
@@ -141,6 +145,8 @@ class InterpreterContext:
         self._engine.loop.add(channel.fileno(), IN, lambda events: self._on_channel(channel))
         job.capture.listen(self._pump)
         job.when_ended(lambda: self._on_ended(job, channel))
+        if self.deleted:  # While it started.
+            self._engine.pool.submit(self._engine.end, job, Reason.CANCELLED)
         self._start_next()
 
     def _submit(self, run: Run) -> None:
@@ -157,10 +163,14 @@ class InterpreterContext:
         if self.deleted:
             self._fail_waiting()
         elif self._job is None:
-            self._starting = True
-            self._engine.pool.submit(self._restart)
+            self._start_process()
         else:
             self._begin(self._queue.popleft())
+
+    def _start_process(self) -> None:
+        if self._job is None and not self._starting:
+            self._starting = True
+            self._engine.pool.submit(self._restart)
 
     def _restart(self) -> None:
         """On the pool: starting a process takes a while."""

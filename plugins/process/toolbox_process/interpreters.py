@@ -28,6 +28,8 @@ class LocalInterpreters:
         self.loop = engine.loop
         self._lock = threading.Lock()
         self._contexts = {DEFAULT: InterpreterContext(engine, DEFAULT, None)}
+        if engine.settings.warm_interpreter:
+            self._contexts[DEFAULT].warm()
 
     def create(self, request: CreateContextRequest) -> ContextInfo:
         if request.language not in (None, "python"):

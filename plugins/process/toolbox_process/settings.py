@@ -91,6 +91,13 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_seconds: Annotated[
         float, Meta(ge=0, description="Seconds a finished job is kept at most.")
     ] = 3600.0
+    warm_interpreter: Annotated[
+        bool,
+        Meta(
+            description="Start the default interpreter with the service: whoever uses it first "
+            "waits less, and where nobody does it takes memory for nothing."
+        ),
+    ] = False
     terminal_buffer: Annotated[
         int, Meta(ge=64 * 1024, description="Bytes of a terminal's output kept for slow clients.")
     ] = 8 * 1024 * 1024
