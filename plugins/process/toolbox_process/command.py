@@ -56,6 +56,7 @@ class Command(Job):
     def finish(self, exit_code: int, reason: Reason) -> None:
         # First: an end that somebody was told stays told.
         self._journal.finish(exit_code, reason)
+        self.files, self.before = [], frozenset()
         super().finish(exit_code, reason)
 
     def note(self, text: str) -> None:

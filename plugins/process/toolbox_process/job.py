@@ -72,6 +72,11 @@ def judge(status: int, before: Counts, now: Counts) -> tuple[int, Reason]:
     return code, Reason.SIGNAL if status < 0 else Reason.EXITED
 
 
+ENDED = threading.Event()
+"""Set for good: many a job is kept after its end, and an event of its own takes a kilobyte."""
+ENDED.set()
+
+
 def new_id() -> str:
     """A new job's id."""
     return str(uuid.uuid4())
@@ -152,6 +157,7 @@ class Job:
         self.exit_code = exit_code
         self.reason = reason
         self.done.set()
+        self.done = ENDED
         callbacks, self._ended = self._ended, []
         for callback in callbacks:
             callback()

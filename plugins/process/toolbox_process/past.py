@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from toolbox_process.engine import Engine
+from toolbox_process.job import ENDED
 from toolbox_process.job import Reason
 from toolbox_process.journal import Head
 from toolbox_process.journal import read_heads
@@ -31,8 +31,7 @@ class PastCommand:
         self.id = head.id
         self.exit_code: int | None = head.exit_code
         self.reason: Reason | None = head.reason or Reason.DAEMON_RESTART
-        self.done = threading.Event()
-        self.done.set()
+        self.done = ENDED
         self.spool = engine.new_spool()
         replay(directory, head, self.spool)
 
