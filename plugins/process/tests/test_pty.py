@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import select
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -319,7 +321,7 @@ def test_a_background_process_does_not_delay_the_end(service: Service, pid_file:
     terminal = create(service, "background")
     terminal.type(f"trap '' HUP; sleep 1000 & echo $! > {pid_file}; disown; exit 0\n")
     assert terminal.finish() == (1000, '{"exitCode": 0}')
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     service.http.post("/process/execute", json={"command": f"kill -9 {read_pid(pid_file)}"})
 
 
@@ -403,18 +405,51 @@ def test_a_flood_is_whole(service: Service) -> None:
 
 
 def test_a_large_paste(service: Service) -> None:
-    """AC-33: a megabyte, and what it is made of."""
+    """AC-33: a mebibyte in one message, as the SDKs send it."""
     terminal = create(service, "paste")
-    terminal.type("stty -icanon -echo; echo ready-$((1)); head -c 1000000 | md5sum\n")
+    terminal.type(f"stty -icanon -echo; echo ready-$((1)); head -c {1 << 20} | md5sum\n")
     terminal.until(b"ready-1\r\n")
-    terminal.type(b"y" * 500000)
-    terminal.type(b"y" * 500000)
+    terminal.type(b"y" * (1 << 20))
     terminal.until(b"  -")
-    import hashlib
-
-    assert hashlib.md5(b"y" * 1000000).hexdigest().encode() in terminal.data
+    assert hashlib.md5(b"y" * (1 << 20)).hexdigest().encode() in terminal.data
     delete(service, "paste")
     terminal.finish()
+
+
+def test_of_a_message_over_the_limit_nothing_is_written(make_service: Any) -> None:
+    """It is 1009. The reference's limit is 64 KiB, which AC-33 asks more than; it can be set."""
+    service = make_service(settings="[websocket]\nmax_message = 65536\n")
+    terminal = create(service, "limit")
+    terminal.type("stty -icanon -echo; echo ready-$((1)); head -c 65536 | md5sum; ")
+    terminal.type("read rest; echo rest-$rest; exit\n")
+    terminal.until(b"ready-1\r\n")
+    terminal.type(b"y" * 65536)
+    terminal.until(b"  -")
+    assert hashlib.md5(b"y" * 65536).hexdigest().encode() in terminal.data
+    other = connect(service, "limit")
+    other.step()
+    other.type(b"n" * 65537)
+    assert (other.finish() or (0, ""))[0] == 1009
+    terminal.type("z\n")
+    terminal.until(b"rest-z\r\n")
+    assert terminal.finish() == (1000, '{"exitCode": 0}')
+
+
+def test_the_first_word_comes_with_the_handshake(service: Service) -> None:
+    """The Python SDK gives up on a terminal that says nothing in the 100 ms after it."""
+    service.http.post("/process/pty", json={"id": "packet"})
+    upgrade = (
+        f"GET /process/pty/packet/connect HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        f"Authorization: Bearer {service.token}\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", service.port), DEADLINE) as sock:
+            sock.sendall(upgrade.encode())
+            packet = sock.recv(65536)
+        assert packet.startswith(b"HTTP/1.1 101 ")
+        assert b'"connected"' in packet
+    delete(service, "packet")
 
 
 def test_signals_from_the_keyboard(service: Service) -> None:

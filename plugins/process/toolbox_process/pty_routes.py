@@ -54,7 +54,10 @@ def delete_pty_session(backend: ProcessBackend, session_id: str) -> Message:
 
 @group.post("/process/pty/{session_id}/resize", errors=(InvalidBody, SessionEnded))
 def resize_pty_session(backend: ProcessBackend, session_id: str, body: PtySize) -> PtyInfo:
-    """Change a terminal's size."""
+    """Change a terminal's size.
+
+    One whose shell has not started yet (``lazyStart``) begins with it.
+    """
     return backend.terminals.resize(session_id, body)
 
 
