@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from toolbox.testing import DEADLINE
 from toolbox.testing import Service
 
 READ_ONLY = """
@@ -58,9 +61,18 @@ class Cgroup:
         return ["sh", "-c", f'set -e; {enter}exec "$0" "$@"']
 
     def remove(self) -> None:
-        """Once it is empty."""
+        """Once it is empty, which it is a moment after the last process has gone."""
+        deadline = time.monotonic() + DEADLINE
         for directory in self._directories:
-            directory.rmdir()
+            while not _removed(directory):
+                assert time.monotonic() < deadline, f"{directory} is in use"
+                time.sleep(0.01)
+
+
+def _removed(directory: Path) -> bool:
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+    return not directory.exists()
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_busy_children_raise_the_percentage(service: Service) -> None:
     burn = [sys.executable, "-c", "while True: pass"]
     burning = [subprocess.Popen(burn) for _ in range(int(metrics()["cpuCount"]))]
     try:
-        service.wait_for(lambda: metrics()["cpuUsedPct"] > 80, "the rise")
+        service.wait_for(lambda: metrics()["cpuUsedPct"] > 60, "the rise")
     finally:
         for process in burning:
             process.kill()

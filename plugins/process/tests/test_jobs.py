@@ -269,6 +269,7 @@ def test_output_is_forgotten_by_size_and_by_age(make_service: Any) -> None:
     settings = "[process.local]\ntotal_output_limit = 1048576\nkeep_seconds = 3\n"
     service = make_service(settings=settings)
     running = start(service, "echo here; sleep 1000")
+    eventually(lambda: output(service, running)["pieces"], "the output")
     first, second = (start(service, "seq 100000") for _ in range(2))
     for job in (first, second):
         service.http.get(f"/x/jobs/{job}/wait?timeout=50")
@@ -280,9 +281,11 @@ def test_output_is_forgotten_by_size_and_by_age(make_service: Any) -> None:
 def test_finished_jobs_are_forgotten_at_some_time(make_service: Any) -> None:
     """AC-26."""
     service = make_service(settings="[process.local]\nkeep_jobs = 5\n")
-    jobs = [start(service, f"echo {number}") for number in range(20)]
-    for job in jobs[-3:]:
-        wait(service, job)
+    jobs = []
+    for number in range(20):
+        # One after the other: who ends first is forgotten first.
+        jobs.append(start(service, f"echo {number}"))
+        wait(service, jobs[-1])
     eventually(lambda: len(service.http.get("/x/jobs").json()["jobs"]) == 5, "forgetting")
     assert error(service.http.get(f"/x/jobs/{jobs[0]}")) == (404, "PROCESS_NOT_FOUND")
 

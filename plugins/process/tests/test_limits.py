@@ -31,6 +31,7 @@ try:
 finally:
     for each in crowd:
         each.kill()
+        each.wait()
 """
 
 Group = Callable[[str, int], Path]

@@ -250,10 +250,12 @@ def test_the_end_of_the_shell_is_noticed(session: Session, command: str, code: i
     assert session.delete().status_code == 204
 
 
-def test_commands_behind_the_end_of_the_shell(session: Session) -> None:
+def test_commands_behind_the_end_of_the_shell(session: Session, tmp_path: Path) -> None:
     """AC-08: never run, and no success is told of them."""
-    session.start("sleep 0.3; exit 0")
+    go = tmp_path / "go"
+    session.start(f"while [ ! -e {go} ]; do sleep 0.01; done; exit 0")
     second = session.start("echo never")
+    go.touch()
     assert session.exit_code(second) == -1
     assert session.logs(second)["stdout"] == ""
     assert "shell ended" in session.logs(second)["stderr"]
