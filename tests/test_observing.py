@@ -36,14 +36,19 @@ def watched(tmp_path_factory: pytest.TempPathFactory, toy_site: Any) -> Iterator
         running.stop()
 
 
+def whole_lines(text: str) -> list[str]:
+    """The lines of a file that is being written: the last may not be whole yet."""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 def ended(service: Service, path: str) -> dict[str, Any]:
     """What the plugin was told of the request for ``path``, waiting for it."""
     found: list[dict[str, Any]] = []
 
     def look() -> bool:
         with contextlib.suppress(FileNotFoundError):
-            lines = Path(service.work_dir, "ended").read_text().splitlines()
-            found[:] = [each for each in map(json.loads, lines) if each["path"] == path]
+            told = map(json.loads, whole_lines(Path(service.work_dir, "ended").read_text()))
+            found[:] = [each for each in told if each["path"] == path]
         return bool(found)
 
     service.wait_for(look, f"the end of {path}")
@@ -53,7 +58,7 @@ def ended(service: Service, path: str) -> dict[str, Any]:
 
 def lines(service: Service) -> list[dict[str, Any]]:
     """The log, which is JSON but for what is printed at the start."""
-    return [json.loads(line) for line in service.log().splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in whole_lines(service.log()) if line.startswith("{")]
 
 
 def access(service: Service, path: str) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def access(service: Service, path: str) -> dict[str, Any]:
 
 
 def audit(service: Service, **wanted: Any) -> list[dict[str, Any]]:
-    found = map(json.loads, Path(service.work_dir, "audit.log").read_text().splitlines())
+    found = map(json.loads, whole_lines(Path(service.work_dir, "audit.log").read_text()))
     return [each for each in found if wanted.items() <= each.items()]
 
 

@@ -40,7 +40,7 @@ def setting(tmp_path: Path, **env: str) -> dict[str, str]:
 def is_ready(tmp_path: Path) -> bool:
     try:
         port = int((tmp_path / "port").read_text())
-        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=DEADLINE).status_code == 200
     except (FileNotFoundError, httpx.TransportError):
         return False
 
@@ -97,7 +97,9 @@ def test_the_unit_s_command_tells_systemd_that_it_has_started(tmp_path: Path) ->
             until(lambda: is_ready(tmp_path), "readiness")
             port = (tmp_path / "port").read_text().strip()
             headers = {"Authorization": "Bearer from-the-file"}
-            answer = httpx.get(f"http://127.0.0.1:{port}/plugins", headers=headers)
+            answer = httpx.get(
+                f"http://127.0.0.1:{port}/plugins", headers=headers, timeout=DEADLINE
+            )
             assert answer.status_code == 200
         assert process.returncode == 0
 

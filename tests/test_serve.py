@@ -56,7 +56,8 @@ def test_a_path_prefix_is_taken_off_and_not_needed(toy_service: ToyService) -> N
 def test_ipv6_loopback(toy_service: ToyService) -> None:
     service = toy_service("greeter", arguments=("--host", "::1"))
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    assert httpx.get(f"http://[::1]:{service.port}/greet/x", headers=headers).status_code == 200
+    url = f"http://[::1]:{service.port}/greet/x"
+    assert httpx.get(url, headers=headers, timeout=DEADLINE).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -156,10 +157,8 @@ def test_a_request_that_never_ends_does_not_hold_the_end_up(toy_service: ToyServ
     with concurrent.futures.ThreadPoolExecutor() as pool:
         request = pool.submit(service.http.get, "/faulty/wait")
         service.http.get("/faulty/waiting/1")
-        began = time.monotonic()
         service.process.terminate()
-        service.process.wait(30)
-        assert time.monotonic() - began < 10
+        service.process.wait(DEADLINE)
         assert isinstance(request.exception(), httpx.TransportError)
 
 
@@ -209,22 +208,22 @@ def test_a_killed_master_takes_the_worker_along(toy_service: ToyService, tmp_pat
     service.process.wait()
     service.wait_for(lambda: not Path(f"/proc/{worker}").exists(), "the end of the worker")
     assert (tmp_path / "stopped").exists()
-    assert not any(Path(f"/proc/{pid}").exists() for pid in below)
+    service.wait_for(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), "the end of the rest"
+    )
     assert refused(service.port)
 
 
 def test_a_client_that_keeps_its_end_open_delays_nobody(toy_service: ToyService) -> None:
     service = toy_service("greeter")
     with contextlib.ExitStack() as stack:
-        for _ in range(3):
+        for _ in range(60):
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
             sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             while b'"ok"' not in sock.recv(65536):
                 pass
-        # Stock gunicorn answers the next request after 5.8 seconds.
-        began = time.monotonic()
-        assert service.http.get("/greet/x").status_code == 200
-        assert time.monotonic() - began < 1.5
+        # Stock gunicorn answers the next request two seconds later for each of them.
+        assert service.http.get("/greet/x", timeout=DEADLINE).status_code == 200
 
 
 def test_requests_that_wait_do_not_delay_others(toy_service: ToyService) -> None:
@@ -346,7 +345,7 @@ def test_gunicorn_itself_can_serve_it(tmp_path: Path) -> None:
         assert line.startswith("Starting toolbox server on port ")
         url = f"http://127.0.0.1:{line.rpartition(' ')[2].strip()}/plugins"
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        assert httpx.get(url, headers=headers).status_code == 200
+        assert httpx.get(url, headers=headers, timeout=DEADLINE).status_code == 200
     finally:
         process.terminate()
         assert process.wait(60) == 0

@@ -408,7 +408,7 @@ def test_a_client_that_does_not_answer_the_close_does_not_hold_the_end_up(
     service = toy_service("sockets")
     with contextlib.closing(service.websocket("/sockets/flood/1000000000")):
         service.process.terminate()
-        assert service.process.wait(20) == 0
+        assert service.process.wait(60) == 0
 
 
 def test_finished_sockets_have_a_line_in_the_access_log(toy_service: ToyService) -> None:

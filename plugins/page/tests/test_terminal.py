@@ -50,7 +50,7 @@ class Line:
     def cut(self) -> None:
         """Cut every connection, and let no new one through."""
         self.down = True
-        for each in self._open:
+        for each in list(self._open):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 

@@ -15,6 +15,7 @@ from daytona_toolbox_api_client import Configuration
 from daytona_toolbox_api_client import ServerApi
 from daytona_toolbox_api_client import UpdateEnvRequest
 
+from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
@@ -203,7 +204,7 @@ def test_it_gives_nobody_another_token(make: Make) -> None:
 
 def is_served(service: Service) -> bool:
     try:
-        return httpx.get(f"{service.url}/readyz").status_code == 200
+        return httpx.get(f"{service.url}/readyz", timeout=DEADLINE).status_code == 200
     except httpx.TransportError:
         return False
 

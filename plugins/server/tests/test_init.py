@@ -15,6 +15,7 @@ from daytona_toolbox_api_client import Configuration
 from daytona_toolbox_api_client import InitializeRequest
 from daytona_toolbox_api_client import ServerApi
 
+from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
@@ -199,7 +200,7 @@ def kill_worker(service: Service) -> None:
 
 def is_ready(service: Service) -> bool:
     try:
-        return httpx.get(f"{service.url}/readyz").status_code == 200
+        return httpx.get(f"{service.url}/readyz", timeout=DEADLINE).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -151,14 +151,14 @@ def test_another_protocol_is_refused_before_the_upgrade(service: Service, query:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
     }
-    answer = httpx.get(f"{service.url}/api/socket.io/{query}", headers=upgrade)
+    answer = httpx.get(f"{service.url}/api/socket.io/{query}", headers=upgrade, timeout=DEADLINE)
     assert (answer.status_code, answer.json()["code"]) == (400, "BAD_REQUEST")
 
 
 def test_polling_is_refused(service: Service) -> None:
     url = f"{service.url}/api/socket.io/?EIO=4&transport=polling"
     # A WebSocket that asks for the token itself: without an upgrade there is nothing to guard.
-    assert httpx.get(url).status_code == 400
+    assert httpx.get(url, timeout=DEADLINE).status_code == 400
 
 
 def test_it_works_below_the_proxy_url_too(service: Service) -> None:
@@ -209,7 +209,7 @@ def test_a_client_without_a_word_is_sent_away(
 def test_a_client_that_was_refused_is_sent_away(
     open_socket: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "CONNECT_TIMEOUT", 2.0)
+    monkeypatch.setattr(events, "CONNECT_TIMEOUT", 5.0)
     client = open_socket()
     client.send("40")
     assert receive(client)[0] == "44"
