@@ -23,6 +23,9 @@ import pytest
 
 from toolbox.assemble import load
 
+# The first one builds a wheel of every package, and all install.
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parent.parent
 # Not `python -m toolbox`, which finds the metadata that a build leaves in the clone.
 TOOLBOX = Path(sys.executable).with_name("toolbox")
@@ -38,7 +41,7 @@ def profile_groups(name: str) -> list[str]:
 
 def run(*command: str | Path, **options: str) -> str:
     result = subprocess.run(
-        command, env=environment(**options), capture_output=True, text=True, timeout=300
+        command, env=environment(**options), capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -68,7 +71,7 @@ def shell(line: str, cwd: Path, **options: str) -> str:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
