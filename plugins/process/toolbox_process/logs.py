@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from toolbox.handler import NORMAL
-from toolbox.handler import SocketClosed
-from toolbox.handler import SocketHandler
 from toolbox.response import Answer
 from toolbox.response import StreamAnswer
 from toolbox_process.backend import Output
 from toolbox_process.dialect import Dialect
-from toolbox_process.errors import TRY_AGAIN_LATER
-from toolbox_process.errors import TooManyFollowers
 from toolbox_process.job import Reason
 from toolbox_process.output import collect
 from toolbox_process.output import describe_end
+from toolbox_process.output_follower import OutputFollower
 from toolbox_process.session_models import Logs
 from toolbox_process.session_models import SessionExecuteResponse
 from toolbox_process.spool import ERR
@@ -34,9 +31,6 @@ STREAMS = (None, OUT, ERR)
 
 MESSAGE = 32 * 1024
 """Bytes of one WebSocket message at most."""
-
-BURST = 32
-"""Messages in a row, before other sockets have their turn."""
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -112,55 +106,23 @@ def whole_characters(data: bytes) -> int:
     return len(data)
 
 
-class LogFollower(SocketHandler):
+class LogFollower(OutputFollower):
     """Sends a log from its beginning, and what is added, until its command ends.
 
     Each message is a marker and at least one byte: SDKs up to 0.216 (TypeScript) lose output when
-    a message ends with a marker. Nothing waits for a slow client; it goes on reading the spool
-    where it was.
+    a message ends with a marker.
     """
 
     def __init__(self, job: Output, dialect: Dialect, follow: bool) -> None:
-        self._job = job
+        super().__init__(job)
         self._dialect = dialect
         self._until = None if follow else job.spool.end
-        self._at = 0
-        self._ws: WebSocket | None = None
 
-    def opened(self, ws: WebSocket) -> None:
-        self._ws = ws
-        try:
-            self._job.follow(self._pump)
-        except TooManyFollowers as error:
-            ws.close(TRY_AGAIN_LATER, error.message)
-
-    def drained(self, ws: WebSocket) -> None:
-        self._pump()
-
-    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
-        self._ws = None
-        self._job.unfollow(self._pump)
-
-    def _pump(self) -> None:
-        ws = self._ws
-        if ws is None or ws.closing:
-            return
-        try:
-            for _ in range(BURST):
-                if not ws.writable:
-                    return
-                if not self._send_next(ws):
-                    self._close_at_end(ws)
-                    return
-        except SocketClosed:
-            return
-        self._job.loop.call_soon(self._pump)
-
-    def _send_next(self, ws: WebSocket) -> bool:
+    def send_next(self, ws: WebSocket) -> bool:
         size = MESSAGE - len(MARKERS[OUT])
         if self._until is not None:
             size = min(size, self._until - self._at)
-        chunk = self._job.spool.read(self._at, size)
+        chunk = self._output.spool.read(self._at, size)
         if not chunk.data or size <= 0:
             return False
         if len(chunk.data) == size:
@@ -171,7 +133,7 @@ class LogFollower(SocketHandler):
         self._at = chunk.end
         return True
 
-    def _close_at_end(self, ws: WebSocket) -> None:
-        if self._until is not None or self._job.done.is_set():
-            cut = self._job.reason is Reason.DAEMON_RESTART
+    def caught_up(self, ws: WebSocket) -> None:
+        if self._until is not None or self._output.done.is_set():
+            cut = self._output.reason is Reason.DAEMON_RESTART
             ws.close(NORMAL, Reason.DAEMON_RESTART.value if cut else "")
