@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from toolbox_computeruse import searching
+from toolbox_computeruse.accessibility_models import AccessibilityNode
+from toolbox_computeruse.accessibility_models import Bounds
+from toolbox_computeruse.accessibility_models import FindRequest
 from toolbox_computeruse.errors import A11yInvalidRequest
-from toolbox_computeruse.models import AccessibilityNode
-from toolbox_computeruse.models import Bounds
-from toolbox_computeruse.models import FindRequest
 from toolbox_computeruse.nodes import NodeId
 from toolbox_computeruse.nodes import parse_id
 from toolbox_computeruse.nodes import states_of

@@ -12,6 +12,8 @@ import msgspec
 
 from toolbox.errors import ToolboxError
 from toolbox_computeruse import bus as buses
+from toolbox_computeruse.accessibility_models import AccessibilityNode
+from toolbox_computeruse.accessibility_models import FindRequest
 from toolbox_computeruse.bus import DAEMON
 from toolbox_computeruse.bus import PROPERTIES
 from toolbox_computeruse.bus import Bus
@@ -24,8 +26,6 @@ from toolbox_computeruse.errors import A11yInvalidRequest
 from toolbox_computeruse.errors import A11yInvalidScope
 from toolbox_computeruse.errors import A11yNoRoot
 from toolbox_computeruse.errors import InvalidInput
-from toolbox_computeruse.models import AccessibilityNode
-from toolbox_computeruse.models import FindRequest
 from toolbox_computeruse.nodes import ACCESSIBLE
 from toolbox_computeruse.nodes import ACTION
 from toolbox_computeruse.nodes import COMPONENT

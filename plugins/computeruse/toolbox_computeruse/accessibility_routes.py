@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from toolbox_computeruse import recording_routes
 from toolbox_computeruse.accessibility import check_scope
+from toolbox_computeruse.accessibility_models import AccessibilityTree
+from toolbox_computeruse.accessibility_models import FindRequest
+from toolbox_computeruse.accessibility_models import Found
+from toolbox_computeruse.accessibility_models import InvokeRequest
+from toolbox_computeruse.accessibility_models import NodeRequest
+from toolbox_computeruse.accessibility_models import TreeQuery
+from toolbox_computeruse.accessibility_models import ValueRequest
 from toolbox_computeruse.backend import ComputerUseBackend
 from toolbox_computeruse.errors import A11yActionNotSupported
 from toolbox_computeruse.errors import A11yFailed
@@ -12,14 +19,7 @@ from toolbox_computeruse.errors import A11yInvalidScope
 from toolbox_computeruse.errors import A11yNodeNotFound
 from toolbox_computeruse.errors import A11yNoRoot
 from toolbox_computeruse.errors import A11yUnavailable
-from toolbox_computeruse.models import AccessibilityTree
 from toolbox_computeruse.models import Done
-from toolbox_computeruse.models import FindRequest
-from toolbox_computeruse.models import Found
-from toolbox_computeruse.models import InvokeRequest
-from toolbox_computeruse.models import NodeRequest
-from toolbox_computeruse.models import TreeQuery
-from toolbox_computeruse.models import ValueRequest
 from toolbox_computeruse.nodes import parse_id
 
 group = recording_routes.group

@@ -12,18 +12,18 @@ from typing import Protocol
 
 import msgspec
 
+from toolbox_computeruse.accessibility_models import AccessibilityNode
+from toolbox_computeruse.accessibility_models import FindRequest
 from toolbox_computeruse.chords import Chord
-from toolbox_computeruse.models import AccessibilityNode
 from toolbox_computeruse.models import Display
-from toolbox_computeruse.models import FindRequest
 from toolbox_computeruse.models import Position
 from toolbox_computeruse.models import ProcessStatus
-from toolbox_computeruse.models import Recording
 from toolbox_computeruse.models import Screenshot
 from toolbox_computeruse.models import Window
 from toolbox_computeruse.nodes import NodeId
 from toolbox_computeruse.nodes import Tree
 from toolbox_computeruse.pacing import Cancelled
+from toolbox_computeruse.recording_models import Recording
 
 
 class Region(msgspec.Struct, frozen=True):

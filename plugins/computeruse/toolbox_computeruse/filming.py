@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from toolbox.processes import popen
-from toolbox_computeruse.models import Recording
+from toolbox_computeruse.recording_models import Recording
 
 FRAMES = 30
 """A second."""

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
+from toolbox_computeruse.accessibility_models import AccessibilityNode
+from toolbox_computeruse.accessibility_models import Bounds
 from toolbox_computeruse.bus import PROPERTIES
 from toolbox_computeruse.bus import Bus
 from toolbox_computeruse.bus import Call
 from toolbox_computeruse.bus import CallError
 from toolbox_computeruse.errors import A11yInvalidRequest
 from toolbox_computeruse.errors import A11yNodeNotFound
-from toolbox_computeruse.models import AccessibilityNode
-from toolbox_computeruse.models import Bounds
 
 ACCESSIBLE = "org.a11y.atspi.Accessible"
 COMPONENT = "org.a11y.atspi.Component"

@@ -16,10 +16,10 @@ from toolbox_computeruse.errors import InvalidLabel
 from toolbox_computeruse.errors import RecordingFailed
 from toolbox_computeruse.errors import RecordingNotFound
 from toolbox_computeruse.errors import RecordingStillActive
-from toolbox_computeruse.models import Recording
-from toolbox_computeruse.models import Recordings
-from toolbox_computeruse.models import StartRecordingRequest
-from toolbox_computeruse.models import StopRecordingRequest
+from toolbox_computeruse.recording_models import Recording
+from toolbox_computeruse.recording_models import Recordings
+from toolbox_computeruse.recording_models import StartRecordingRequest
+from toolbox_computeruse.recording_models import StopRecordingRequest
 
 group = routes.group
 

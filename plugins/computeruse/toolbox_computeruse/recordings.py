@@ -25,7 +25,7 @@ from toolbox_computeruse.errors import RecordingFailed
 from toolbox_computeruse.errors import RecordingNotFound
 from toolbox_computeruse.errors import RecordingStillActive
 from toolbox_computeruse.filming import Filming
-from toolbox_computeruse.models import Recording
+from toolbox_computeruse.recording_models import Recording
 
 MAX_LABEL = 100
 """Bytes."""

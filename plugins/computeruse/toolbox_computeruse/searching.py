@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from toolbox_computeruse.accessibility_models import AccessibilityNode
+from toolbox_computeruse.accessibility_models import FindRequest
 from toolbox_computeruse.errors import A11yInvalidRequest
-from toolbox_computeruse.models import AccessibilityNode
-from toolbox_computeruse.models import FindRequest
 
 SECONDS = 2.0
 """Time a regular expression may take for all names: some would take years for one."""
