@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -162,8 +163,17 @@ def test_can_be_stopped_while_it_hangs(make_toy: MakeToy) -> None:
     assert not toy.alive()
 
 
+def test_can_be_stopped_when_its_project_is_gone(make_toy: MakeToy) -> None:
+    toy = make_toy()
+    toy.start()
+    shutil.rmtree(toy.directory)
+    assert error(toy.symbols("file://a.toy")) == (400, "LSP_PROJECT_INVALID")
+    assert toy.stop().status_code == 200
+    assert not toy.alive()
+
+
 def test_a_request_without_answer_times_out_and_is_cancelled(make_toy: MakeToy) -> None:
-    toy = make_toy("slow", options="request_timeout = 0.5")
+    toy = make_toy("slow", options="request_timeout = 3")
     toy.start()
     uri = toy.write("a.toy", "Toy")
     answer = toy.complete(uri)

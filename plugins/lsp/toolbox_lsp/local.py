@@ -37,6 +37,7 @@ from toolbox_lsp.models import Symbol
 from toolbox_lsp.models import SymbolQuery
 from toolbox_lsp.paths import document_path
 from toolbox_lsp.paths import project_path
+from toolbox_lsp.paths import project_place
 from toolbox_lsp.project import Project
 from toolbox_lsp.server import LanguageServer
 from toolbox_lsp.settings import LspSettings
@@ -77,8 +78,10 @@ class LocalLsp:
                 pass
 
     def stop(self, server: ServerRequest) -> None:
+        # Its directory may be gone by now.
+        place = project_place(server.path_to_project, self._context.work_dir)
         with self._lock:
-            project = self._projects.pop(self._key(server), None)
+            project = self._projects.pop((server.language_id, place), None)
         if project is not None:
             project.stop()
 

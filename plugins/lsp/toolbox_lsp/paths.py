@@ -13,11 +13,16 @@ from toolbox_lsp.errors import ProjectInvalid
 SCHEME = "file://"
 
 
-def project_path(text: str, work_dir: Path) -> Path:
-    """The directory of a project, the same for every spelling. Raises ProjectInvalid."""
+def project_place(text: str, work_dir: Path) -> Path:
+    """Where a project is or was, the same for every spelling. Raises ProjectInvalid."""
     if "\0" in text:
         raise ProjectInvalid("the path of the project has a NUL in it")
-    path = resolved(work_dir / text.removeprefix(SCHEME))
+    return resolved(work_dir / text.removeprefix(SCHEME))
+
+
+def project_path(text: str, work_dir: Path) -> Path:
+    """The directory of a project, as :func:`project_place`. Raises ProjectInvalid."""
+    path = project_place(text, work_dir)
     if not path.is_dir():
         raise ProjectInvalid(f"the project {text} is not a directory")
     return path

@@ -57,7 +57,7 @@ def start(backend: LspBackend, body: ServerRequest) -> None:
     backend.start(body)
 
 
-@group.post("/lsp/stop", errors=(LanguageUnsupported, ProjectInvalid))
+@group.post("/lsp/stop", errors=(ProjectInvalid,))
 def stop(backend: LspBackend, body: ServerRequest) -> None:
     """End the language server of a project; nothing to do if it was not started."""
     backend.stop(body)
