@@ -42,7 +42,9 @@ def service(node_modules: Path) -> Iterator[Service]:
     """A service that finds pylsp and typescript-language-server."""
     directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
     programs = [str(node_modules / ".bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-    running = Service(directory, env={"PATH": ":".join(programs)})
+    # Real servers are slow to start on a busy machine.
+    settings = "[lsp]\nrequest_timeout = 50"
+    running = Service(directory, settings=settings, env={"PATH": ":".join(programs)})
     try:
         yield running
     finally:

@@ -141,7 +141,9 @@ def servers(node_modules: Path) -> Iterator[Service]:
     """A service with pylsp and typescript-language-server."""
     directory = Path(tempfile.mkdtemp(prefix="toolbox-lsp-"))
     programs = [str(node_modules / ".bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-    running = Service(directory, env={"PATH": ":".join(programs)})
+    # Real servers are slow to start on a busy machine.
+    settings = "[lsp]\nrequest_timeout = 50"
+    running = Service(directory, settings=settings, env={"PATH": ":".join(programs)})
     try:
         yield running
     finally:

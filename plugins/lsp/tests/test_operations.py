@@ -117,20 +117,20 @@ def test_diagnostics_follow_the_file(
 ) -> None:
     project = shared(language)
     uri = project.write(file, text)
+    found: list[dict[str, Any]] = []
 
     def problems() -> list[dict[str, Any]]:
         answer = project.call("/x/lsp/diagnostics", uri=uri, wait=60)
         assert answer.status_code == 200, answer.text
         assert answer.json()["complete"] is True
-        found: list[dict[str, Any]] = answer.json()["diagnostics"]
-        return [each for each in found if each.get("severity", 1) == 1]
+        found[:] = [each for each in answer.json()["diagnostics"] if each.get("severity", 1) == 1]
+        return found
 
     project.service.wait_for(lambda: problems() == [], "a clean bill")
     # Nobody tells the server: the file is written, as agents do.
     project.write(file, text.replace('"hello " + name', '"hello " +'))
     # A server that publishes may still speak of what was before.
     project.service.wait_for(lambda: len(problems()) == 1, "the problem")
-    found = problems()
     assert found[0]["range"]["start"]["line"] in (line - 4, line - 3)
     assert found[0]["message"]
     project.write(file, text)

@@ -35,7 +35,7 @@ def test_other_servers_of_python(
     assert node and node_modules
     (programs / "node").symlink_to(node)
     # Nothing else is on PATH, or pylsp would be found first.
-    service = make_service(env={"PATH": str(programs)})
+    service = make_service(settings="[lsp]\nrequest_timeout = 50", env={"PATH": str(programs)})
     plugins = service.http.get("/plugins").json()["plugins"]
     details = next(each for each in plugins if each["name"] == "lsp")["details"]
     assert details["python"] == program
