@@ -89,10 +89,14 @@ def resources(desk: Any) -> tuple[int, int]:
 
 
 def use_connections(desk: Any) -> int:
-    """Make sure that the connections to the server are there; the server's pid."""
+    """Make sure that the connections to the server are there; the server's pid.
+
+    And that whatever is loaded at its first use has been: it would delay a request.
+    """
     pid: int = desk.post("start")["status"]["xvfb"]["pid"]
     desk.get("display/info")
     desk.get("mouse/position")
+    desk.get("screenshot", showCursor="true")
     return pid
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,16 @@ def test_a_window_manager_that_fails_is_told(make_desk: Callable[..., Any]) -> N
     assert desk.get("status") == {"status": "partial"}
     assert "broken" in desk.get("process/xfce4/errors", tail=1)["errors"]
     assert desk.get("process/xfce4/logs") == {"processName": "xfce4", "logs": ""}
+
+
+def test_a_stop_does_not_wait_for_a_start(make_desk: Callable[..., Any]) -> None:
+    desk = make_desk("window_manager = \"sh -c 'echo started; exec sleep 1000'\"")
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(desk.post, "start", status=503)
+        desk.wait_for(lambda: desk.get("process/xfce4/logs")["logs"], "the session")
+        assert not any(each["running"] for each in desk.post("stop")["status"].values())
+        assert "was stopped" in starting.result()["message"]
+    assert desk.get("status") == {"status": "inactive"}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ class Desktop(Protocol):
         """Start what doesn't run and wait until it is ready. Raises ComputerUseUnavailable."""
 
     def stop(self) -> dict[str, ProcessStatus]:
-        """Let go of what is held, and end the programs, the last started first."""
+        """Let go of what is held, and end the programs, the last started first; a start that waits
+        until they are ready fails.
+        """
 
     def state(self) -> str:
         """``active``, ``partial`` or ``inactive``."""

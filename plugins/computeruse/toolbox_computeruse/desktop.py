@@ -42,6 +42,8 @@ class Desktop:
         self._stopping = stopping
         self._lock = threading.Lock()
         """Held while programs are started and ended."""
+        self._stopped = threading.Event()
+        """Set while somebody waits to end them all."""
         self._finding = threading.Lock()
         self._supervisors: dict[str, Supervisor] = {}
         self._environ: dict[str, str | None] = {}
@@ -59,7 +61,9 @@ class Desktop:
             return self.programs()
 
     def stop(self) -> dict[str, ProcessStatus]:
+        self._stopped.set()  # Whoever waits until they are ready waits in vain.
         with self._lock:
+            self._stopped.clear()
             self._stopping()
             for each in reversed(self._all().values()):
                 each.stop()
@@ -153,7 +157,8 @@ class Desktop:
                 if optional:
                     return
                 raise ComputerUseUnavailable(_complaint(waiting))
-            time.sleep(POLL)
+            if self._stopped.wait(POLL):
+                raise ComputerUseUnavailable("the desktop was stopped while it started")
 
     def _set_environ(self) -> None:
         """Let what is started from now on, commands too, find the desktop."""
