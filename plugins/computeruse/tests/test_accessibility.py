@@ -87,6 +87,8 @@ def test_the_tree_of_each_scope(desk: Any, form: Any) -> None:
     desk.wait_for(
         lambda: desk.get("a11y/tree", maxDepth=0)["root"]["id"] == tree["root"]["id"], "focus"
     )
+    again = desk.get("a11y/tree", scope="pid", pid=form.program.pid, maxDepth="")
+    assert len(list(walk(again["root"]))) == len(nodes)
     whole = desk.get("a11y/tree", scope=" ALL ", maxDepth=1)["root"]
     assert whole["id"] == "org.a11y.atspi.Registry:/org/a11y/atspi/accessible/root"
     assert tree["root"]["id"] in [each["id"] for each in whole["children"]]

@@ -5,6 +5,8 @@ Fields that clients may send as ``null`` take it for absent.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -49,7 +51,7 @@ class TreeQuery(msgspec.Struct, frozen=True, rename="camel"):
 
     scope: str = ""
     pid: int = 0
-    max_depth: int = -1
+    max_depth: int | Literal[""] = -1
 
 
 class FindRequest(msgspec.Struct, frozen=True, rename="camel"):

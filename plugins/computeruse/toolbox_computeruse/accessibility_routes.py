@@ -37,7 +37,8 @@ def get_accessibility_tree(backend: ComputerUseBackend, query: TreeQuery) -> Acc
     ``truncated`` tells if there was more than 20,000 nodes, 200 levels or 20 seconds of it.
     """
     scope = check_scope(query.scope)
-    tree = backend.accessibility.tree(scope, query.pid, query.max_depth)
+    max_depth = -1 if query.max_depth == "" else query.max_depth
+    tree = backend.accessibility.tree(scope, query.pid, max_depth)
     return AccessibilityTree(tree.root, tree.truncated)
 
 

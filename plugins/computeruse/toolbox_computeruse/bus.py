@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 32
 """Calls that wait for an answer at once."""
-SILENCE = 2.0
-"""Seconds without any answer after which those who owe one are given up."""
-CONNECT = 2.0
+SILENCE = 5.0
+"""Seconds without any answer after which those who owe one are given up: a browser that loads a
+page on a busy machine takes some.
+"""
+CONNECT = 5.0
 PATIENCE = 20.0
 """Seconds for everything that is done with a connection."""
 
