@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -591,6 +593,22 @@ def test_the_entrypoint(make_service: Any) -> None:
     ws = service.websocket(f"{path}/logs?follow=true")
     assert split([receive(ws), receive(ws)]) == (b"it is\n", b"up\n")
     ws.close()
+
+
+def test_the_entrypoint_is_given_time_at_the_end(make_service: Any, tmp_path: Path) -> None:
+    """AC-47: what the operator allows, and a terminal that is open takes nothing of it."""
+    done = tmp_path / "done"
+    program = (
+        f"trap 'sleep 1.5; echo done > {done}; exit' TERM; echo up; while :; do sleep 0.1; done"
+    )
+    settings = f"[process.local]\ngrace = 30\nentrypoint = {json.dumps(['sh', '-c', program])}\n"
+    service = make_service(settings=settings)
+    path = "/process/session/entrypoint/logs"
+    eventually(lambda: service.http.get(path, headers=NEW).json()["stdout"], "the output")
+    service.http.post("/process/pty", json={"id": "open"}).raise_for_status()
+    assert service.stop() == 0
+    assert done.read_text() == "done\n"
+    assert re.search(r" stopped, \d+\.\d s before the limit", service.log())
 
 
 def test_any_posix_shell_will_do(make_service: Any) -> None:

@@ -241,7 +241,10 @@ class Engine:
             marks = [*self._running, *(job.id for job in self._finished.jobs())]
         found = [job.note_ending(Reason.CANCELLED) for job in running]
         leaders = [leader for leader in found if leader]
-        Tree(leaders, marks).end(min(1.0, self.settings.grace))
+        for job in running:
+            if job.kind is Kind.TERMINAL:
+                job.signal(signal.SIGHUP)  # An interactive shell doesn't mind TERM.
+        Tree(leaders, marks).end(self.settings.grace)
         deadline = time.monotonic() + 1
         for job in running:
             job.done.wait(max(0.0, deadline - time.monotonic()))

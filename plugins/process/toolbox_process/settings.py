@@ -49,7 +49,12 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.5
     grace: Annotated[
         float,
-        Meta(ge=0, le=60, description="Seconds between TERM and KILL for what is deleted."),
+        Meta(
+            ge=0,
+            le=60,
+            description="Seconds between TERM and KILL for what is deleted and, as far as "
+            "server.shutdown_timeout allows, for everything at the end of the service.",
+        ),
     ] = 2.0
     drain_idle: Annotated[
         float,
