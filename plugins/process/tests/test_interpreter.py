@@ -202,15 +202,16 @@ def test_a_timeout_counts_from_the_turn(service: Service, context: str) -> None:
 
 
 def test_the_end_of_the_process(service: Service, context: str) -> None:
-    """AC-08: told at once, never as a success, and the next run works."""
-    for code in (
-        "import os; print('p'); os._exit(1)",
-        "import os; print('p'); os.kill(os.getpid(), 9)",
+    """AC-08, AC-09: told at once and why, never as a success, and the next run works."""
+    for code, end in (
+        ("import os; print('p'); os._exit(1)", " 1 (exited)"),
+        ("import os; print('p'); os.kill(os.getpid(), 9)", " 137 (signal)"),
+        ("import os, time; os.closerange(3, 99); time.sleep(1000)", " (cancelled)"),
     ):
         begun = time.monotonic()
         result = run(service, f"{code}", contextId=context)
         assert time.monotonic() - begun < 10
-        assert result.code == 1001
+        assert (result.code, result.reason.endswith(end)) == (1001, True), result.reason
         assert result.errors[0]["name"] == "InterpreterExited"
         assert result.controls == []
         assert run(service, "print('again')", contextId=context).short == ("again\n", "", 1000)

@@ -13,6 +13,7 @@ import socket
 from collections import deque
 from datetime import UTC
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,9 @@ AHEAD = 1024 * 1024
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one outcome; a worker that sends more is ended."""
+
+ENDING = 1.0
+"""Seconds a process that has closed its channel has to end."""
 
 MAX_WAITING = 128
 """Runs that wait for their turn; those whose client has gone wait on."""
@@ -220,7 +224,8 @@ class InterpreterContext:
             data = b""
         if not data or len(self._received) > MAX_ANSWER:
             self._engine.loop.remove(channel.fileno())
-            self._give_up()
+            # A process that ends closes it, too, and then the reason is its own.
+            self._engine.loop.call_later(0.0 if data else ENDING, partial(self._give_up, self._job))
             return
         self._received += data
         *lines, rest = self._received.split(b"\n")
@@ -228,17 +233,17 @@ class InterpreterContext:
         for line in lines:
             self._on_answer(bytes(line))
 
-    def _give_up(self) -> None:
+    def _give_up(self, job: ProcessJob | None) -> None:
         """Whatever the code has done to the channel: the process is of no use without."""
-        if self._job is not None and not self._job.exited:
-            self._engine.pool.submit(self._engine.end, self._job, Reason.CANCELLED, 0.0)
+        if job is not None and job is self._job and not job.exited:
+            self._engine.pool.submit(self._engine.end, job, Reason.CANCELLED, 0.0)
 
     def _on_answer(self, line: bytes) -> None:
         run, job = self._current, self._job
         try:
             answer = msgspec.json.decode(line, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._give_up()
+            self._give_up(job)
             return
         if run is None or job is None or answer.id != run.number:
             return
