@@ -55,6 +55,22 @@ class BranchesContract:
             done(git.post("checkout", repo.path, branch="dev"))
         assert git.files(repo.path) == {}
 
+    def test_checkout_of_a_hash(self, git: GitClient, repo: Repository) -> None:
+        """Whole or abbreviated, in capitals or not; a branch of that name comes first."""
+        first = repo.commit()
+        second = repo.commit("b")
+        for name in (first, first.upper(), first[:7], first[:7].upper()):
+            done(git.post("checkout", repo.path, branch="main"))
+            done(git.post("checkout", repo.path, branch=name))
+            assert repo.git("rev-parse", "HEAD") == first
+        repo.git("branch", "ABCDEF", second)
+        done(git.post("checkout", repo.path, branch="ABCDEF"))
+        assert git.status(repo.path)["currentBranch"] == "ABCDEF"
+        answer = git.post("checkout", repo.path, branch="abcdef")
+        refused(answer, 404, "GIT_BRANCH_NOT_FOUND")
+        repo.git("branch", "dead", second)
+        refused(git.post("checkout", repo.path, branch="DEAD"), 404, "GIT_BRANCH_NOT_FOUND")
+
     def test_checkout_never_takes_a_file(self, git: GitClient, repo: Repository) -> None:
         repo.commit("name", "committed\n")
         repo.write("name", "changed\n")

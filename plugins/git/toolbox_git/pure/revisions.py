@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 
 from dulwich.objects import Commit
@@ -9,13 +10,17 @@ from dulwich.objects import ObjectID
 from dulwich.objects import ShaFile
 from dulwich.objects import Tag
 from dulwich.objects import Tree
+from dulwich.objectspec import AmbiguousShortId
 from dulwich.objectspec import parse_commit
 from dulwich.objectspec import parse_object
+from dulwich.objectspec import scan_for_short_id
 from dulwich.refs import HEADREF
 from dulwich.repo import Repo
 
 from toolbox_git.errors import BranchNotFound
 from toolbox_git.names import to_bytes
+
+_HASH = re.compile(rb"[0-9a-fA-F]{4,40}")
 
 Files = dict[bytes, tuple[int, bytes]]
 """Mode and hash by path."""
@@ -67,13 +72,26 @@ def resolve(repo: Repo, revision: str) -> bytes:
     """The hash of the commit that ``revision`` names. Raises BranchNotFound."""
     name = to_bytes(revision)
     if revision and not revision.startswith("-"):
-        for parse in (parse_commit, parse_object):
+        for parse in (_commit, parse_object, _hash):
             try:
                 return _peeled(repo, parse(repo, name))
             # What dulwich raises, by the form of what it is given, for "there is none".
             except (KeyError, ValueError, IndexError, AssertionError, NotImplementedError):
                 continue
+            except AmbiguousShortId:
+                continue
     raise BranchNotFound(f"no branch, tag or commit {revision!r}")
+
+
+def _commit(repo: Repo, name: bytes) -> ShaFile:
+    return parse_commit(repo, name)
+
+
+def _hash(repo: Repo, name: bytes) -> ShaFile:
+    """The commit of a hash in capitals, which dulwich doesn't know. Raises KeyError."""
+    if not _HASH.fullmatch(name):
+        raise KeyError(name)
+    return scan_for_short_id(repo.object_store, name.lower(), Commit)
 
 
 def _peeled(repo: Repo, found: ShaFile) -> bytes:
