@@ -21,6 +21,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST_LIKE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?/")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
+_LONG = 4
+
 
 class Credentials(msgspec.Struct, frozen=True):
     """A user name and a password or token; both empty if there are none."""
@@ -90,9 +92,15 @@ def origin_of(url: str) -> str:
 
 
 def redact(text: str, credentials: Credentials) -> str:
-    """``text`` without the credentials, in clear or as in a URL, and without any in URLs."""
+    """``text`` without the credentials, in clear or as in a URL, and without any in URLs.
+
+    A user's name and a short password are only replaced as words of their own: of a text without
+    every ``u`` it could be told what was there.
+    """
     for secret in (credentials.password, credentials.username):
         for form in sorted({secret, quote(secret, safe="")}, key=len, reverse=True):
-            if form:
+            if secret is credentials.password and len(form) >= _LONG:
                 text = text.replace(form, "***")
+            elif form:
+                text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)
     return _USERINFO.sub("", text)

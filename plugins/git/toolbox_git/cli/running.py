@@ -85,10 +85,13 @@ class Output(msgspec.Struct, frozen=True):
     stderr: str
     """Without warnings and hints."""
     remote: bool = False
+    credentials: Credentials = Credentials()
 
     def error(self) -> ToolboxError:
         """The error it means, if it failed."""
-        return diagnose(self.status, self.stdout, self.stderr, remote=self.remote)
+        error = diagnose(self.status, self.stdout, self.stderr, remote=self.remote)
+        # At the end: a user may have the name of a word that tells what is wrong.
+        return type(error)(redact(error.message, self.credentials))
 
 
 class Runner:
@@ -135,8 +138,8 @@ class Runner:
                 _end(process)
                 with self._lock:
                     self._running.discard(process)
-        text = redact(stderr.decode("utf-8", "backslashreplace"), call.credentials)
-        return Output(process.returncode, stdout, without_noise(text), bool(call.url))
+        said = without_noise(stderr.decode("utf-8", "backslashreplace"))
+        return Output(process.returncode, stdout, said, bool(call.url), call.credentials)
 
     def close(self) -> None:
         """End every process that runs."""
