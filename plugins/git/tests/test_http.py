@@ -81,6 +81,33 @@ def test_wrong_credentials(
     assert not (tmp_path / "clone").exists()
 
 
+@pytest.mark.parametrize("word", ["git", "repository", "found", "r"])
+def test_names_that_errors_are_told_by(
+    git: GitClient, server: Any, tmp_path: Path, word: str
+) -> None:
+    """A user or a password may be called like a word of the message; it is told all the same."""
+    for given in ({"username": word, "password": PASSWORD}, {"username": USER, "password": word}):
+        answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/private.git", **given)
+        assert given["password"] not in refused(answer, 401, "GIT_AUTH_FAILED").split()
+        answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/public.git", **given)
+        refused(answer, 404, "GIT_REPO_NOT_FOUND")
+
+
+def test_a_remote_keeps_no_credentials(git: GitClient, server: Any, filled: Repository) -> None:
+    """AC-71: those in the URL of a remote that is added are used once."""
+    url = f"{server.url}/private.git"
+    inside = url.replace("://", f"://{USER}:{quote(PASSWORD, safe='')}@")
+    with Watch(git.service.process.pid) as watch:
+        given = {"name": "other", "url": inside}
+        done(git.post("remotes", filled.path, fetch=True, **given), 201)
+        done(git.post("remotes", filled.path, overwrite=True, **given), 201)
+    assert {"name": "other", "url": url} in git.get("remotes", filled.path).json()["remotes"]
+    assert filled.git("rev-parse", "other/main") == filled.git("rev-parse", "main")
+    places = [*watch.arguments, (filled.path / ".git/config").read_bytes()]
+    for secret in (PASSWORD, quote(PASSWORD, safe="")):
+        assert not any(secret.encode() in place for place in places)
+
+
 def test_what_the_server_refuses(
     git: GitClient, server: Any, filled: Repository, tmp_path: Path
 ) -> None:

@@ -203,7 +203,9 @@ class RestoreRequest(msgspec.Struct, frozen=True):
 
 
 class AddRemoteRequest(msgspec.Struct, frozen=True):
-    """A remote to add; ``overwrite`` changes the URL of one that is there."""
+    """A remote to add; ``overwrite`` changes the URL of one that is there. Credentials in the URL
+    are for this once: they are not kept.
+    """
 
     path: RequiredText
     name: RequiredText

@@ -46,6 +46,7 @@ from toolbox_git.names import to_path
 from toolbox_git.repository import find
 from toolbox_git.staging import staged
 from toolbox_git.urls import complete_url
+from toolbox_git.urls import split_credentials
 
 
 class CliBackend:
@@ -146,15 +147,17 @@ class CliBackend:
     def add_remote(self, body: AddRemoteRequest, gone: Gone) -> None:
         if not is_branch_name(body.name):
             raise BadRequest(f"{body.name!r} is not a valid remote name")
-        url = to_bytes(complete_url(body.url, self._base))
+        url, credentials = split_credentials(complete_url(body.url, self._base), None, None)
         with self._change(body.path) as tree:
             known = body.name in (each.name for each in tree.remotes())
             if known and not body.overwrite:
                 raise Conflict(f"a remote {body.name!r} already exists")
             action = "set-url" if known else "add"
-            tree.git("remote", action, "--", to_bytes(body.name), url)
+            tree.git("remote", action, "--", to_bytes(body.name), to_bytes(url))
             if body.fetch:
-                self._transfer.fetch(tree, body.name, None, None, gone)
+                self._transfer.fetch(
+                    tree, body.name, credentials.username, credentials.password, gone
+                )
 
     def get_config(self, query: ConfigQuery) -> ConfigValue:
         return ConfigValue(self._configuration.get(query.key, query.scope, query.path))

@@ -28,6 +28,7 @@ from toolbox_git.pure.worktree import Worktree
 from toolbox_git.repository import find
 from toolbox_git.urls import Credentials
 from toolbox_git.urls import complete_url
+from toolbox_git.urls import split_credentials
 
 Function = Callable[[Any, Path, Task], Any]
 
@@ -132,7 +133,7 @@ def _remotes(body: models.RepositoryQuery, base: Path, task: Task) -> models.Rem
 def _add_remote(body: models.AddRemoteRequest, base: Path, task: Task) -> None:
     if not is_branch_name(body.name):
         raise BadRequest(f"{body.name!r} is not a valid remote name")
-    url = complete_url(body.url, base)
+    url, credentials = split_credentials(complete_url(body.url, base), None, None)
     with _open(body.path, base) as repo:
         config = repo.get_config()
         name = to_bytes(body.name)
@@ -146,7 +147,7 @@ def _add_remote(body: models.AddRemoteRequest, base: Path, task: Task) -> None:
         config.write_to_path()
     if body.fetch:
         with _open(body.path, base) as repo:
-            access = transfer.Access(stall_timeout=task.stall_timeout)
+            access = transfer.Access(credentials=credentials, stall_timeout=task.stall_timeout)
             transfer.fetch(repo, body.name, access)
 
 
