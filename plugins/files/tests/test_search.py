@@ -281,12 +281,18 @@ def _command(pid: int) -> bytes:
 def test_a_client_that_goes_away_ends_the_search(
     service: Service, endless: Path, bounds: dict[str, int]
 ) -> None:
+    before = len(service.log())
     query = urlencode({"path": endless, "pattern": "needle", **bounds})
     head = f"GET /files/find?{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}"
     with socket.create_connection(("127.0.0.1", service.port)) as client:
         client.sendall(f"{head}\r\n\r\n".encode())
         service.wait_for(lambda: helpers(service), "the helper")
+        client.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: client.recv(65536), b""))
     service.wait_for(lambda: not helpers(service), "the end of the helper")
+    # It may still listen: what it gets doesn't look like all there is.
+    assert b" 408 " in said if bounds else said.endswith(b"\r\n\r\n1\r\n[\r\n")
+    assert "Traceback" not in service.log()[before:]
 
 
 def test_a_helper_that_is_killed_cuts_the_answer(service: Service, endless: Path) -> None:

@@ -6,6 +6,7 @@ and a client that goes away ends the helper.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ from typing import IO
 
 import msgspec
 
+from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
 from toolbox.processes import popen
 from toolbox.response import JSON
@@ -144,7 +146,8 @@ def _array(found: Findings, gone: Callable[[], bool], start: bytes, end: bytes) 
                 yield separator + block.removesuffix(b"\n").replace(b"\n", b",")
                 separator = b"," if block.endswith(b"\n") else b""
             elif gone():
-                return
+                # As if it had been written to; an end would make the answer look whole.
+                raise BrokenPipeError(errno.EPIPE, "the client has gone; the search was ended")
         yield end
     finally:
         found.close()
@@ -153,8 +156,11 @@ def _array(found: Findings, gone: Callable[[], bool], start: bytes, end: bytes) 
 def _stored(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same, when all of them are there."""
     spool = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
-    for chunk in chunks:
-        spool.write(chunk)
+    try:
+        for chunk in chunks:
+            spool.write(chunk)
+    except BrokenPipeError as error:
+        raise RequestTimeout(str(error.strerror)) from None
     spool.seek(0)
     return _content(spool)
 
