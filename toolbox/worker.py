@@ -62,6 +62,8 @@ class Worker(ThreadWorker):
         self._spare = _spare_descriptor()
         self._stopping: threading.Thread | None = None
         sys.setswitchinterval(SWITCH_INTERVAL)
+        # gunicorn's, and nothing that children should inherit.
+        os.environ.pop("SERVER_SOFTWARE", None)
         super().init_process()
 
     def get_thread_pool(self) -> Pool:

@@ -214,6 +214,10 @@ def test_the_services_own_token_is_not_inherited(running: Service) -> None:
     assert "TOOLBOX_TOKEN" not in child_env(running)
 
 
+def test_what_serves_leaves_nothing_in_the_environment(running: Service) -> None:
+    assert "SERVER_SOFTWARE" not in child_env(running)  # gunicorn sets it.
+
+
 def test_the_generated_client_changes_the_environment(running: Service) -> None:
     configuration = Configuration(host=running.url)
     with ApiClient(configuration, "Authorization", f"Bearer {TOKEN}") as client:
