@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from toolbox_computeruse.chords import check_text
 from toolbox_computeruse.errors import A11yActionNotSupported
 from toolbox_computeruse.errors import A11yInvalidRequest
 from toolbox_computeruse.errors import A11yInvalidScope
+from toolbox_computeruse.errors import A11yNodeNotFound
 from toolbox_computeruse.errors import A11yNoRoot
 from toolbox_computeruse.errors import InvalidInput
 from toolbox_computeruse.nodes import ACCESSIBLE
@@ -42,7 +44,7 @@ EDITABLE_TEXT = "org.a11y.atspi.EditableText"
 VALUE = "org.a11y.atspi.Value"
 USUAL_MATCHES = 500
 MAX_MATCHES = 5000
-FOCUS = 2.0
+FOCUS = 5.0
 """Seconds a node may take to get the focus."""
 POLL = 0.02
 
@@ -88,6 +90,8 @@ class AtspiAccessibility:
     def focus(self, node: NodeId) -> None:
         with buses.accessibility_bus(self._session) as bus:
             _focus(bus, node)
+            with contextlib.suppress(A11yNodeNotFound):  # What was focused may be gone by that.
+                _wait_for_focus(bus, node)
 
     def invoke(self, node: NodeId, action: str) -> None:
         with buses.accessibility_bus(self._session) as bus:
@@ -111,7 +115,10 @@ class AtspiAccessibility:
             # Browsers show their inputs as editable but take no text over the bus.
             text = _typeable(value)
             _focus(bus, node)
-            _wait_for_focus(bus, node)
+            if not _wait_for_focus(bus, node):
+                raise A11yActionNotSupported(
+                    "the node did not get the focus; is its window active?"
+                )
         self._retype(text)
 
 
@@ -171,16 +178,16 @@ def _states(bus: Bus, node: NodeId) -> list[str]:
     return states_of(bus.ask(node.call(ACCESSIBLE, "GetState")))
 
 
-def _wait_for_focus(bus: Bus, node: NodeId) -> None:
-    """Keys that come before it go elsewhere, as do all if the node's window is not the active one.
-
-    Raises A11yActionNotSupported.
+def _wait_for_focus(bus: Bus, node: NodeId) -> bool:
+    """Whether it comes: programs do what they have promised a while later, and keys sent before go
+    elsewhere, as do all if the node's window is not the active one.
     """
     deadline = time.monotonic() + FOCUS
     while "focused" not in _states(bus, node):
         if time.monotonic() > deadline:
-            raise A11yActionNotSupported("the node did not get the focus; is its window active?")
+            return False
         time.sleep(POLL)
+    return True
 
 
 def _typeable(value: str) -> str:

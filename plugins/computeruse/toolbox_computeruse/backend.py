@@ -178,7 +178,9 @@ class Accessibility(Protocol):
         """The nodes that fit, and if there are more. Raises A11yNoRoot, A11yInvalidRequest."""
 
     def focus(self, node: NodeId) -> None:
-        """Give a node the focus. Raises A11yActionNotSupported."""
+        """Give a node the focus; returns when it has it, or not soon. Raises
+        A11yActionNotSupported.
+        """
 
     def invoke(self, node: NodeId, action: str) -> None:
         """Do an action, the first if it is empty. Raises A11yActionNotSupported."""
