@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import queue
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from daytona import AsyncSandbox
 from daytona import Daytona
 from daytona import DaytonaConfig
 from daytona import Sandbox
+from httpx_ws import WebSocketSession
 
 from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
@@ -39,6 +41,29 @@ process.stdout.write(JSON.stringify(answer ?? null))
 """
 
 JavaScript = Callable[..., Any]
+
+
+class Late(queue.Empty, TimeoutError):
+    """What httpx-ws raises when nothing has come in time, and what the SDK takes that for."""
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sync SDK wait for a terminal's first word as it means to.
+
+    It gives its own thread 100 ms to hand that on, which is too little on a machine that other
+    tests fill, and goes on to wait only for a TimeoutError. That the word comes with the handshake
+    is tested where the terminals are.
+    """
+    receive = WebSocketSession.receive
+
+    def wait(self: WebSocketSession, timeout: float | None = None) -> Any:
+        try:
+            return receive(self, timeout)
+        except queue.Empty:
+            raise Late from None
+
+    monkeypatch.setattr(WebSocketSession, "receive", wait)
 
 
 def config(service: Service, token: str = TOKEN) -> DaytonaConfig:

@@ -199,7 +199,7 @@ def test_a_terminal(sandbox: Sandbox) -> None:
 
 def test_a_terminal_that_is_killed(sandbox: Sandbox) -> None:
     terminal = sandbox.process.create_pty_session("sdk-kill")
-    assert [each.id for each in sandbox.process.list_pty_sessions()] == ["sdk-kill"]
+    assert "sdk-kill" in [each.id for each in sandbox.process.list_pty_sessions()]
     with pytest.raises(DaytonaConflictError):
         sandbox.process.create_pty_session("sdk-kill")
     again = sandbox.process.connect_pty_session("sdk-kill")
