@@ -22,6 +22,7 @@ from werkzeug.wrappers import Response
 
 from toolbox import status
 from toolbox.errors import BadRequest
+from toolbox.errors import NotFound
 from toolbox.errors import ToolboxError
 from toolbox.errors import envelope
 from toolbox.errors import from_os_error
@@ -287,6 +288,9 @@ def _from_http_exception(error: HTTPException) -> ToolboxError:
         for name, value in error.get_headers()
         if name.lower() not in ("content-type", "content-length")
     }
+    if error.code == 405:
+        # The API knows no 405: what isn't there by this method isn't there.
+        return NotFound(f"there is no {request.method} of this path", headers)
     return from_status(error.code or 500, error.description or error.name, headers)
 
 

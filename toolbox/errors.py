@@ -9,7 +9,6 @@ and set only ``code``::
     ├── Unauthorized                401  UNAUTHORIZED
     ├── Forbidden                   403  FORBIDDEN
     ├── NotFound                    404  NOT_FOUND
-    ├── MethodNotAllowed            405  METHOD_NOT_ALLOWED
     ├── RequestTimeout              408  REQUEST_TIMEOUT
     ├── Conflict                    409  CONFLICT
     ├── Gone                        410  GONE
@@ -106,13 +105,6 @@ class NotFound(ToolboxError):
 
     status = 404
     code = "NOT_FOUND"
-
-
-class MethodNotAllowed(ToolboxError):
-    """The path is known, the method isn't one of its own."""
-
-    status = 405
-    code = "METHOD_NOT_ALLOWED"
 
 
 class RequestTimeout(ToolboxError):
