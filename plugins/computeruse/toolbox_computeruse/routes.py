@@ -12,7 +12,6 @@ from toolbox_computeruse.chords import parse_chord
 from toolbox_computeruse.chords import parse_hotkey
 from toolbox_computeruse.chords import parse_key
 from toolbox_computeruse.chords import parse_modifiers
-from toolbox_computeruse.disconnect import client_gone
 from toolbox_computeruse.errors import ComputerUseUnavailable
 from toolbox_computeruse.errors import DisplayUnavailable
 from toolbox_computeruse.errors import GestureCancelled
@@ -194,7 +193,7 @@ def drag(backend: ComputerUseBackend, body: DragRequest, request: RequestInfo) -
     """Move the pointer with a button held."""
     start, end = Position(body.start_x, body.start_y), Position(body.end_x, body.end_y)
     button, modifiers = parse_button(body.button), parse_modifiers(body.modifiers)
-    return backend.mouse.drag(start, end, button, modifiers, client_gone(request))
+    return backend.mouse.drag(start, end, button, modifiers, request.client_gone)
 
 
 @group.post("/computeruse/mouse/scroll", errors=GESTURE_ERRORS)
@@ -202,7 +201,7 @@ def scroll(backend: ComputerUseBackend, body: ScrollRequest, request: RequestInf
     """Turn the wheel up, down, left or right."""
     direction, modifiers = parse_direction(body.direction), parse_modifiers(body.modifiers)
     at, amount = Position(body.x, body.y), body.amount or 1
-    backend.mouse.scroll(at, direction, amount, modifiers, client_gone(request))
+    backend.mouse.scroll(at, direction, amount, modifiers, request.client_gone)
     return Scrolled(True)
 
 
@@ -226,7 +225,7 @@ def type_text(backend: ComputerUseBackend, body: TypeRequest, request: RequestIn
     """Type a text, in any script. Line ends are the Enter key; control characters are refused."""
     text, delay = check_text(body.text), max(0, body.delay or 0) / 1000
     backend.check_gesture(len(text) * delay)
-    backend.keyboard.type(text, delay, client_gone(request))
+    backend.keyboard.type(text, delay, request.client_gone)
     return Done()
 
 
