@@ -175,7 +175,7 @@ def _socket_view(toolbox: Toolbox, operation: Operation, backend: Backend) -> Vi
             arguments = [read(path) for read in readers]
             handler = operation.function(backend(), *arguments)
             if not isinstance(handler, Response):
-                _request_id()  # The answer that has it is not ours.
+                _request_id()  # The 101 has it.
                 on_end = toolbox.observers.on_end(environ)
                 toolbox.sockets.accept(environ, key, handler, on_end)
                 return HandedOff()

@@ -44,8 +44,14 @@ def to_path(text: str, base: Path) -> Path:
     """
     if not text:
         raise InvalidFilePath("the path is empty")
-    # Two slashes at the beginning mean no more than one on Linux, but ``Path`` keeps them.
-    return base / re.sub("^/+", "/", os.fsdecode(to_bytes(text)))
+    return base / one_root(os.fsdecode(to_bytes(text)))
+
+
+def one_root(text: str) -> str:
+    """``text`` with one slash at its beginning where it has several: on Linux they mean no more,
+    but ``Path`` keeps two.
+    """
+    return re.sub("^/+", "/", text)
 
 
 def absolute(path: Path) -> str:

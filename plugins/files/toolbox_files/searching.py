@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import select
 import shutil
 import signal
@@ -34,6 +33,7 @@ from toolbox_files.backend import Findings
 from toolbox_files.helper_process import helper_command
 from toolbox_files.helpers import scan
 from toolbox_files.models import SearchOptions
+from toolbox_files.names import one_root
 from toolbox_files.names import to_path
 from toolbox_files.names import to_text
 
@@ -63,7 +63,7 @@ class Search:
         task = {
             "kind": kind,
             "root": to_text(str(to_path(options.path, base))),
-            "shown": str(PurePosixPath(re.sub("^/+", "/", options.path))),
+            "shown": str(PurePosixPath(one_root(options.path))),
             "pattern": options.pattern,
             "skip": options.skip,
             "offset": options.offset,

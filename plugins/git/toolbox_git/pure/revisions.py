@@ -22,6 +22,16 @@ from toolbox_git.names import to_bytes
 
 _HASH = re.compile(rb"[0-9a-fA-F]{4,40}")
 
+_NONE = (
+    KeyError,
+    ValueError,
+    IndexError,
+    AssertionError,
+    NotImplementedError,
+    AmbiguousShortId,
+)
+"""What dulwich raises, by the form of what it is given, for "there is none"."""
+
 Files = dict[bytes, tuple[int, bytes]]
 """Mode and hash by path."""
 
@@ -72,19 +82,12 @@ def resolve(repo: Repo, revision: str) -> bytes:
     """The hash of the commit that ``revision`` names. Raises BranchNotFound."""
     name = to_bytes(revision)
     if revision and not revision.startswith("-"):
-        for parse in (_commit, parse_object, _hash):
+        for parse in (parse_commit, parse_object, _hash):
             try:
                 return _peeled(repo, parse(repo, name))
-            # What dulwich raises, by the form of what it is given, for "there is none".
-            except (KeyError, ValueError, IndexError, AssertionError, NotImplementedError):
-                continue
-            except AmbiguousShortId:
+            except _NONE:
                 continue
     raise BranchNotFound(f"no branch, tag or commit {revision!r}")
-
-
-def _commit(repo: Repo, name: bytes) -> ShaFile:
-    return parse_commit(repo, name)
 
 
 def _hash(repo: Repo, name: bytes) -> ShaFile:
