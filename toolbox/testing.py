@@ -53,7 +53,7 @@ class Service:
     an empty directory: a login shell runs whatever is in a real one. ``arguments`` go to the
     command line. The token is ``TOKEN`` unless ``token`` says otherwise (None: none is
     configured). ``wrapper`` is a program and its arguments that run it, in the end, in their place:
-    ``("prlimit", "--nofile=64")``.
+    ``("prlimit", "--nofile=64")``. ``python`` is the interpreter, which may have other plugins.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Service:
         env: Mapping[str, str] | None = None,
         token: str | None = TOKEN,
         wrapper: Sequence[str] = (),
+        python: Path | str = sys.executable,
     ) -> None:
         self.directory = directory
         self.token = token
@@ -80,7 +81,7 @@ class Service:
         environ["TOOLBOX_CONFIG"] = str(settings_file)
         if token is not None:
             environ["TOOLBOX_TOKEN"] = token
-        command = [*wrapper, sys.executable, "-m", "toolbox", "serve", "--port", "0"]
+        command = [*wrapper, str(python), "-m", "toolbox", "serve", "--port", "0"]
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--port-file", str(port_file), *arguments],

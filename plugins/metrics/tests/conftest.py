@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +9,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from toolbox.testing import Service
-
-# Without the group process there is nothing to be tested there.
-collect_ignore = [] if importlib.util.find_spec("toolbox_process") else ["test_jobs.py"]
 
 
 class Counting(Service):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import http.server
-import importlib.util
 import socket
 import subprocess
 import sys
@@ -199,19 +198,17 @@ def test_off_without_an_endpoint() -> None:
     assert shown == "False False\n"
 
 
-if importlib.util.find_spec("toolbox_process"):
-
-    def test_a_websocket_is_a_span_too(traced: Service, collector: Collector) -> None:
-        path = "/process/pty/create-connect?id=traced"
-        with contextlib.closing(traced.websocket(path)) as ws:
-            ws.recv()
-        span = collector.find(http__route="/process/pty/create-connect")
-        found = attributes(span)
-        assert found["http.response.status_code"] == 101
-        assert found["toolbox.websocket.close_code"] in (1000, 1005)
-        traced.http.delete("/process/pty/traced")
-        missing = "/process/pty/nobody"
-        traced.http.get(missing, headers={"X-Request-Id": "missing"})
-        span = collector.find(toolbox__request_id="missing")
-        assert span.name == "GET /process/pty/{session_id}"
-        assert attributes(span)["url.path"] == missing
+def test_a_websocket_is_a_span_too(traced: Service, collector: Collector) -> None:
+    path = "/process/pty/create-connect?id=traced"
+    with contextlib.closing(traced.websocket(path)) as ws:
+        ws.recv()
+    span = collector.find(http__route="/process/pty/create-connect")
+    found = attributes(span)
+    assert found["http.response.status_code"] == 101
+    assert found["toolbox.websocket.close_code"] in (1000, 1005)
+    traced.http.delete("/process/pty/traced")
+    missing = "/process/pty/nobody"
+    traced.http.get(missing, headers={"X-Request-Id": "missing"})
+    span = collector.find(toolbox__request_id="missing")
+    assert span.name == "GET /process/pty/{session_id}"
+    assert attributes(span)["url.path"] == missing

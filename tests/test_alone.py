@@ -1,0 +1,185 @@
+"""Each group stands alone: with the core and its own dependencies, and no other group.
+
+The groups' own tests run once, where everything is installed. These prove what that can't: that
+nothing is used which happened to be there.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from uv import find_uv_bin
+
+from toolbox.testing import Service
+
+ROOT = Path(__file__).parent.parent
+GROUPS = sorted(path.parent.name for path in ROOT.glob("plugins/*/setup.cfg"))
+
+OPERATIONS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
+    "computeruse": ("GET", "/computeruse/status", None),
+    "files": ("POST", "/files/folder?path=new&mode=755", None),
+    "git": ("POST", "/git/init", {"path": "new"}),
+    "info": ("GET", "/system/metrics", None),
+    "lsp": ("POST", "/lsp/stop", {"languageId": "python", "pathToProject": "."}),
+    "metrics": ("GET", "/metrics", None),
+    "opentelemetry": ("GET", "/healthz", None),  # It has no operation: a span for each of others'.
+    "page": ("GET", "/", None),
+    "port": ("GET", "/port", None),
+    "process": ("POST", "/process/execute", {"command": "echo"}),
+    "server": ("POST", "/env", {"env": {"A": "1"}}),
+    "standalone": ("GET", "/api/sandbox/any", None),
+}
+"""One of each group that works on every machine: method, path and body."""
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+package = importlib.import_module(sys.argv[1])
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    if module.name.split(".")[1] not in ("contract", "testing"):
+        importlib.import_module(module.name)
+"""
+"""Contract suites need pytest, which their users have."""
+
+NEWER = {"compression"}
+"""In the standard library of a Python later than the oldest that is served."""
+
+TIME_LIMIT = 120.0
+
+
+class Alone:
+    """An environment with the core and one group, whose source is the clone."""
+
+    def __init__(self, group: str, directory: Path) -> None:
+        self.group = group
+        self.directory = directory
+        self.python = directory / "venv" / "bin" / "python"
+        uv("venv", "--quiet", "--python", sys.executable, str(directory / "venv"))
+        (site,) = (directory / "venv").glob("lib/python*/site-packages")
+        # The metadata lies beside each package since it was installed for these tests.
+        (site / "alone.pth").write_text(f"{ROOT}\n{ROOT / 'plugins' / group}\n")
+        self.install(*required(ROOT), *required(ROOT / "plugins" / group))
+
+    def install(self, *requirements: str) -> None:
+        """Install what others have released."""
+        uv("pip", "install", "--quiet", "--python", str(self.python), *requirements)
+
+    def run(self, *arguments: str) -> str:
+        """The output of the environment's interpreter."""
+        return run(str(self.python), *arguments, cwd=self.directory)
+
+
+def uv(*arguments: str) -> None:
+    run(find_uv_bin(), *arguments)
+
+
+def run(*command: str, cwd: Path | None = None) -> str:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    done = subprocess.run(
+        command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=TIME_LIMIT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def required(folder: Path, extra: str = "") -> list[str]:
+    """What a distribution, or an extra of it, declares that it needs beside the core."""
+    config = configparser.ConfigParser()
+    config.read(folder / "setup.cfg")
+    section, key = ("options.extras_require", extra) if extra else ("options", "install_requires")
+    lines = config.get(section, key, fallback="").split("\n")
+    return [line for line in lines if line and not line.startswith(("#", "sandbox-toolbox"))]
+
+
+@pytest.fixture(scope="module", params=GROUPS)
+def alone(request: pytest.FixtureRequest) -> Iterator[Alone]:
+    directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
+    try:
+        yield Alone(request.param, directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_every_module_can_be_imported(alone: Alone) -> None:
+    alone.run("-W", "error", "-c", IMPORT_ALL, f"toolbox_{alone.group}")
+
+
+def test_the_document_has_the_group_and_no_other(alone: Alone) -> None:
+    document = json.loads(alone.run("-m", "toolbox", "openapi"))
+    assert [tag["name"] for tag in document["tags"]] == ["core", alone.group]
+
+
+def test_a_service_with_the_group_alone_is_ready_and_works(alone: Alone) -> None:
+    settings = "[metrics]\nenabled = true\n" if alone.group == "metrics" else ""
+    service = Service(alone.directory / "service", settings=settings, python=alone.python)
+    try:
+        assert service.http.get("/readyz").status_code == 200
+        (report,) = service.http.get("/plugins").json()["plugins"]
+        assert (report["name"], report["status"]) == (alone.group, "enabled")
+        method, path, body = OPERATIONS[alone.group]
+        answer = service.http.request(method, path, json=body)
+        assert answer.is_success, answer.text
+    finally:
+        service.stop()
+    assert "Traceback" not in service.log()
+
+
+def test_the_group_s_contract_is_fulfilled_alone(alone: Alone) -> None:
+    """By the group's own test of it; the core's extra ``testing`` is all that it needs."""
+    folder = ROOT / "plugins" / alone.group
+    suite = f"({alone.group.capitalize()}Contract):"
+    tests = [str(file) for file in folder.glob("tests/test_*.py") if suite in file.read_text()]
+    assert bool(tests) == any(folder.glob("toolbox_*/contract*"))
+    if tests:
+        alone.install(*required(ROOT, "testing"))
+        options = ("-q", "--noconftest", "-p", "toolbox.testing", "-o", "addopts=")
+        alone.run("-m", "pytest", *options, "-c", os.devnull, *tests)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_import_is_declared(group: str) -> None:
+    folder = ROOT / "plugins" / group
+    package = folder / f"toolbox_{group}"
+    declared = {*required(ROOT), *required(folder), *required(folder, "pynput")}
+    allowed = {"toolbox", package.name, *NEWER, *sys.stdlib_module_names, *modules(declared)}
+    suites = allowed | modules(required(ROOT, "testing"))
+    for file in package.rglob("*.py"):
+        # What stands in `sandbox` is run by the Python of the sandbox, with what that has.
+        if "sandbox" not in file.parts:
+            is_suite = "contract" in str(file) or file.stem == "testing"
+            assert imported(file) <= (suites if is_suite else allowed), file
+
+
+def imported(file: Path) -> set[str]:
+    """The top packages that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def modules(requirements: Iterable[str]) -> set[str]:
+    """The top packages of distributions, which are named like them where they aren't installed."""
+    names = {canonicalize_name(Requirement(each).name) for each in requirements}
+    return names | {
+        module
+        for module, distributions in packages_distributions().items()
+        if names & {canonicalize_name(name) for name in distributions}
+    }
