@@ -230,6 +230,7 @@ _BY_ERRNO: dict[int, type[ToolboxError]] = {
     errno.ELOOP: BadRequest,
     errno.ENAMETOOLONG: BadRequest,
     errno.EINVAL: BadRequest,
+    errno.ENXIO: BadRequest,
     errno.EFBIG: ContentTooLarge,
     errno.ENOSPC: InsufficientStorage,
     errno.EDQUOT: InsufficientStorage,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,26 @@ def test_edits_are_conditional(service: Service, tmp_path: Path) -> None:
     assert outcome(late) == (412, "PRECONDITION_FAILED")
     assert file.read_text() == "c"
     assert edit(service, file, replace("c", "d"), **{"If-Match": "*"}).status_code == 200
+
+
+def test_f_a2_a_file_with_several_names_is_edited(service: Service, tmp_path: Path) -> None:
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_text("a b")
+    os.link(file, other)
+    first = edit(service, file, replace("a", "longer"))
+    assert first.status_code == 200, first.text
+    etag = first.headers["etag"]
+    query = {"path": str(other)}
+    # By its other name, and conditionally.
+    done = service.http.post(
+        "/files/upload-v2", params=query, content=b"new", headers={"If-Match": etag}
+    )
+    assert done.status_code == 200, done.text
+    assert outcome(edit(service, file, replace("new", "x"), **{"If-Match": etag})) == (
+        412,
+        "PRECONDITION_FAILED",
+    )
+    assert (file.read_text(), other.read_text()) == ("new", "new")
 
 
 def test_an_edit_that_changes_nothing_writes_nothing(service: Service, tmp_path: Path) -> None:

@@ -63,6 +63,18 @@ def test_mode_and_links_are_kept(service: Service, tmp_path: Path) -> None:
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("new", 0o751)
 
 
+def test_f_a1_what_has_several_names_is_replaced_under_all(
+    service: Service, tmp_path: Path
+) -> None:
+    for number, content in enumerate((b"foo", b"x" * CHUNK + b"foo", b"foo" * 2 * CHUNK)):
+        file, other = tmp_path / f"a{number}", tmp_path / f"b{number}"
+        file.write_bytes(content)
+        os.link(file, other)
+        assert replace(service, [file], "foo", "longer")[0]["success"]
+        assert file.read_bytes() == content.replace(b"foo", b"longer")
+        assert file.samefile(other)
+
+
 def test_a_text_across_the_blocks_a_file_is_read_in(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"x" * (CHUNK - 2) + b"needle" + b"x" * (2 * CHUNK) + b"needle")

@@ -12,9 +12,9 @@ import stat
 from pathlib import Path
 
 from toolbox.errors import BadRequest
+from toolbox.writing import make_directory
 from toolbox_files.errors import InvalidFilePath
 from toolbox_files.names import absolute
-from toolbox_files.writing import make_directory
 
 MAX_OPEN_LEVELS = 64
 """Directories that are open at once while a tree is deleted."""

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from toolbox.errors import ContentTooLarge
+from toolbox.writing import write_all
 from toolbox_files.backend import FilesBackend
 from toolbox_files.conditions import Conditions
 from toolbox_files.errors import EditMismatch
 from toolbox_files.models import Insertion
 from toolbox_files.models import Replacement
-from toolbox_files.writing import write_all
 
 MAX_SIZE = 64 * 1024 * 1024
 """Bytes of a file that is edited, before and after: it is held in memory."""

@@ -19,12 +19,12 @@ from werkzeug.datastructures import Headers
 from toolbox.errors import ToolboxError
 from toolbox.errors import envelope
 from toolbox.request import CHUNK
+from toolbox.writing import write_all
 from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import FileReadFailed
 from toolbox_files.errors import InvalidFilePath
 from toolbox_files.errors import file_errors
 from toolbox_files.names import absolute
-from toolbox_files.writing import write_all
 
 _PAGE = 65536
 """The largest page: files of sysfs claim to have one."""

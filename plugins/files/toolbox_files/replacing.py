@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from toolbox.errors import ToolboxError
 from toolbox.request import CHUNK
+from toolbox.writing import write_all
 from toolbox_files.models import ReplaceResult
-from toolbox_files.writing import write_all
 
 OpenSource = Callable[[str], BinaryIO]
 OpenTarget = Callable[[str], AbstractContextManager[BinaryIO]]

@@ -16,18 +16,18 @@ from typing import BinaryIO
 
 from toolbox.errors import Conflict
 from toolbox.request import CHUNK
+from toolbox.staging import NEW_FILE
+from toolbox.writing import NEW_DIRECTORY
+from toolbox.writing import make_directory
+from toolbox.writing import put_in_place
+from toolbox.writing import real_target
+from toolbox.writing import status
 from toolbox_files.abandoned import PREFIX
 from toolbox_files.abandoned import Uploads
 from toolbox_files.conditions import Conditions
 from toolbox_files.errors import ChecksumMismatch
 from toolbox_files.errors import WrongOffset
 from toolbox_files.errors import file_errors
-from toolbox_files.writing import NEW_DIRECTORY
-from toolbox_files.writing import make_directory
-from toolbox_files.writing import neighbour_mode
-from toolbox_files.writing import put_in_place
-from toolbox_files.writing import real_target
-from toolbox_files.writing import status
 
 
 class PartialUpload:
@@ -66,7 +66,8 @@ class PartialUpload:
     @contextlib.contextmanager
     def _open(self) -> Iterator[BinaryIO]:
         make_directory(self._path.parent, NEW_DIRECTORY)
-        mode = neighbour_mode(status(self._path))
+        # Others may not read what is to replace a file that they perhaps can't.
+        mode = NEW_FILE if status(self._path) is None else 0o600
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(self._name, flags, mode), "r+b", buffering=0) as file:
             try:

@@ -19,11 +19,11 @@ from toolbox.request import Body
 from toolbox.request import Part
 from toolbox.request import RequestInfo
 from toolbox.response import Answer
+from toolbox.writing import Sink
+from toolbox.writing import write_all
 from toolbox_files.models import BulkUpload
 from toolbox_files.models import FailedBulkUpload
 from toolbox_files.models import StoredFile
-from toolbox_files.writing import Sink
-from toolbox_files.writing import write_all
 
 _BULK_FIELD = re.compile(r"files\[(.*)\]\.(path|file)", re.DOTALL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -204,6 +205,26 @@ def test_formatting(shared: Shared, language: str, file: str, text: str, line: i
     assert project.call("/x/lsp/formatting", uri=uri, apply=True).json()["applied"] is True
     assert (project.directory / file).read_text() == text
     assert project.call("/x/lsp/formatting", uri=uri).json()["documents"] == []
+
+
+def test_f_a3_owner_mode_and_links_are_kept(shared: Shared) -> None:
+    project = shared("python")
+    uri = project.write("owned.py", PYTHON)
+    linked = project.write("linked.py", PYTHON)
+    owned, link = project.directory / "owned.py", project.directory / "link.py"
+    os.chown(owned, 1000, 1001)
+    owned.chmod(0o640)
+    os.link(project.directory / "linked.py", project.directory / "other.txt")
+    link.symlink_to("owned.py")
+    place = {"uri": uri, "position": at(10, len("greeter.g")), "newName": "welcome"}
+    assert project.call("/x/lsp/rename", **place, apply=True).json()["applied"] is True
+    assert owned.read_text() == PYTHON.replace("greet(", "welcome(")
+    info = owned.stat()
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (1000, 1001, 0o640)
+    assert link.is_symlink()
+    place["uri"] = linked
+    assert project.call("/x/lsp/rename", **place, apply=True).json()["applied"] is True
+    assert (project.directory / "other.txt").read_text() == PYTHON.replace("greet(", "welcome(")
 
 
 @each_language

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import re
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
 from toolbox.errors import Conflict
 from toolbox.errors import printable
 from toolbox.request import prepare
+from toolbox.response import file_etag
+from toolbox.writing import replacing
+from toolbox.writing import status
+from toolbox.writing import write_all
 from toolbox_lsp.answers import read
 from toolbox_lsp.documents import Document
 from toolbox_lsp.errors import DocumentUnreadable
@@ -78,21 +85,46 @@ def format_document(
 def _change(documents: list[DocumentEdits], apply: bool, server: LanguageServer) -> Change:
     if apply:
         # All new texts first: edits that can't be applied must not leave half a rename behind.
-        texts = [_edited(each, server) for each in documents]
-        for path, text in texts:
-            _replace(path, text)
+        _write([_edited(each, server) for each in documents])
     return Change(applied=apply, documents=documents)
 
 
-def _edited(document: DocumentEdits, server: LanguageServer) -> tuple[Path, bytes]:
+class _Edited(NamedTuple):
+    """A file, what it was when its text was read, and its new content."""
+
+    path: Path
+    old: os.stat_result
+    content: bytes
+
+
+def _edited(document: DocumentEdits, server: LanguageServer) -> _Edited:
     path = uri_path(document.uri)
     if path is None:
         raise ServerFailed(f"{server.name} would change {document.uri}, which is no file")
+    old = status(path)
+    if old is None:
+        raise DocumentUnreadable(f"{printable(str(path))} is not there")
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         raise DocumentUnreadable(f"{printable(str(path))} is not UTF-8") from None
-    return path, apply_edits(text, document.edits).encode("utf-8")
+    return _Edited(path, old, apply_edits(text, document.edits).encode("utf-8"))
+
+
+def _write(files: list[_Edited]) -> None:
+    """Write all files: none is changed unless there is room for all.
+
+    Raises Conflict for one that somebody else has changed, OSError.
+    """
+    with contextlib.ExitStack() as stack:
+        for each in files:
+            target = stack.enter_context(replacing(each.path, functools.partial(_check, each)))
+            write_all(target, each.content)
+
+
+def _check(file: _Edited, now: os.stat_result | None) -> None:
+    if now is None or file_etag(now) != file_etag(file.old):
+        raise Conflict(f"{printable(str(file.path))} has been changed meanwhile")
 
 
 def apply_edits(text: str, edits: list[TextEdit]) -> str:
@@ -125,14 +157,3 @@ def _offset(text: str, starts: list[int], position: Position) -> int:
             return start + index
         units += 2 if ord(character) > 0xFFFF else 1
     return start + len(line)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write ``data`` in one step, with the file's permissions."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.chmod(path.stat().st_mode & 0o7777)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
