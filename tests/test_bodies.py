@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import email
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,6 +223,14 @@ def test_a_file_whole(toys: Service, content: bytes) -> None:
         ("bytes=299990-", 299_990, 300_000),
         ("bytes=-10", 299_990, 300_000),
         ("bytes=0-9999999", 0, 300_000),
+        ("bytes=-9999999", 0, 300_000),  # F-C9, and what follows.
+        ("bytes=-" + "9" * 40, 0, 300_000),
+        ("bytes=5-" + "9" * 40, 5, 300_000),
+        ("BYTES=10-19", 10, 20),
+        ("bytes = 10-19", 10, 20),
+        ("bytes=10-19,", 10, 20),
+        ("bytes=10-19, 15-29 ,30-30", 10, 31),
+        ("bytes=300000-,0-4,-0", 0, 5),
     ],
 )
 def test_a_range_of_a_file(
@@ -233,13 +243,34 @@ def test_a_range_of_a_file(
     assert toys.http.get("/greet/x").status_code == 200
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "nonsense"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "lines=1-2",
+        "nonsense",
+        "bytes=",
+        "bytes=-",
+        "bytes=2-1",
+        "bytes=0-1,2-1",
+        "bytes=0-1,x",
+        "bytes=" + ",".join(f"{2 * n}-{2 * n}" for n in range(33)),
+    ],
+)
 def test_a_range_not_understood_gives_the_whole(toys: Service, content: bytes, asked: str) -> None:
     response = get(toys, Range=asked)
     assert (response.status_code, response.content) == (200, content)
 
 
-@pytest.mark.parametrize(("name", "asked"), [("file", "bytes=300000-"), ("empty", "bytes=0-0")])
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("file", "bytes=300000-"),
+        ("file", "bytes=-0"),
+        ("file", "bytes=300000-,400000-400001"),
+        ("empty", "bytes=0-0"),
+        ("empty", "bytes=-0"),
+    ],
+)
 def test_a_range_outside_is_416(toys: Service, content: bytes, name: str, asked: str) -> None:
     response = get(toys, name, Range=asked)
     assert response.status_code == 416
@@ -247,16 +278,97 @@ def test_a_range_outside_is_416(toys: Service, content: bytes, name: str, asked:
     assert response.json()["code"] == "RANGE_NOT_SATISFIABLE"
 
 
-def test_conditional_requests(toys: Service, content: bytes) -> None:
+def test_several_ranges(toys: Service, content: bytes) -> None:
+    # F-C9: RFC 9110, 14.6
+    response = get(toys, Range="bytes=299990-, 0-1,1-2, -5")
+    assert response.status_code == 206
+    assert len(response.content) == int(response.headers["content-length"])
+    assert "content-range" not in response.headers
+    head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
+    parts = email.message_from_bytes(head + response.content).get_payload()
+    assert isinstance(parts, list)
+    found = [(each["Content-Range"], each.get_payload(decode=True)) for each in parts]
+    assert found == [
+        ("bytes 0-2/300000", content[:3]),
+        ("bytes 299990-299999/300000", content[-10:]),
+    ]
+    assert toys.http.get("/greet/x").status_code == 200
+
+
+def test_the_last_bytes_of_nothing(toys: Service, content: bytes) -> None:
+    # F-C9
+    response = get(toys, "empty", Range="bytes=-3")
+    assert (response.status_code, response.content) == (200, b"")
+
+
+def test_only_get_has_ranges(toys: Service, content: bytes) -> None:
+    # F-C9: RFC 9110, 14.2
+    headers = {"Range": "bytes=1-2"}
+    response = toys.http.head("/faulty/file", params={"path": "file"}, headers=headers)
+    assert (response.status_code, response.headers["content-length"]) == (200, "300000")
+
+
+OLD = "Mon, 02 Jan 2006 15:04:05 GMT"
+EARLIER = "Mon, 02 Jan 2006 15:04:04 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-None-Match": "{etag}"}, 304),
+        ({"If-None-Match": '"x", W/{etag}'}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"other"'}, 200),
+        ({"If-None-Match": '"other"', "If-Modified-Since": OLD}, 200),
+        ({"If-Modified-Since": OLD}, 304),
+        ({"If-Modified-Since": "Monday, 02-Jan-06 15:04:05 GMT"}, 304),
+        ({"If-Modified-Since": "Mon Jan  2 15:04:05 2006"}, 304),
+        ({"If-Modified-Since": EARLIER}, 200),
+        ({"If-Modified-Since": f"{OLD}, {OLD}"}, 200),
+        ({"If-Modified-Since": "yesterday"}, 200),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Match": "W/{etag}"}, 412),
+        ({"If-Match": '"other", {etag}'}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": "{etag}", "If-Unmodified-Since": EARLIER}, 200),
+        ({"If-Match": "{etag}", "If-None-Match": "{etag}"}, 304),
+        ({"If-Match": '"other"', "If-None-Match": "{etag}"}, 412),
+        ({"If-Unmodified-Since": OLD}, 200),
+        ({"If-Unmodified-Since": EARLIER}, 412),
+        ({"If-Unmodified-Since": EARLIER, "If-None-Match": "{etag}"}, 412),
+        ({"If-Unmodified-Since": "yesterday"}, 200),
+        ({"Range": "bytes=0-9", "If-Range": "{etag}"}, 206),
+        ({"Range": "bytes=0-9", "If-Range": "W/{etag}"}, 200),
+        ({"Range": "bytes=0-9", "If-Range": '"other"'}, 200),
+        ({"Range": "bytes=0-9", "If-Range": OLD}, 206),
+        ({"Range": "bytes=0-9", "If-Range": EARLIER}, 200),
+        ({"Range": "bytes=900000-", "If-Range": '"other"'}, 200),
+        ({"Range": "bytes=900000-", "If-None-Match": "{etag}"}, 304),
+        ({"Range": "bytes=900000-", "If-Match": '"other"'}, 412),
+    ],
+)
+def test_conditional_requests(
+    toys: Service, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    # F-C9
+    os.utime(Path(toys.work_dir, "file"), (1136214245, 1136214245.5))
     first = get(toys)
-    etag, modified = first.headers["etag"], first.headers["last-modified"]
-    assert get(toys, If_None_Match=etag).status_code == 304
-    assert get(toys, If_Modified_Since=modified).status_code == 304
-    assert get(toys, If_None_Match='"other"').status_code == 200
-    assert get(toys, If_Match='"other"').status_code == 412
-    assert get(toys, If_Match=etag).status_code == 200
-    assert get(toys, Range="bytes=0-9", If_Range=etag).status_code == 206
-    assert get(toys, Range="bytes=0-9", If_Range='"other"').status_code == 200
+    assert first.headers["last-modified"] == OLD
+    named = {name: value.format(etag=first.headers["etag"]) for name, value in headers.items()}
+    response = get(toys, **named)
+    assert response.status_code == status
+    if status == 304:
+        assert (response.headers["etag"], response.content) == (first.headers["etag"], b"")
+
+
+def test_a_date_of_this_second_is_no_validator_of_a_range(toys: Service, content: bytes) -> None:
+    # F-C9: RFC 9110, 13.1.5
+    file = Path(toys.work_dir, "fresh")
+    file.write_bytes(content)
+    soon = time.time() + 3600
+    os.utime(file, (soon, soon))
+    modified = get(toys, "fresh").headers["last-modified"]
+    assert get(toys, "fresh", Range="bytes=0-9", If_Range=modified).status_code == 200
 
 
 def test_the_head_of_a_file(toys: Service, content: bytes) -> None:

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 from toolbox.errors import BadRequest
 from toolbox.request import decode_query
 
-ONE_OR_MORE = MultiDict([("one", "1"), ("one", "2"), ("many", "3"), ("many", "4"), ("other", "5")])
+ONE_OR_MORE = MultiDict([("one", "2"), ("many", "3"), ("many", "4"), ("other", "5")])
 
 
 class Query(msgspec.Struct):
@@ -27,7 +27,17 @@ class AnnotatedQuery(msgspec.Struct):
     many: Annotated[list[int], Meta(description="Some.")] = []
 
 
-def test_a_list_gets_all_values_and_anything_else_the_last() -> None:
+class Defaults(msgspec.Struct):
+    """What an empty value may mean."""
+
+    mode: str = "0755"
+    text: str = ""
+    maybe: str | None = None
+    number: int = 7
+    flag: bool = False
+
+
+def test_a_list_gets_all_values() -> None:
     assert decode_query(ONE_OR_MORE, Query) == Query(2, [3, 4], [5])
     assert decode_query(ONE_OR_MORE, AnnotatedQuery) == AnnotatedQuery([3, 4])
 
@@ -35,3 +45,22 @@ def test_a_list_gets_all_values_and_anything_else_the_last() -> None:
 def test_a_value_of_the_wrong_type_is_a_bad_request() -> None:
     with pytest.raises(BadRequest, match=r"query parameter: .*one"):
         decode_query(MultiDict([("one", "x")]), Query)
+
+
+@pytest.mark.parametrize("second", ["one", "One", "ONE"])
+def test_what_may_be_there_once_is_not_there_twice(second: str) -> None:
+    # F-B8
+    with pytest.raises(BadRequest, match="one is there 2 times"):
+        decode_query(MultiDict([("one", "1"), (second, "1")]), Query)
+
+
+def test_names_match_whatever_their_case() -> None:
+    # F-E18
+    asked = MultiDict([("ONE", "1"), ("Many", "2"), ("many", "3"), ("unknown", "4")])
+    assert decode_query(asked, Query) == Query(1, [2, 3])
+
+
+def test_an_empty_value_that_means_nothing_is_none() -> None:
+    # F-C17
+    asked = MultiDict([(name, "") for name in ("mode", "text", "maybe", "number", "flag")])
+    assert decode_query(asked, Defaults) == Defaults(maybe="")

@@ -136,6 +136,8 @@ def test_plain_http_and_websocket_share_a_path(toys: Service) -> None:
         (["X-Daytona-Pty-Envs~e30"], "X-Daytona-Pty-Envs~e30"),
         (["X-Toolbox-Token~secret", "mine"], "mine"),
         (["X-Toolbox-Token~secret", "toolbox"], "toolbox"),
+        (["X-Toolbox-Token~secret"], None),  # F-E18
+        (["X-Toolbox-Token~secret", "X-Daytona-Pty-Envs~e30"], "X-Daytona-Pty-Envs~e30"),
     ],
 )
 def test_one_offered_subprotocol_is_echoed(offered: list[str], chosen: str | None) -> None:

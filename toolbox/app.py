@@ -43,12 +43,14 @@ from toolbox.request import decode_headers
 from toolbox.request import decode_json
 from toolbox.request import decode_path
 from toolbox.request import decode_query
+from toolbox.request import only
 from toolbox.request import prepare
 from toolbox.response import JSON
 from toolbox.response import respond
 from toolbox.routing import MatchingRule
 from toolbox.routing import Rest
 from toolbox.signing import SIGNATURE_QUERY
+from toolbox.signing import SIGNED_QUERY
 
 log = logging.getLogger("toolbox")
 
@@ -227,9 +229,9 @@ def _before(toolbox: Toolbox, public: set[str], signed: dict[str, str]) -> None:
     environ[OPERATION] = endpoint or ""
     if endpoint not in public:
         if endpoint in signed and _has_signature():
-            # Of a parameter that is there twice an operation gets the last one.
-            query = {name: values[-1] for name, values in request.args.lists()}
-            toolbox.auth.check_signature(signed[endpoint], request.method, query)
+            for name in SIGNED_QUERY:
+                only("query parameter", name, request.args.getlist(name))
+            toolbox.auth.check_signature(signed[endpoint], request.method, request.args)
             environ[AUTH] = "signature"
         else:
             environ[AUTH] = toolbox.auth.check(environ)

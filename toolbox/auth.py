@@ -24,6 +24,7 @@ from urllib.parse import unquote_to_bytes
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Unauthorized
+from toolbox.request import only
 from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
 from toolbox.signing import KEY_VARIABLE
@@ -147,8 +148,8 @@ def _is_upgrade(environ: dict[str, Any]) -> bool:
 
 
 def _query(environ: dict[str, Any], name: str) -> str | None:
-    values = parse_qs(environ.get("QUERY_STRING", "")).get(name)
-    return values[-1] if values else None
+    values = parse_qs(environ.get("QUERY_STRING", "")).get(name, [])
+    return only("query parameter", name, values)
 
 
 def _bearer(header: str) -> bytes | None:

@@ -20,6 +20,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.datastructures import MultiDict
 from werkzeug.http import parse_options_header
 
+from toolbox.decoding import decode
+from toolbox.decoding import prepare as prepare
 from toolbox.errors import BadRequest
 from toolbox.errors import ContentTooLarge
 from toolbox.errors import InvalidBody
@@ -228,32 +230,60 @@ def decode_json(data: bytes, kind: Any) -> Any:
     if not data.strip():
         raise InvalidBody("the body is empty")
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return decode(data, kind)
+    except msgspec.DecodeError as error:
         raise InvalidBody(f"invalid body: {error}") from None
 
 
-def prepare(kind: Any) -> None:
-    """Let msgspec learn ``kind``, before several threads decode it.
-
-    It learns a struct when it first meets it; another thread that meets it meanwhile finds it half
-    done and crashes the process (msgspec 0.22).
-    """
-    msgspec.json.Decoder(kind)
-
-
 def decode_query(arguments: MultiDict[str, str], kind: type[T]) -> T:
-    """The query parameters as ``kind``; unknown ones are left alone. Raises BadRequest."""
-    return _decode_text(
-        {name: arguments.getlist(name) for name in arguments}, kind, "query parameter"
-    )
+    """The query parameters as ``kind``, whatever the case of their names; unknown ones are left
+    alone. An empty one that can't be empty is as good as none, if it may be absent.
+
+    Raises BadRequest, also for one that is there twice.
+    """
+    names = {field.encode_name.lower(): field.encode_name for field in _fields(kind)}
+    found: dict[str, list[str]] = {}
+    for name, values in arguments.lists():
+        found.setdefault(names.get(name.lower(), name), []).extend(values)
+    given = {field.encode_name: found.get(field.encode_name, []) for field in _fields(kind)}
+    for field in _fields(kind):
+        if given[field.encode_name] == [""] and _means_none(field):
+            del given[field.encode_name]
+    return _decode_text(given, kind, "query parameter")
+
+
+def only(what: str, name: str, values: list[str]) -> str | None:
+    """The one value of ``name``, None if there is none.
+
+    Raises BadRequest for several: whoever checks requests before they come here (a gateway, a
+    signature) might look at another one.
+    """
+    if len(values) > 1:
+        raise BadRequest(f"{what}: {name} is there {len(values)} times")
+    return values[0] if values else None
+
+
+def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
+def _means_none(field: msgspec.structs.FieldInfo) -> bool:
+    """Whether nothing but the default can be meant by an empty value."""
+    if field.required:
+        return False
+    if isinstance(field.default, str):
+        return True
+    try:
+        msgspec.convert("", field.type, strict=False)
+    except msgspec.ValidationError:
+        return True
+    return False
 
 
 def decode_headers(headers: Headers, kind: type[T]) -> T:
     """The headers as ``kind``, by the fields' encoded names. Raises BadRequest."""
-    fields = msgspec.structs.fields(kind)  # type: ignore[arg-type]
-    found = {field.encode_name: headers.getlist(field.encode_name) for field in fields}
-    return _decode_text({name: values for name, values in found.items() if values}, kind, "header")
+    found = {field.encode_name: headers.getlist(field.encode_name) for field in _fields(kind)}
+    return _decode_text(found, kind, "header")
 
 
 def decode_path(text: str, kind: Any, name: str) -> Any:
@@ -279,10 +309,11 @@ def _is_list(kind: Any) -> bool:
 
 def _decode_text(found: Mapping[str, list[str]], kind: type[T], what: str) -> T:
     values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]
+    for field in _fields(kind):
         name = field.encode_name
-        if name in found:
-            values[name] = found[name] if _is_list(field.type) else found[name][-1]
+        if not found.get(name):
+            continue
+        values[name] = found[name] if _is_list(field.type) else only(what, name, found[name])
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -17,17 +17,17 @@ from wsgiref.util import FileWrapper
 
 import msgspec
 from werkzeug.datastructures import Headers
-from werkzeug.datastructures import Range
 from werkzeug.http import generate_etag
 from werkzeug.http import http_date
-from werkzeug.http import is_resource_modified
-from werkzeug.http import parse_if_range_header
-from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response
 
+from toolbox.conditions import is_known
+from toolbox.conditions import range_holds
 from toolbox.errors import BadRequest
-from toolbox.errors import PreconditionFailed
-from toolbox.errors import RangeNotSatisfiable
+from toolbox.errors import ToolboxError
+from toolbox.ranges import ByteRanges
+from toolbox.ranges import Span
+from toolbox.ranges import parse_ranges
 from toolbox.request import CHUNK
 
 JSON = "application/json; charset=utf-8"
@@ -131,55 +131,55 @@ def _respond_file(answer: FileAnswer, environ: dict[str, Any]) -> Response:
         answer.file.close()
         raise BadRequest("not a regular file")
     etag = file_etag(info)
-    modified = http_date(info.st_mtime)
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": f'"{etag}"',
-        "Last-Modified": modified,
+        "Last-Modified": http_date(info.st_mtime),
         **answer.headers,
     }
-    if not is_resource_modified(environ, etag, last_modified=modified):
-        answer.file.close()
-        if environ.get("HTTP_IF_MATCH"):
-            raise PreconditionFailed("the file has changed")
-        return Response(status=304, headers=headers)
     try:
-        span = _span(environ, info.st_size, etag, modified)
-    except RangeNotSatisfiable:
+        if is_known(environ, etag, info.st_mtime):
+            answer.file.close()
+            return Response(status=304, headers=headers)
+        spans = _spans(environ, info, etag)
+    except ToolboxError:
         answer.file.close()
         raise
-    start, stop = span or (0, info.st_size)
-    if span:
+    if spans and len(spans) > 1:
+        return _respond_ranges(answer, spans, info.st_size, headers)
+    start, stop = spans[0] if spans else (0, info.st_size)
+    if spans:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{info.st_size}"
     headers["Content-Length"] = str(stop - start)
     answer.file.seek(start)
     return Response(
         _file_body(answer.file, stop - start, environ),
-        206 if span else 200,
+        206 if spans else 200,
         headers,
         content_type=answer.content_type,
         direct_passthrough=True,
     )
 
 
-def _span(environ: dict[str, Any], size: int, etag: str, modified: str) -> tuple[int, int] | None:
-    """The bytes asked for, ``None`` for all: no range, several (RFC 9110, 14.2 lets a server
-    ignore them), or one whose ``If-Range`` no longer holds.
-    """
-    wanted: Range | None = parse_range_header(environ.get("HTTP_RANGE"))
-    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+def _spans(environ: dict[str, Any], info: os.stat_result, etag: str) -> list[Span] | None:
+    """The parts asked for, None for the whole. Only GET has ranges (RFC 9110, 14.2)."""
+    wanted = environ.get("HTTP_RANGE")
+    if not wanted or environ["REQUEST_METHOD"] != "GET":
         return None
-    condition = parse_if_range_header(environ.get("HTTP_IF_RANGE"))
-    if condition.etag is not None and condition.etag != etag:
-        return None
-    if condition.date is not None and http_date(condition.date) != modified:
-        return None
-    span = wanted.range_for_length(size)
-    if span is None or span[1] is None:
-        raise RangeNotSatisfiable(
-            f"the file has {size} bytes", {"Content-Range": f"bytes */{size}"}
-        )
-    return span[0], span[1]
+    return parse_ranges(wanted, info.st_size) if range_holds(environ, etag, info.st_mtime) else None
+
+
+def _respond_ranges(
+    answer: FileAnswer, spans: list[Span], size: int, headers: dict[str, str]
+) -> Response:
+    body = ByteRanges(answer.file, spans, size, answer.content_type)
+    return Response(
+        body,
+        206,
+        {**headers, "Content-Length": str(body.length)},
+        content_type=body.content_type,
+        direct_passthrough=True,
+    )
 
 
 def _file_body(file: BinaryIO, length: int, environ: dict[str, Any]) -> Iterable[bytes]:

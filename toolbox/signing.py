@@ -18,6 +18,7 @@ from toolbox.errors import Unauthorized
 
 KEY_VARIABLE = "TOOLBOX_SIGNING_KEY"
 SIGNATURE_QUERY = "signature"
+SIGNED_QUERY = ("path", "expires", SIGNATURE_QUERY)
 
 
 def sign(key: str, group: str, method: str, path: str, expires: int) -> str:

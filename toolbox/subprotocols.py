@@ -9,8 +9,11 @@ TOKEN_SUBPROTOCOL = "X-Toolbox-Token~"
 a subprotocol is a token (RFC 9110, 5.6.2), without ``/``, ``=`` and the like.
 """
 
-_PREFERRED = ("X-Daytona-SDK-Version~", "X-Daytona-Pty-Exit-Control", "toolbox")
-_SECRET = (TOKEN_SUBPROTOCOL, "X-Daytona-Pty-Envs~")
+SUBPROTOCOL = "toolbox"
+"""What to offer beside the token: browsers insist that one is chosen, and the token never is."""
+
+_PREFERRED = ("X-Daytona-SDK-Version~", "X-Daytona-Pty-Exit-Control", SUBPROTOCOL)
+_VARIABLES = "X-Daytona-Pty-Envs~"
 
 
 def offered_subprotocols(environ: dict[str, Any]) -> list[str]:
@@ -20,13 +23,17 @@ def offered_subprotocols(environ: dict[str, Any]) -> list[str]:
 
 
 def choose_subprotocol(offered: list[str]) -> str | None:
-    """The one to echo: clients abort on one they didn't offer, and on none if they offered some.
+    """The one to echo: clients abort on one they didn't offer, and some on none if they offered
+    some.
 
-    One that carries a value worth hiding is echoed only if there is no other.
+    The token never is: what an answer holds is logged and cached. One with variables is only if
+    there is no other.
     """
     for preferred in _PREFERRED:
         for token in offered:
             if token.startswith(preferred):
                 return token
-    plain = [token for token in offered if not token.startswith(_SECRET)]
-    return next(iter(plain or offered), None)
+    shown = [token for token in offered if not token.startswith(TOKEN_SUBPROTOCOL)]
+    return next((token for token in shown if not token.startswith(_VARIABLES)), None) or next(
+        iter(shown), None
+    )

@@ -105,14 +105,18 @@ def test_nobody_listens_is_502(service: Service, app: Any) -> None:
 
 
 def test_the_token_as_a_subprotocol_stays_here(service: Service, app: Any) -> None:
-    # AC-92
+    # AC-92, F-E18
     token = f"{TOKEN_SUBPROTOCOL}{TOKEN}"
     path = f"/proxy/{app.port}/ws"
     sock, answer = upgrade(service, path, f"Sec-WebSocket-Protocol: {token}")
     sock.close()
     assert "sec-websocket-protocol" not in headers_of(app)
+    assert TOKEN.encode() not in answer
     # A browser that offered some insists that one of them is chosen.
-    assert f"\r\nSec-WebSocket-Protocol: {token}\r\n".encode() in answer
+    sock, answer = upgrade(service, path, f"Sec-WebSocket-Protocol: {token}, toolbox")
+    sock.close()
+    assert "sec-websocket-protocol" not in headers_of(app)
+    assert b"\r\nSec-WebSocket-Protocol: toolbox\r\n" in answer
     path += "?choose=chat"
     sock, answer = upgrade(service, path, f"Sec-WebSocket-Protocol: chat, {token}, more")
     sock.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from toolbox.request import RequestInfo
+from toolbox.subprotocols import SUBPROTOCOL
 from toolbox.subprotocols import TOKEN_SUBPROTOCOL
 from toolbox.subprotocols import offered_subprotocols
 
@@ -67,15 +68,16 @@ def upgrade_headers(
     request: RequestInfo, port: int, prefix: str, *, keep_authorization: bool
 ) -> Pairs:
     """The headers of a WebSocket handshake with ``port``; a token offered as a subprotocol is
-    left out.
+    left out, and the one offered beside it for us to choose.
     """
     pairs = request_headers(
         request, port, prefix, chunked=False, keep_authorization=keep_authorization
     )
     changed = ("connection", "content-length", "sec-websocket-protocol")
     pairs = [(name, value) for name, value in pairs if name.lower() not in changed]
+    ours = own_subprotocol(request.environ)
     offered = offered_subprotocols(request.environ)
-    kept = [each for each in offered if not each.startswith(TOKEN_SUBPROTOCOL)]
+    kept = [each for each in offered if not each.startswith(TOKEN_SUBPROTOCOL) and each != ours]
     if kept:
         pairs.append(("Sec-WebSocket-Protocol", ", ".join(kept)))
     return [*pairs, ("Connection", "Upgrade"), ("Upgrade", "websocket")]
@@ -91,21 +93,22 @@ def answer_headers(raw: Iterable[tuple[bytes, bytes]]) -> Pairs:
     return [(name, value) for name, value in pairs if name.lower() not in left_out]
 
 
-def upgraded_head(status_line: bytes, raw: Iterable[tuple[bytes, bytes]], offered: str) -> bytes:
-    """The 101 for the client. A browser that offered the token and no other subprotocol insists
-    that one is chosen; the application behind has never seen ``offered``, so it is chosen here.
+def upgraded_head(status_line: bytes, raw: Iterable[tuple[bytes, bytes]], ours: str) -> bytes:
+    """The 101 for the client. A browser that offered subprotocols insists that one is chosen: if
+    the application has chosen none it is ``ours``, unless that is empty.
     """
     lines = [status_line]
     lines += [name + b": " + value for name, value in raw]
-    if offered and not any(name.lower() == b"sec-websocket-protocol" for name, _ in raw):
-        lines.append(b"Sec-WebSocket-Protocol: " + offered.encode("latin-1"))
+    if ours and not any(name.lower() == b"sec-websocket-protocol" for name, _ in raw):
+        lines.append(b"Sec-WebSocket-Protocol: " + ours.encode("latin-1"))
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def offered_token(environ: dict[str, Any]) -> str:
-    """The subprotocol that carries the token, or the empty string."""
+def own_subprotocol(environ: dict[str, Any]) -> str:
+    """The subprotocol that was offered for the service beside the token, or the empty string."""
     offered = offered_subprotocols(environ)
-    return next((each for each in offered if each.startswith(TOKEN_SUBPROTOCOL)), "")
+    with_token = any(each.startswith(TOKEN_SUBPROTOCOL) for each in offered)
+    return SUBPROTOCOL if with_token and SUBPROTOCOL in offered else ""
 
 
 def _named_by(connection: Iterable[str]) -> frozenset[str]:

@@ -16,7 +16,7 @@ from toolbox.request import RequestInfo
 from toolbox_port.caller import Caller
 from toolbox_port.headers import Pairs
 from toolbox_port.headers import answer_headers
-from toolbox_port.headers import offered_token
+from toolbox_port.headers import own_subprotocol
 from toolbox_port.headers import request_headers
 from toolbox_port.headers import text
 from toolbox_port.headers import upgrade_headers
@@ -90,7 +90,7 @@ class Proxy:
         upstream, early_answer = exchange.take()
         status_line = b"HTTP/1.1 101 " + (bytes(answer.reason) or b"Switching Protocols")
         told = upgraded_head(
-            status_line, answer.headers.raw_items(), offered_token(request.environ)
+            status_line, answer.headers.raw_items(), own_subprotocol(request.environ)
         )
         return TakeOver(
             lambda client, early, on_end: Tunnel(

@@ -84,6 +84,12 @@ def error(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+def test_half_an_emoji(service: Service, context: str) -> None:
+    # F-C8
+    found = run(service, "print(ascii('\ud83d'))", contextId=context)
+    assert found.short == ("'\\ufffd'\n", "", 1000)
+
+
 def test_keeps_state(service: Service, context: str) -> None:
     first = run(service, "x = 41\nimport sys\ndef f(): return x + 1", contextId=context)
     assert first.short == ("", "", 1000)

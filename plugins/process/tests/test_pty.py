@@ -147,6 +147,16 @@ def test_a_browser_s_handshake(service: Service) -> None:
     assert [each["status"] for each in terminal.controls] == ["connected", "exited"]
 
 
+def test_half_an_emoji_in_the_environment(service: Service) -> None:
+    # F-C8
+    terminal = Terminal(
+        service, "/process/pty/create-connect?id=half", envs_token({**QUIET, "WORD": "a\ud83d"})
+    )
+    terminal.type("echo from-$WORD; exit\n")
+    terminal.until("from-a\ufffd\r\n".encode())
+    assert terminal.finish()[0] == 1000
+
+
 def test_post_then_connect(service: Service) -> None:
     body = {"id": "posted", "cwd": "/usr", "envs": QUIET, "cols": 100, "rows": 30}
     answer = service.http.post("/process/pty", json=body)

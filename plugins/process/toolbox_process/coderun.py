@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from toolbox.decoding import decode_frame
 from toolbox.errors import BadRequest
 from toolbox_process.engine import Engine
 from toolbox_process.engine import Spec
@@ -154,7 +155,7 @@ def read_charts(fd: int) -> Iterator[dict[str, Any]]:
     """The charts a program has written, one JSON object on each line."""
     for line in os.pread(fd, MAX_CHARTS, 0).splitlines():
         try:
-            found = msgspec.json.decode(line, type=_Artifact)
+            found = decode_frame(line, _Artifact)
         except msgspec.DecodeError:
             continue  # The program has the descriptor, too, and may have written to it.
         if found.type == "chart":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from toolbox.decoding import decode_frame
 from toolbox.errors import ToolboxError
 from toolbox.loop import IN
 from toolbox_process.engine import Engine
@@ -241,8 +242,8 @@ class InterpreterContext:
     def _on_answer(self, line: bytes) -> None:
         run, job = self._current, self._job
         try:
-            answer = msgspec.json.decode(line, type=_Answer)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            answer = decode_frame(line, _Answer)
+        except msgspec.DecodeError:
             self._give_up(job)
             return
         if run is None or job is None or answer.id != run.number:

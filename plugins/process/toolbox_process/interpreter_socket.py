@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from toolbox.decoding import decode
 from toolbox.errors import ToolboxError
 from toolbox.handler import POLICY
 from toolbox.handler import PROTOCOL_ERROR
@@ -62,8 +63,9 @@ class InterpreterSocket(SocketHandler):
         if self._timer is not None:
             self._timer.cancel()
         try:
-            request = msgspec.json.decode(message, type=CodeRequest)
-        except (msgspec.DecodeError, UnicodeError):
+            data = message.encode() if isinstance(message, str) else message
+            request = decode(data, CodeRequest)
+        except msgspec.DecodeError:
             ws.close(PROTOCOL_ERROR, "the message is no request to run code")
             return
         try:

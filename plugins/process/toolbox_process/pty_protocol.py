@@ -8,8 +8,7 @@ import json
 from typing import TYPE_CHECKING
 from typing import Any
 
-import msgspec
-
+from toolbox.decoding import decode
 from toolbox.errors import BadRequest
 from toolbox.errors import ToolboxError
 from toolbox.handler import INTERNAL_ERROR
@@ -79,9 +78,10 @@ def _decode_envs(text: str) -> dict[str, str | None]:
         raise BadRequest(f"the environment is over {MAX_ENVS} bytes")
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), "-_", validate=True)
-        return msgspec.json.decode(data, type=dict[str, str | None])
+        envs: dict[str, str | None] = decode(data, dict[str, str | None])
     except (binascii.Error, ValueError):
         raise BadRequest("the environment is not base64url of a JSON object of texts") from None
+    return envs
 
 
 def exit_reason(exit_code: int) -> str:

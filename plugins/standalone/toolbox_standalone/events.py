@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from toolbox.auth import Auth
+from toolbox.decoding import decode
 from toolbox.errors import Unauthorized
 from toolbox.handler import POLICY
 from toolbox.handler import SocketClosed
@@ -92,8 +93,8 @@ class EventSocket(SocketHandler):
 
     def _check(self, data: str) -> None:
         try:
-            token = msgspec.json.decode(data or "{}", type=Credentials).token
-        except (msgspec.DecodeError, RecursionError):
+            token = decode((data or "{}").encode(), Credentials).token
+        except msgspec.DecodeError:
             token = ""
         # Only ASCII: that's what a header, as which it is checked, can hold.
         printable = token if token.isascii() else ""

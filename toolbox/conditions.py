@@ -1,0 +1,79 @@
+"""Conditional requests (RFC 9110, 13): is it still, or no longer, what the client knows?"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from typing import Any
+
+from werkzeug.http import parse_date
+from werkzeug.http import parse_etags
+
+from toolbox.errors import PreconditionFailed
+
+_DATE = re.compile(
+    r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT"
+    r"|[A-Z][a-z]{5,8}, \d\d-[A-Z][a-z]{2}-\d\d \d\d:\d\d:\d\d GMT"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}",
+    re.ASCII,
+)
+"""The three forms of a date (RFC 9110, 5.6.7); anything else is none, two of them too."""
+
+
+def http_time(text: str | None) -> float | None:
+    """Seconds since the epoch, None for what is no HTTP date."""
+    text = (text or "").strip()
+    found: datetime | None = parse_date(text) if _DATE.fullmatch(text) else None
+    return found.timestamp() if found else None
+
+
+def matches(header: str, etag: str | None) -> bool:
+    """Whether a list of ETags has ``etag``, by the strong comparison (RFC 9110, 8.8.3.2).
+
+    ``etag`` is unquoted and strong, None if there is nothing; ``*`` is whatever is there.
+    """
+    return etag is not None and etag in parse_etags(header)
+
+
+def check_unchanged(etag: str | None, modified: float, if_match: str, unmodified: str) -> None:
+    """Apply ``If-Match``, or ``If-Unmodified-Since`` where there is none (RFC 9110, 13.2.2).
+
+    ``etag`` and ``modified`` are of what is there; ``etag`` is None if nothing is. Raises
+    PreconditionFailed.
+    """
+    if if_match:
+        if not matches(if_match, etag):
+            raise PreconditionFailed("the file has changed" if etag else "there is no such file")
+        return
+    date = http_time(unmodified)
+    if date is not None and etag is not None and int(modified) > date:
+        raise PreconditionFailed("the file has changed")
+
+
+def is_known(environ: dict[str, Any], etag: str, modified: float) -> bool:
+    """Whether a GET or HEAD is to be answered 304: by ``If-None-Match``, else by
+    ``If-Modified-Since``.
+
+    Raises PreconditionFailed, by the conditions that go before these.
+    """
+    get = environ.get
+    check_unchanged(etag, modified, get("HTTP_IF_MATCH", ""), get("HTTP_IF_UNMODIFIED_SINCE", ""))
+    if none_match := get("HTTP_IF_NONE_MATCH"):
+        return bool(parse_etags(none_match).contains_weak(etag))
+    date = http_time(get("HTTP_IF_MODIFIED_SINCE"))
+    return date is not None and int(modified) <= date
+
+
+def range_holds(environ: dict[str, Any], etag: str, modified: float) -> bool:
+    """Whether a range may be sent, by ``If-Range`` (RFC 9110, 13.1.5).
+
+    A date counts only if nothing can have changed since within its second (8.8.2.2).
+    """
+    condition = environ.get("HTTP_IF_RANGE", "").strip()
+    if not condition:
+        return True
+    date = http_time(condition)
+    if date is None:
+        return condition == f'"{etag}"'
+    return date == int(modified) and modified < time.time() - 1
