@@ -33,7 +33,12 @@ def matches(header: str, etag: str | None) -> bool:
 
     ``etag`` is unquoted and strong, None if there is nothing; ``*`` is whatever is there.
     """
-    return etag is not None and etag in parse_etags(header)
+    return etag is not None and bool(etag in parse_etags(header))
+
+
+def matches_weakly(header: str, etag: str | None) -> bool:
+    """The same by the weak comparison."""
+    return etag is not None and bool(parse_etags(header).contains_weak(etag))
 
 
 def check_unchanged(etag: str | None, modified: float, if_match: str, unmodified: str) -> None:
@@ -60,7 +65,7 @@ def is_known(environ: dict[str, Any], etag: str, modified: float) -> bool:
     get = environ.get
     check_unchanged(etag, modified, get("HTTP_IF_MATCH", ""), get("HTTP_IF_UNMODIFIED_SINCE", ""))
     if none_match := get("HTTP_IF_NONE_MATCH"):
-        return bool(parse_etags(none_match).contains_weak(etag))
+        return matches_weakly(none_match, etag)
     date = http_time(get("HTTP_IF_MODIFIED_SINCE"))
     return date is not None and int(modified) <= date
 
@@ -75,5 +80,5 @@ def range_holds(environ: dict[str, Any], etag: str, modified: float) -> bool:
         return True
     date = http_time(condition)
     if date is None:
-        return condition == f'"{etag}"'
+        return bool(condition == f'"{etag}"')
     return date == int(modified) and modified < time.time() - 1

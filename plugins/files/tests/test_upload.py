@@ -326,7 +326,37 @@ def test_an_upload_can_insist_on_the_file_it_knows(service: Service, tmp_path: P
     assert upload(service, target, b"three", **{"If-Match": f"W/{etag}"}).status_code == 412
     assert target.read_bytes() == b"two"
     assert upload(service, tmp_path / "absent", b"x", **{"If-Match": "*"}).status_code == 412
+    weak = upload(service, target, b"three", **{"If-None-Match": f"W/{changed.headers['etag']}"})
+    assert weak.status_code == 412
     assert not (tmp_path / "absent").exists()
+
+
+BEFORE, AFTER = "Mon, 02 Jan 2006 15:04:04 GMT", "Mon, 02 Jan 2006 15:04:05 GMT"
+
+
+@pytest.mark.parametrize("headers", [{}, {"If-None-Match": '"other"'}])
+def test_an_upload_can_insist_on_no_change_since(
+    service: Service, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    # F-C9
+    target = tmp_path / "file"
+    target.write_bytes(b"one")
+    os.utime(target, (1136214245, 1136214245))
+    late = upload(service, target, b"two", **{"If-Unmodified-Since": BEFORE, **headers})
+    assert (late.status_code, late.json()["code"]) == (412, "PRECONDITION_FAILED")
+    params = {"path": str(target)}
+    edit = {"path": str(target), "edits": [{"type": "replace", "oldText": "one", "newText": "two"}]}
+    since = {"If-Unmodified-Since": BEFORE}
+    assert service.http.post("/x/files/edit", json=edit, headers=since).status_code == 412
+    piece = {**since, "Upload-Offset": "0", "Upload-Complete": "?1"}
+    patch = {"params": {**params, "id": "x"}, "headers": piece, "content": b"two"}
+    assert service.http.patch("/x/files/upload", **patch).status_code == 412  # type: ignore[arg-type]
+    assert target.read_bytes() == b"one"
+    right = {"If-Unmodified-Since": AFTER, **headers}
+    assert upload(service, target, b"two", **right).status_code == 200
+    etag = upload(service, target, b"two").headers["etag"]
+    both = {"If-Match": etag, "If-Unmodified-Since": BEFORE}
+    assert upload(service, target, b"two", **both).status_code == 200, "If-Match goes before it"
 
 
 def test_a_condition_still_holds_at_the_end_of_the_upload(service: Service, tmp_path: Path) -> None:

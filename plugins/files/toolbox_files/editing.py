@@ -6,6 +6,7 @@ elsewhere too, or no longer, is an error that tells where.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from collections.abc import Sequence
 
@@ -35,8 +36,8 @@ def edit_file(
     Raises EditMismatch, PreconditionFailed, ContentTooLarge.
     """
     etag = backend.etag(path)
-    conditions.check_etag(etag)
     with backend.open(path) as file:
+        conditions.check(os.fstat(file.fileno()))
         content = file.read(MAX_SIZE + 1)
     if len(content) > MAX_SIZE:
         raise ContentTooLarge(f"files over {MAX_SIZE} bytes are not edited")

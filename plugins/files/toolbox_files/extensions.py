@@ -69,8 +69,7 @@ def append_to_upload(
     with upload.appending(headers.offset) as file:
         offset = headers.offset + receive_raw(body, file)
     if complete := headers.complete == "?1":
-        conditions = Conditions(if_match=headers.if_match, if_none_match=headers.if_none_match)
-        upload.complete(query.sha256, conditions)
+        upload.complete(query.sha256, headers.conditions)
     return _state(upload, UploadState(offset, complete))
 
 

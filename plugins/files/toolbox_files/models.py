@@ -8,6 +8,8 @@ from typing import Literal
 import msgspec
 from msgspec import Meta
 
+from toolbox_files.conditions import Conditions
+
 RequiredText = Annotated[str, Meta(min_length=1)]
 
 
@@ -211,6 +213,16 @@ class UploadHeaders(msgspec.Struct, frozen=True, kw_only=True):
     complete: Literal["?0", "?1"] = msgspec.field(default="?0", name="Upload-Complete")
     if_match: str = msgspec.field(default="", name="If-Match")
     if_none_match: str = msgspec.field(default="", name="If-None-Match")
+    if_unmodified_since: str = msgspec.field(default="", name="If-Unmodified-Since")
+
+    @property
+    def conditions(self) -> Conditions:
+        """Those for the last piece, which puts the file in its place."""
+        return Conditions(
+            if_match=self.if_match,
+            if_none_match=self.if_none_match,
+            if_unmodified_since=self.if_unmodified_since,
+        )
 
 
 class UploadState(msgspec.Struct, frozen=True):
