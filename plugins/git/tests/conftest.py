@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.server
+import json
 import os
 import shutil
 import ssl
@@ -76,13 +77,15 @@ def repo(tmp_path: Path) -> Iterator[Repository]:
 class GitServer:
     """``git http-backend`` on loopback, for the repositories in ``root``, with basic auth.
 
-    ``seen`` is each request's path and Authorization; paths below ``/public`` need none, those
-    below ``/forbidden`` are answered 403, ``/broken`` 500, and ``/hangs`` nothing at all.
+    Git LFS has its batch API there, and ``objects`` is what it holds, by hash. ``seen`` is each
+    request's path and Authorization; paths below ``/public`` need none, those below ``/forbidden``
+    are answered 403, ``/broken`` 500, and ``/hangs`` nothing at all.
     """
 
     def __init__(self, root: Path, certificate: Path | None = None) -> None:
         self.root = root
         self.seen: list[tuple[str, str]] = []
+        self.objects: dict[str, bytes] = {}
         self.password = PASSWORD
         self.stopping = threading.Event()
         self.asked = threading.Event()
@@ -94,7 +97,7 @@ class GitServer:
             def do_GET(self) -> None:
                 server.answer(self)
 
-            do_POST = do_GET
+            do_POST = do_PUT = do_GET
 
             def log_message(self, *arguments: Any) -> None:
                 pass
@@ -142,7 +145,10 @@ class GitServer:
         elif path.startswith("/broken"):
             self._say(request, 500)
         elif given != f"Basic {wanted}" and not path.startswith("/public"):
+            self._body(request)
             self._say(request, 401, {"WWW-Authenticate": 'Basic realm="git"'})
+        elif "/info/lfs/" in path:
+            self._serve_lfs(request, path)
         else:
             self._run(request, path, query)
 
@@ -169,6 +175,33 @@ class GitServer:
             request.rfile.readline()
         request.rfile.readline()
         return body
+
+    def _serve_lfs(self, request: http.server.BaseHTTPRequestHandler, path: str) -> None:
+        """The batch API and basic transfers of Git LFS; it has no locks."""
+        body = self._body(request)
+        name = path.rpartition("/")[2]
+        if path.endswith("/objects/batch"):
+            answer = json.dumps(self._batch(json.loads(body), path)).encode()
+            self._say(request, 200, {"Content-Type": "application/vnd.git-lfs+json"}, answer)
+        elif request.command == "PUT":
+            self.objects[name] = body
+            self._say(request, 200)
+        elif request.command == "GET" and name in self.objects:
+            self._say(request, 200, body=self.objects[name])
+        else:
+            self._say(request, 404)
+
+    def _batch(self, wanted: dict[str, Any], path: str) -> dict[str, Any]:
+        place = f"{self.url}{path.removesuffix('/batch')}"
+        objects: list[dict[str, Any]] = []
+        for each in wanted["objects"]:
+            known, download = each["oid"] in self.objects, wanted["operation"] == "download"
+            if known == download:
+                each["actions"] = {wanted["operation"]: {"href": f"{place}/{each['oid']}"}}
+            elif download:
+                each["error"] = {"code": 404, "message": "Object does not exist on the server"}
+            objects.append(each)
+        return {"transfer": "basic", "objects": objects}
 
     def _run(self, request: http.server.BaseHTTPRequestHandler, path: str, query: str) -> None:
         body = self._body(request)

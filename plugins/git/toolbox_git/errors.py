@@ -61,6 +61,18 @@ class RemoteRejected(Unprocessable):
     code = "GIT_REMOTE_REJECTED"
 
 
+class FilterFailed(Unprocessable):
+    """A filter that a file needs (Git LFS, git-crypt) has failed or isn't installed."""
+
+    code = "GIT_FILTER_FAILED"
+
+
+class Refused(Unprocessable):
+    """Git won't do it, for a reason of its own that the message tells."""
+
+    code = "GIT_REFUSED"
+
+
 class TransportFailed(BadGateway):
     """The remote can't be reached, can't be trusted, or stopped answering."""
 

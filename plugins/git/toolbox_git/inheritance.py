@@ -11,6 +11,7 @@ _INHERITED = frozenset(
         "GIT_CONFIG_NOSYSTEM",
         "GIT_CONFIG_SYSTEM",
         "GIT_EXEC_PATH",
+        "GIT_LFS_SKIP_SMUDGE",
         "GIT_PROXY_COMMAND",
         "GIT_SSH",
         "GIT_SSH_COMMAND",

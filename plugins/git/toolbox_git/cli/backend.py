@@ -155,9 +155,7 @@ class CliBackend:
             action = "set-url" if known else "add"
             tree.git("remote", action, "--", to_bytes(body.name), to_bytes(url))
             if body.fetch:
-                self._transfer.fetch(
-                    tree, body.name, credentials.username, credentials.password, gone
-                )
+                self._transfer.fetch(tree, body.name, credentials, gone)
 
     def get_config(self, query: ConfigQuery) -> ConfigValue:
         return ConfigValue(self._configuration.get(query.key, query.scope, query.path))

@@ -1,8 +1,13 @@
-"""Which error git's words mean. The words are those of ``LC_ALL=C``."""
+"""Which error git's words mean. The words are those of ``LC_ALL=C``.
+
+What none of them is known of is a refusal (422), since git checks before it does; only a damaged
+repository, a git that was killed and one that was called wrongly are told as failures of ours.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
@@ -14,25 +19,38 @@ from toolbox_git.errors import AuthenticationFailed
 from toolbox_git.errors import BranchExists
 from toolbox_git.errors import BranchNotFound
 from toolbox_git.errors import DirtyWorktree
+from toolbox_git.errors import FilterFailed
 from toolbox_git.errors import MergeConflict
 from toolbox_git.errors import PushRejected
+from toolbox_git.errors import Refused
 from toolbox_git.errors import RemoteRejected
 from toolbox_git.errors import RepositoryNotFound
 from toolbox_git.errors import TransportFailed
 
 _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
+    # The remote's verdict on a reference comes first: its hooks may have said anything.
+    (RemoteRejected, r"\[remote rejected\]"),
+    (PushRejected, r"\[rejected\]"),
     (InsufficientStorage, r"no space left on device|disk quota exceeded"),
     (
         AuthenticationFailed,
         r"authentication failed|invalid username or password|could not read (username|password)"
-        r"|terminal prompts disabled|permission denied \(publickey|host key verification failed",
+        r"|terminal prompts disabled|permission denied \(publickey|host key verification failed"
+        r"|authentication required|git credentials for .* not found|authorization error"
+        r"|too many authentication failures",
     ),
     (Forbidden, r"returned error: 403|remote: permission.* denied"),
-    (RemoteRejected, r"\[remote rejected\]|pre-receive hook declined|protected branch"),
+    (RemoteRejected, r"pre-receive hook declined|protected branch"),
     (
         RepositoryNotFound,
         r"repository not found|repository '.*' (not found|does not exist)|returned error: 404"
         r"|remote: not found|does not appear to be a git repository|not a git repository",
+    ),
+    (
+        FilterFailed,
+        r"(clean|smudge|external) filter .*failed|external filter|git-lfs(: | .*)not found"
+        r"|smudge error|error cleaning|object does not exist on the server|unable to find source"
+        r"|failed to fetch some objects|error (down|up)loading object",
     ),
     (
         BranchNotFound,
@@ -43,13 +61,14 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
     ),
     (
         PushRejected,
-        r"non-fast-forward|fetch first|updates were rejected|stale info|\[rejected\]",
+        r"non-fast-forward|fetch first|updates were rejected|stale info",
     ),
     (
         MergeConflict,
         r"not possible to fast-forward|diverging branches|unmerged files|unresolved conflict"
-        r"|needs merge|you need to resolve your current index first|unmerged path"
-        r"|refusing to merge unrelated histories",
+        r"|needs merge|you need to resolve your current index first|unmerged path|is unmerged"
+        r"|refusing to merge unrelated histories|have not concluded your|path '.*' is unmerged"
+        r"|during a merge|in the middle of a",
     ),
     (
         DirtyWorktree,
@@ -64,9 +83,15 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
         r"|timed out)|ssl certificate|early eof|the remote end hung up|could not read from remote"
         r"|operation too slow|unable to look up|rpc failed|unable to connect to|invalid index-pack"
         r"|transport '.*' not allowed|expected flush|protocol error|unexpected disconnect"
-        r"|bad line length|http/\d|returned error: 5\d\d",
+        r"|bad line length|http/\d|returned error: 5\d\d|unable to fork|dial tcp|no such host"
+        r"|remote helper|remote-https?' is not a git command|x509|batch response",
     ),
-    (Conflict, r"\.lock': file exists|could not lock config file .*: file exists|cannot lock ref"),
+    (
+        Conflict,
+        r"\.lock': file exists|could not lock config file .*: file exists|cannot lock ref"
+        r"|already checked out at|already used by worktree|checked out at|used by worktree"
+        r"|cannot update checked out branch|refusing to (fetch|update)",
+    ),
     (Forbidden, r"permission denied|read-only file system|operation not permitted|insufficient p"),
     (
         BadRequest,
@@ -74,12 +99,23 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
         r"|did not match any file|is outside repository|beyond a symbolic link|ignored by one of"
         r"|key does not contain a|empty ident name|must be run in a work tree|is in submodule"
         r"|ident name consists only|cannot do a \w+ reset|cannot do \w+ reset with paths"
-        r"|does not have a commit checked out|only regular files, symbolic links",
+        r"|does not have a commit checked out|only regular files, symbolic links|invalid path",
     ),
     (NotFound, r"no such remote"),
 )
 _REMOTE = (AuthenticationFailed, RemoteRejected, PushRejected, TransportFailed)
+_LAZY = r"from promisor remote|batch response|error downloading"
+"""What a partial clone and Git LFS say: they fetch what is lacking when it is needed."""
+_DAMAGED = (
+    r"corrupt|bad object|bad config|bad (tree|blob|index|signature|ref)|missing (blob|tree|object)"
+    r"|unable to read|inflate|loose object|packed object|object file .* is empty|index file|BUG:"
+    r"|not a valid object|invalid (object|sha1)|unknown (index|repository) |hash mismatch"
+    r"|failed to read|could not parse|unable to parse|object directory|out of memory|malloc"
+)
 _NOISE = re.compile(r"^(hint:|warning:|Please make sure you have|and the repository exists)")
+_VERDICT = re.compile(r"^!\t(\S+):(\S+)\t(\[.*?\])(.*)$", re.MULTILINE)
+"""A reference that wasn't pushed, as ``git push --porcelain`` prints it."""
+_USAGE = 129
 
 
 def without_noise(stderr: str) -> str:
@@ -94,10 +130,29 @@ def diagnose(status: int, stdout: bytes, stderr: str, *, remote: bool = False) -
     """
     printed = stdout[-65536:].decode("utf-8", "backslashreplace")
     said = without_noise(stderr)
+    verdicts = list(_verdicts(printed))
     lines = [line for line in (said or printed).splitlines() if line.strip()]
-    message = "\n".join(lines[-12:])[-2000:] or f"git ended with status {status}"
-    # Not compiled beforehand, which costs the start of every service a few milliseconds.
-    for kind, words in _WORDS:
-        if (remote or kind not in _REMOTE) and re.search(words, f"{said}\n{printed}", re.I):
-            return kind(message)
-    return ToolboxError(message)
+    message = "\n".join([*lines[-12:], *verdicts])[-2000:] or f"git ended with status {status}"
+    kind = _kind(f"{said}\n{printed}", remote)
+    if kind is None and (status < 0 or status == _USAGE or re.search(_DAMAGED, said, re.I)):
+        return ToolboxError(message)
+    return (kind or Refused)(message)
+
+
+def _verdicts(printed: str) -> Iterator[str]:
+    """Why references were not pushed, as people are told: ``! [rejected] a -> b (fetch first)``."""
+    for here, there, verdict, reason in _VERDICT.findall(printed):
+        short = [name.removeprefix("refs/heads/") for name in (here, there)]
+        yield f"! {verdict} {short[0]} -> {short[1]}{reason}"
+
+
+def _kind(text: str, remote: bool) -> type[ToolboxError] | None:
+    """The error that ``text`` tells of; what the remote says counts only if git says nothing."""
+    remote = remote or re.search(_LAZY, text, re.I) is not None
+    own = "\n".join(line for line in text.splitlines() if not line.startswith("remote: "))
+    for part in (own, text):
+        # Not compiled beforehand, which costs the start of every service a few milliseconds.
+        for kind, words in _WORDS:
+            if (remote or kind not in _REMOTE) and re.search(words, part, re.I):
+                return kind
+    return None

@@ -7,8 +7,10 @@ import os
 import selectors
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +23,13 @@ from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
 from toolbox.errors import Unavailable
 from toolbox.processes import popen
+from toolbox_git import programs
 from toolbox_git.backend import Gone
 from toolbox_git.cli.diagnosis import diagnose
 from toolbox_git.cli.diagnosis import without_noise
 from toolbox_git.errors import TransportFailed
 from toolbox_git.inheritance import clean_environment
+from toolbox_git.programs import Overrides
 from toolbox_git.urls import PROTOCOLS
 from toolbox_git.urls import Credentials
 from toolbox_git.urls import origin_of
@@ -38,34 +42,48 @@ _POLL = 0.25
 _GRACE = 5.0
 
 _CONFIG = {
-    # Nothing of a repository's or user's settings may run programs behind an operation's back,
-    # outlive it, or change what is printed.
-    "core.fsmonitor": "false",
-    "core.hooksPath": os.devnull,
+    **programs.ALWAYS,
+    # Nothing may outlive an operation, or change what is printed.
     "core.quotePath": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
-    "log.showSignature": "false",
     "merge.autoStash": "false",
-    "push.gpgSign": "false",
-    "commit.gpgSign": "false",
     "advice.detachedHead": "false",
     # The user works in repositories that others have made: whoever may call this service has
     # been let in.
     "safe.directory": "*",
 }
 
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "LANGUAGE": "",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS_REQUIRE": "never",
+    "GCM_INTERACTIVE": "never",
+    "GIT_EDITOR": "true",
+    "GIT_PAGER": "cat",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
+}
+
 _HELPER = (
-    '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n"'
-    ' "$TOOLBOX_GIT_USERNAME" "$TOOLBOX_GIT_PASSWORD"; }; f'
+    '!f() { if test "$1" = erase; then rm -f "$TOOLBOX_GIT_VALID";'
+    ' elif test "$1" = get && test -e "$TOOLBOX_GIT_VALID"; then'
+    ' printf "username=%s\npassword=%s\n" "$TOOLBOX_GIT_USERNAME" "$TOOLBOX_GIT_PASSWORD"; fi; }; f'
 )
-"""A credential helper that keeps the secret out of every argument list."""
+"""A credential helper that keeps the secret out of every argument list.
+
+What was rejected isn't given again: Git LFS would ask for it without end.
+"""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """How one git process is to be run."""
 
     cwd: Path
+    program: str = "git"
     git_dir: Path | None = None
     stdin: bytes = b""
     env: Mapping[str, str] = {}
@@ -103,24 +121,31 @@ class Runner:
         self._closed = False
 
     def run(self, arguments: Sequence[bytes | str], call: Call) -> bytes:
-        """Run ``git *arguments``; what it printed. Raises the error that its failure means."""
+        """Run git, or ``call.program``, with ``arguments``; what it printed.
+
+        Raises as :meth:`try_`, and the error that a failure means.
+        """
         output = self.try_(arguments, call)
         if output.status:
             raise output.error()
         return output.stdout
 
     def try_(self, arguments: Sequence[bytes | str], call: Call) -> Output:
-        """Run ``git *arguments``; its exit status may be anything.
+        """Run git, or ``call.program``, with ``arguments``; its exit status may be anything.
 
-        Raises Unavailable if there is no git, RequestTimeout or TransportFailed if it takes too
+        Raises Unavailable if it isn't installed, RequestTimeout or TransportFailed if it takes too
         long, and ToolboxError if the client is gone.
         """
-        command = ["git", *(os.fsdecode(argument) for argument in arguments)]
+        command = [call.program, *(os.fsdecode(argument) for argument in arguments)]
+        with _environment(call, self._overrides(call)) as env:
+            return self._run(command, call, env)
+
+    def _run(self, command: list[str], call: Call, env: dict[str, str]) -> Output:
         try:
             process = popen(
                 command,
                 cwd=call.cwd,
-                env=_environment(call),
+                env=env,
                 stdin=subprocess.PIPE if call.stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -128,7 +153,7 @@ class Runner:
         except FileNotFoundError as error:
             if error.filename == str(call.cwd):
                 raise
-            raise Unavailable("git is not installed") from None
+            raise Unavailable(f"{call.program} is not installed") from None
         with process:
             with self._lock:
                 self._running.add(process)
@@ -148,6 +173,14 @@ class Runner:
             running = list(self._running)
         for process in running:
             _signal(process, signal.SIGTERM)
+
+    def _overrides(self, call: Call) -> Overrides:
+        """What keeps the repository's own configuration from running programs."""
+        if call.git_dir is None or not programs.may_name_programs(call.git_dir):
+            return Overrides()
+        reading = Call(cwd=call.cwd, timeout=call.timeout, env={"GIT_DIR": str(call.git_dir)})
+        listed = self.run(["config", "--list", "--show-scope", "-z"], reading)
+        return programs.overrides(programs.parse(listed), clean_environment())
 
     def _communicate(self, process: subprocess.Popen[bytes], call: Call) -> tuple[bytes, bytes]:
         assert process.stdout is not None
@@ -229,32 +262,34 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
             os.killpg(process.pid, number)
 
 
-def _environment(call: Call) -> dict[str, str]:
-    env = clean_environment()
-    env |= {
-        "LC_ALL": "C",
-        "LANGUAGE": "",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",
-        "SSH_ASKPASS_REQUIRE": "never",
-        "GCM_INTERACTIVE": "never",
-        "GIT_EDITOR": "true",
-        "GIT_PAGER": "cat",
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
-    }
+@contextlib.contextmanager
+def _environment(call: Call, overrides: Overrides) -> Iterator[dict[str, str]]:
+    """What the process inherits."""
+    env = {**clean_environment(), **overrides.env, **_ENVIRONMENT}
     if call.git_dir is not None:
         env["GIT_DIR"] = str(call.git_dir)
-    config = [*_CONFIG.items(), *call.config.items()]
-    if call.credentials and scheme_of(call.url) in ("http", "https"):
-        # Bound to the origin, so that a redirect elsewhere is not given them.
-        config += [("credential.helper", "")]
-        config += [(f"credential.{origin_of(call.url)}.helper", _HELPER)]
-        env["TOOLBOX_GIT_USERNAME"] = call.credentials.username
-        env["TOOLBOX_GIT_PASSWORD"] = call.credentials.password
-    env["GIT_CONFIG_COUNT"] = str(len(config))
-    for number, (key, value) in enumerate(config):
-        env[f"GIT_CONFIG_KEY_{number}"] = key
-        env[f"GIT_CONFIG_VALUE_{number}"] = value
-    return {**env, **call.env}
+    config = [*_CONFIG.items(), *overrides.config, *call.config.items()]
+    with contextlib.ExitStack() as stack:
+        if call.credentials and scheme_of(call.url) in ("http", "https"):
+            # Bound to the origin, so that a redirect elsewhere is not given them.
+            config += [("credential.helper", "")]
+            config += [(f"credential.{origin_of(call.url)}.helper", _HELPER)]
+            env["TOOLBOX_GIT_USERNAME"] = call.credentials.username
+            env["TOOLBOX_GIT_PASSWORD"] = call.credentials.password
+            env["TOOLBOX_GIT_VALID"] = stack.enter_context(_mark())
+        env["GIT_CONFIG_COUNT"] = str(len(config))
+        for number, (key, value) in enumerate(config):
+            env[f"GIT_CONFIG_KEY_{number}"] = key
+            env[f"GIT_CONFIG_VALUE_{number}"] = value
+        yield {**env, **call.env}
+
+
+@contextlib.contextmanager
+def _mark() -> Iterator[str]:
+    """An empty file, which anybody may remove."""
+    descriptor, name = tempfile.mkstemp(prefix="toolbox-git-")
+    os.close(descriptor)
+    try:
+        yield name
+    finally:
+        Path(name).unlink(missing_ok=True)

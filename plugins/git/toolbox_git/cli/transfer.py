@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from toolbox.errors import BadRequest
 from toolbox.errors import NotFound
 from toolbox_git.backend import Gone
+from toolbox_git.cli import lfs
 from toolbox_git.cli.running import Call
 from toolbox_git.cli.running import Runner
 from toolbox_git.cli.worktree import Worktree
@@ -54,46 +56,29 @@ class Transfer:
         options += ["--branch", body.branch] if body.branch else []
         options += ["--no-checkout"] if body.commit_id else []
         effective = self._rewritten(url, base)
-        call = Call(
-            cwd=base,
-            config=config,
-            url=effective,
-            credentials=credentials,
-            timeout=self._timeout,
-            gone=gone,
-        )
+        access = self._options(effective, credentials, gone, config)
         command = ["clone", "-q", "--single-branch", "--no-recurse-submodules", *options]
-        self._runner.run([*command, "--", to_bytes(url), to_bytes(str(target))], call)
+        places = [to_bytes(url), to_bytes(str(target))]
+        self._runner.run([*command, "--", *places], Call(cwd=base, **access))
         made = Worktree(self._runner, Repository(target, target / ".git"), self._timeout)
         if not made.commit_of("HEAD"):
             raise RepositoryNotFound("the remote repository is empty")
         if body.commit_id:
-            self._check_out(made, body, body.commit_id, effective, credentials, config, gone)
+            self._check_out(made, body, body.commit_id, access)
         # Files that are moved are not changed, but git would have to look.
         made.try_git("update-index", "-q", "--refresh")
 
     def _check_out(
-        self,
-        made: Worktree,
-        body: CloneRequest,
-        commit: str,
-        url: str,
-        credentials: Credentials,
-        config: dict[str, str],
-        gone: Gone,
+        self, made: Worktree, body: CloneRequest, commit: str, access: dict[str, Any]
     ) -> None:
         if not made.commit_of(commit):
             if len(commit) not in _FULL:
                 raise BranchNotFound(f"no commit {commit}")
             depth = [f"--depth={body.depth}"] if body.depth else []
-            made.git(
-                *("fetch", "-q", "--no-tags", *depth, "origin", commit),
-                url=url,
-                credentials=credentials,
-                config=config,
-                gone=gone,
-            )
-        made.git("checkout", "-q", "--detach", made.resolve(commit), "--", gone=gone)
+            made.git("fetch", "-q", "--no-tags", *depth, "origin", commit, **access)
+        found = made.resolve(commit)
+        lfs.fetch(made, "origin", found, **access)
+        made.git("checkout", "-q", "--detach", found, "--", gone=access["gone"])
 
     def pull(self, tree: Worktree, body: PullRequest, gone: Gone) -> None:
         """Fetch the branch and fast-forward to it."""
@@ -105,30 +90,22 @@ class Transfer:
             raise BranchNotFound("HEAD is detached: name the branch to pull")
         if not is_branch_name(branch):
             raise BadRequest(f"{branch!r} is not a valid branch name")
-        self.fetch(tree, remote, body.username, body.password, gone, branch)
+        options = self._remote(tree, remote, body.username, body.password, gone)
+        self._fetch(tree, remote, options, f"refs/heads/{branch}")
         fetched = tree.resolve("FETCH_HEAD")
+        lfs.fetch(tree, remote, fetched, **options)
         tree.git("merge", "-q", "--ff-only", "--no-verify-signatures", fetched)
 
-    def fetch(
-        self,
-        tree: Worktree,
-        remote: str,
-        username: str | None,
-        password: str | None,
-        gone: Gone,
-        branch: str = "",
-    ) -> None:
-        """Fetch a branch of ``remote``, or all."""
-        url, credentials = self._remote(tree, remote, username, password)
-        what = [to_bytes(f"refs/heads/{branch}")] if branch else []
+    def fetch(self, tree: Worktree, remote: str, credentials: Credentials, gone: Gone) -> None:
+        """Fetch all branches of ``remote``."""
+        username, password = credentials.username, credentials.password
+        self._fetch(tree, remote, self._remote(tree, remote, username, password, gone))
+
+    def _fetch(self, tree: Worktree, remote: str, options: dict[str, Any], *what: str) -> None:
         tree.git(
             *("fetch", "-q", "--no-recurse-submodules", "--no-auto-gc", "--"),
-            *(to_bytes(remote), *what),
-            url=url,
-            credentials=credentials,
-            config=self._stall,
-            timeout=self._timeout,
-            gone=gone,
+            *(to_bytes(remote), *map(to_bytes, what)),
+            **options,
         )
 
     def push(self, tree: Worktree, body: PushRequest, gone: Gone) -> None:
@@ -139,20 +116,16 @@ class Transfer:
         if not is_branch_name(branch) or not tree.commit_of(f"refs/heads/{branch}"):
             raise BranchNotFound(f"no branch {branch!r}")
         remote = body.remote or "origin"
-        url, credentials = self._remote(tree, remote, body.username, body.password, "--push")
+        options = self._remote(tree, remote, body.username, body.password, gone, "--push")
+        # First: a commit must not be there without what its files stand for.
+        lfs.push(tree, remote, branch, **options)
         reference = to_bytes(f"refs/heads/{branch}")
-        output = tree.try_git(
+        tree.git(
             *("push", "--porcelain", "--no-verify", "--recurse-submodules=no"),
             *(["--set-upstream"] if body.set_upstream else []),
             *("--", to_bytes(remote), reference + b":" + reference),
-            url=url,
-            credentials=credentials,
-            config=self._stall,
-            timeout=self._timeout,
-            gone=gone,
+            **options,
         )
-        if output.status:
-            raise output.error()
 
     def _remote(
         self,
@@ -160,14 +133,27 @@ class Transfer:
         remote: str,
         username: str | None,
         password: str | None,
+        gone: Gone,
         *which: str,
-    ) -> tuple[str, Credentials]:
-        """The URL git will use for a remote, and the credentials. Raises NotFound."""
+    ) -> dict[str, Any]:
+        """How a remote is spoken to: options as of :class:`Call`. Raises NotFound."""
         if remote not in (each.name for each in tree.remotes()):
             raise NotFound(f"no remote {remote!r}")
         url = tree.git("remote", "get-url", *which, "--", to_bytes(remote)).decode().strip()
         check_url(url)
-        return split_credentials(url, username, password)
+        _, credentials = split_credentials(url, username, password)
+        return self._options(url, credentials, gone, self._stall)
+
+    def _options(
+        self, url: str, credentials: Credentials, gone: Gone, config: dict[str, str]
+    ) -> dict[str, Any]:
+        return {
+            "url": url,
+            "credentials": credentials,
+            "config": config,
+            "timeout": self._timeout,
+            "gone": gone,
+        }
 
     def _rewritten(self, url: str, base: Path) -> str:
         """``url`` as ``url.<base>.insteadOf`` of the user's configuration has it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from toolbox.errors import BadRequest
@@ -74,6 +75,11 @@ class Worktree:
         """The branch that is checked out, empty if HEAD is detached."""
         output = self.try_git("symbolic-ref", "-q", "HEAD")
         return to_text(output.stdout.strip().removeprefix(b"refs/heads/"))
+
+    def common_dir(self) -> Path:
+        """The repository's directory, the same for each of its linked working trees."""
+        found = self.git("rev-parse", "--git-common-dir").removesuffix(b"\n")
+        return self.path / os.fsdecode(found)
 
     def commit_of(self, revision: str) -> str:
         """The hash of the commit that ``revision`` names, empty if it names none."""

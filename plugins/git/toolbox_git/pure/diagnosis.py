@@ -11,6 +11,7 @@ from toolbox.errors import NotImplemented_
 from toolbox.errors import ToolboxError
 from toolbox.errors import from_os_error
 from toolbox_git.errors import AuthenticationFailed
+from toolbox_git.errors import FilterFailed
 from toolbox_git.errors import RepositoryNotFound
 from toolbox_git.errors import TransportFailed
 
@@ -36,6 +37,7 @@ def _from_dulwich(error: Exception) -> ToolboxError | None:
     from dulwich.errors import NotGitRepository
     from dulwich.errors import SendPackError
     from dulwich.file import FileLocked
+    from dulwich.filters import FilterError
     from dulwich.index import InvalidPathError
     from dulwich.repo import UnsupportedExtension
     from dulwich.repo import UnsupportedVersion
@@ -48,6 +50,8 @@ def _from_dulwich(error: Exception) -> ToolboxError | None:
         return RepositoryNotFound("the remote repository was not found")
     if isinstance(error, UnsupportedExtension | UnsupportedVersion):
         return NotImplemented_(f"only the backend cli can work on this repository: {error}")
+    if isinstance(error, FilterError):
+        return FilterFailed(f"a filter failed: {error}"[:2000])
     if isinstance(error, InvalidPathError):
         return BadRequest("a file's name is not allowed in a working tree")
     if isinstance(error, GitProtocolError | HangupException | SendPackError):

@@ -19,9 +19,11 @@ from toolbox_git.names import to_path
 from toolbox_git.pure import branches
 from toolbox_git.pure import committing
 from toolbox_git.pure import configuration
+from toolbox_git.pure import pushing
 from toolbox_git.pure import reading
 from toolbox_git.pure import resetting
 from toolbox_git.pure import transfer
+from toolbox_git.pure.connecting import Access
 from toolbox_git.pure.history import history
 from toolbox_git.pure.messages import Task
 from toolbox_git.pure.worktree import Worktree
@@ -110,9 +112,9 @@ def _clone(body: models.CloneRequest, base: Path, task: Task) -> None:
     transfer.clone(body, base, Path(task.target), task.stall_timeout)
 
 
-def _access(body: models.PullRequest | models.PushRequest, task: Task) -> transfer.Access:
+def _access(body: models.PullRequest | models.PushRequest, task: Task) -> Access:
     credentials = Credentials(body.username or "", body.password or "")
-    return transfer.Access(credentials=credentials, stall_timeout=task.stall_timeout)
+    return Access(credentials=credentials, stall_timeout=task.stall_timeout)
 
 
 def _pull(body: models.PullRequest, base: Path, task: Task) -> None:
@@ -122,7 +124,7 @@ def _pull(body: models.PullRequest, base: Path, task: Task) -> None:
 
 def _push(body: models.PushRequest, base: Path, task: Task) -> None:
     with _open(body.path, base) as repo:
-        transfer.push(repo, body, _access(body, task))
+        pushing.push(repo, body, _access(body, task))
 
 
 def _remotes(body: models.RepositoryQuery, base: Path, task: Task) -> models.Remotes:
@@ -147,7 +149,7 @@ def _add_remote(body: models.AddRemoteRequest, base: Path, task: Task) -> None:
         config.write_to_path()
     if body.fetch:
         with _open(body.path, base) as repo:
-            access = transfer.Access(credentials=credentials, stall_timeout=task.stall_timeout)
+            access = Access(credentials=credentials, stall_timeout=task.stall_timeout)
             transfer.fetch(repo, body.name, access)
 
 

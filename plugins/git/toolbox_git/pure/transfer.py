@@ -1,22 +1,14 @@
-"""Clone, fetch, pull and push by dulwich."""
+"""Clone, fetch and pull by dulwich."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-import urllib3
 from dulwich.client import GitClient
-from dulwich.client import LocalGitClient
 from dulwich.client import LsRemoteResult
-from dulwich.client import Urllib3HttpGitClient
-from dulwich.client import get_transport_and_path
-from dulwich.config import ConfigFile
 from dulwich.config import StackedConfig
-from dulwich.config import apply_instead_of
 from dulwich.graph import can_fast_forward
 from dulwich.objects import ObjectID
 from dulwich.refs import HEADREF
@@ -28,19 +20,18 @@ from toolbox.errors import NotFound
 from toolbox.errors import NotImplemented_
 from toolbox_git.errors import BranchNotFound
 from toolbox_git.errors import MergeConflict
-from toolbox_git.errors import PushRejected
-from toolbox_git.errors import RemoteRejected
 from toolbox_git.errors import RepositoryNotFound
 from toolbox_git.models import CloneRequest
 from toolbox_git.models import PullRequest
-from toolbox_git.models import PushRequest
 from toolbox_git.names import is_branch_name
 from toolbox_git.names import to_bytes
 from toolbox_git.names import to_text
 from toolbox_git.pure import branches
 from toolbox_git.pure import committing
 from toolbox_git.pure import switching
-from toolbox_git.pure.configuration import stored_credentials
+from toolbox_git.pure.connecting import Access
+from toolbox_git.pure.connecting import configuration_for_remotes
+from toolbox_git.pure.connecting import connect
 from toolbox_git.pure.reading import remotes
 from toolbox_git.pure.reading import tracking
 from toolbox_git.pure.revisions import current_branch
@@ -56,39 +47,6 @@ from toolbox_git.urls import split_credentials
 _HEADS = b"refs/heads/"
 _TAGS = b"refs/tags/"
 _PEELED = b"^{}"
-_REJECTED = re.compile(r"non-fast-forward|fetch first|stale", re.IGNORECASE)
-
-
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """How a remote is spoken to."""
-
-    credentials: Credentials = Credentials()
-    stall_timeout: float = 60.0
-    insecure: bool = False
-
-
-def _connect(url: str, config: StackedConfig, access: Access) -> tuple[GitClient, bytes]:
-    url = apply_instead_of(config, url)
-    check_url(url)
-    extra = ConfigFile()
-    extra.set((b"http",), b"timeout", str(access.stall_timeout).encode())
-    if access.insecure:
-        extra.set((b"http",), b"sslVerify", b"false")
-    credentials = access.credentials or stored_credentials(url)
-    client, path = get_transport_and_path(
-        url,
-        config=StackedConfig([extra, *config.backends]),
-        quiet=True,
-        # They are sent as Latin-1 (urllib3), where servers expect UTF-8 (RFC 7617, 2.1).
-        username=credentials.username.encode().decode("latin-1") or None,
-        password=credentials.password.encode().decode("latin-1") or None,
-        ssh_command=os.environ.get("GIT_SSH_COMMAND"),
-    )
-    if isinstance(client, Urllib3HttpGitClient):
-        # A silent peer is given up after one stall_timeout, not after four.
-        retries = urllib3.Retry(total=10, connect=0, read=0, other=0, redirect=10)
-        client.pool_manager.connection_pool_kw["retries"] = retries
-    return client, path.encode() if isinstance(path, str) else path
 
 
 def clone(body: CloneRequest, base: Path, target: Path, stall_timeout: float) -> None:
@@ -99,7 +57,7 @@ def clone(body: CloneRequest, base: Path, target: Path, stall_timeout: float) ->
         stall_timeout=stall_timeout,
         insecure=bool(body.insecure_skip_tls),
     )
-    client, path = _connect(url, StackedConfig.default(), access)
+    client, path = connect(url, StackedConfig.default(), access)
     listed = _list(client, path)
     reference, commit = _choose(listed.refs, listed.symrefs, body.branch)
     branch = reference.removeprefix(_HEADS) if reference.startswith(_HEADS) else b""
@@ -191,9 +149,9 @@ def fetch(
     branch: str = "",
 ) -> bytes:
     """Fetch a branch of ``remote``, or all; the commit of the branch."""
-    url, credentials = _url(repo, remote, access.credentials)
+    url, credentials = url_of(repo, remote, access.credentials)
     access = msgspec.structs.replace(access, credentials=credentials)
-    client, path = _connect(url, repo.get_config_stack(), access)
+    client, path = connect(url, configuration_for_remotes(repo), access)
     listed = _list(client, path)
     heads = {name: sha for name, sha in listed.refs.items() if name.startswith(_HEADS) and sha}
     if branch:
@@ -209,7 +167,8 @@ def fetch(
     return next(iter(heads.values()), b"")
 
 
-def _url(repo: Repo, remote: str, given: Credentials) -> tuple[str, Credentials]:
+def url_of(repo: Repo, remote: str, given: Credentials) -> tuple[str, Credentials]:
+    """The URL of a remote, and the credentials for it. Raises NotFound."""
     for each in remotes(repo):
         if each.name == remote:
             check_url(each.url)
@@ -237,44 +196,3 @@ def pull(repo: Repo, body: PullRequest, access: Access) -> None:
     tree = Worktree(repo)
     switching.switch(tree, files_of(tree.repo, head), files_of(tree.repo, new))
     committing.move_head(repo, head, new, b"pull: Fast-forward")
-
-
-def push(repo: Repo, body: PushRequest, access: Access) -> None:
-    """Push a branch to the one of the same name."""
-    branch = to_bytes(body.branch) if body.branch else current_branch(repo)
-    if branch is None:
-        raise BranchNotFound("HEAD is detached: name the branch to push")
-    reference = Ref(_HEADS + branch)
-    if not is_branch_name(to_text(branch)) or reference not in repo.refs:
-        raise BranchNotFound(f"no branch {to_text(branch)!r}")
-    new = repo.refs[reference]
-    remote = body.remote or "origin"
-    url, credentials = _url(repo, remote, access.credentials)
-    access = msgspec.structs.replace(access, credentials=credentials)
-    client, path = _connect(url, repo.get_config_stack(), access)
-    if isinstance(client, LocalGitClient):
-        _check_local(path, reference)
-
-    def update(refs: dict[Ref, ObjectID]) -> dict[Ref, ObjectID]:
-        old = refs.get(reference)
-        if old == new:
-            return {}
-        if old and (old not in repo.object_store or not can_fast_forward(repo, old, new)):
-            raise PushRejected("the remote branch has commits that are not here: pull first")
-        return {reference: new}
-
-    result = client.send_pack(path, update, repo.generate_pack_data)  # type: ignore[arg-type]
-    for problem in (result.ref_status or {}).values():
-        if problem:
-            kind = PushRejected if _REJECTED.search(str(problem)) else RemoteRejected
-            raise kind(f"the remote refused: {problem}"[:2000])
-    repo.refs[Ref(b"refs/remotes/" + to_bytes(remote) + b"/" + branch)] = new
-    if body.set_upstream:
-        branches.set_upstream(repo, branch, to_bytes(remote))
-
-
-def _check_local(path: bytes, reference: bytes) -> None:
-    """A push must not move the branch under a working tree (receive.denyCurrentBranch)."""
-    with Repo(os.fsdecode(path)) as there:
-        if not there.bare and _HEADS + (current_branch(there) or b"") == reference:
-            raise RemoteRejected("the branch is checked out in the remote repository")
