@@ -19,6 +19,7 @@ from toolbox import hookspecs
 from toolbox.settings import CORE_SECTIONS
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
+from toolbox.testing import ending
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.rst").read_text()
@@ -138,15 +139,13 @@ def test_the_start_is_as_shown(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    try:
+    with ending(process):
+        assert process.stdout is not None
         for expected in example.splitlines()[1:]:
             pattern = re.sub(r"7UbRkmNcn0\\\.\\\.\\\.|2280", r"\\S+", re.escape(expected))
             assert re.fullmatch(pattern, process.stdout.readline().strip())
-    finally:
         process.terminate()
         assert process.wait(60) == 0
-        process.stdout.close()
 
 
 def test_the_commands_about_settings_run(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import os
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -28,6 +29,7 @@ from dockerfile_parse import DockerfileParser
 
 from toolbox.processes import descendants
 from toolbox.testing import DEADLINE
+from toolbox.testing import ending
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted(ROOT.glob("conf/images/*/Dockerfile*"))
@@ -215,7 +217,8 @@ class Engine:
             container = self.start(
                 image, ["sh", "-c", command], **{**image.arguments, **self._environ}
             )
-            output, _ = container.process.communicate(timeout=600)
+            with ending(container.process):
+                output, _ = container.process.communicate(timeout=600)
             assert container.process.returncode == 0, f"RUN {command}\n{output}"
             self._built[key] = container.upper
         return self._built[key]
@@ -302,8 +305,22 @@ def test_every_dependency_has_wheels_for_alpine(tmp_path: Path) -> None:
     assert all("musllinux" in name for name in compiled)
 
 
+def check_devices(directory: Path) -> None:
+    """The user of an image uses this machine's devices: say so where they have other modes."""
+    for name in ("full", "null", "random", "tty", "urandom", "zero"):
+        mode = stat.S_IMODE((directory / name).stat().st_mode)
+        assert mode == 0o666, f"{directory / name} of this machine has mode {mode:o}, not 666"
+
+
+def test_devices_with_other_modes_are_told(tmp_path: Path) -> None:  # F-D9
+    (tmp_path / "full").touch(0o644)
+    with pytest.raises(AssertionError, match=r"full of this machine has mode 644, not 666"):
+        check_devices(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
+    check_devices(Path("/dev"))
     # Two gigabytes in small files, for the time of these tests: in memory, where there is room.
     roomy = shutil.disk_usage("/dev/shm").free > 8 << 30
     with tempfile.TemporaryDirectory(dir="/dev/shm" if roomy else None) as directory:
@@ -322,12 +339,8 @@ def container(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Contai
         TOOLBOX_TOKEN="t",
         HOME=image.directory,
     )
-    try:
+    with ending(started.process):
         yield started
-    finally:
-        if started.process.poll() is None:
-            started.process.kill()  # Its PID 1 goes with it.
-        started.process.communicate()
 
 
 @needs_root

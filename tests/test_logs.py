@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toolbox.testing import Service
+from toolbox.testing import ending
 
 WRITER = """
 import logging, sys
@@ -61,12 +63,15 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
         )
         for name in "abc"
     ]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        writer.communicate("go\n", timeout=60)
-        assert writer.returncode == 0
+    with contextlib.ExitStack() as stack:
+        for writer in writers:
+            stack.enter_context(ending(writer))
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "ready\n"
+        for writer in writers:
+            writer.communicate("go\n", timeout=60)
+            assert writer.returncode == 0
     written = [log.read_text() for log in tmp_path.iterdir()]
     found = re.findall(r": (\w-\d+)-\n", "".join(written))
     assert sorted(found) == sorted(f"{name}-{number}" for name in "abc" for number in range(500))

@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from toolbox.assemble import load
+from toolbox.testing import ending
 
 # The first one builds a wheel of every package, and all install.
 pytestmark = pytest.mark.timeout(900)
@@ -141,17 +142,15 @@ def serving(*command: str | Path, cwd: Path, **env: str) -> Iterator[httpx.Clien
         text=True,
     )
     assert process.stdout is not None
-    try:
+    with ending(process):
         line = process.stdout.readline()
         assert line.startswith("Starting toolbox server on port "), line
         url = f"http://127.0.0.1:{line.rpartition(' ')[2].strip()}"
         headers = {"Authorization": "Bearer t"}
         with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
             yield client
-    finally:
         process.terminate()
         assert process.wait(60) == 0
-        process.stdout.close()
 
 
 def modules_among(python: Path, names: list[str]) -> set[str]:

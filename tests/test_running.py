@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from toolbox.testing import DEADLINE
+from toolbox.testing import ending
 
 CONF = Path(__file__).parent.parent / "conf"
 TOOLBOX = str(Path(sys.executable).with_name("toolbox"))
@@ -52,11 +53,12 @@ def running(command: list[str], env: dict[str, str], cwd: Path) -> Iterator[subp
         process = subprocess.Popen(
             command, env=env, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, text=True
         )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(DEADLINE)
+    with ending(process):
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(DEADLINE)
 
 
 def unit() -> configparser.ConfigParser:

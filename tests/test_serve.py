@@ -19,6 +19,7 @@ from toolbox.processes import descendants
 from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
+from toolbox.testing import ending
 
 ToyService = Callable[..., Service]
 
@@ -120,10 +121,11 @@ def test_a_port_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("Starting toolbox server on port")
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
+    with ending(process):
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Starting toolbox server on port")
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
     assert "can't write the port file /proc/x/y" in errors
 
 
@@ -205,7 +207,7 @@ def test_a_killed_master_takes_the_worker_along(toy_service: ToyService, tmp_pat
     below = descendants(worker)
     assert len(below) >= 3
     service.process.kill()
-    service.process.wait()
+    service.process.wait(DEADLINE)
     service.wait_for(lambda: not Path(f"/proc/{worker}").exists(), "the end of the worker")
     assert (tmp_path / "stopped").exists()
     service.wait_for(
@@ -339,17 +341,15 @@ def test_gunicorn_itself_can_serve_it(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    try:
+    with ending(process):
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("Starting toolbox server on port ")
         url = f"http://127.0.0.1:{line.rpartition(' ')[2].strip()}/plugins"
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert httpx.get(url, headers=headers, timeout=DEADLINE).status_code == 200
-    finally:
         process.terminate()
         assert process.wait(60) == 0
-        process.stdout.close()
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
@@ -364,11 +364,12 @@ def test_a_signal_during_the_start_ends_it(site: Any, tmp_path: Path, sig: signa
         stderr=subprocess.STDOUT,
         text=True,
     )
-    deadline = time.monotonic() + DEADLINE
-    while not trace.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(sig)
-    assert process.communicate(timeout=DEADLINE)[0] == ""
+    with ending(process):
+        deadline = time.monotonic() + DEADLINE
+        while not trace.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(sig)
+        assert process.communicate(timeout=DEADLINE)[0] == ""
     assert process.returncode == 0
 
 

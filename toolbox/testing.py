@@ -12,6 +12,7 @@ error if anything they started is left.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from typing import AnyStr
 
 import httpx
 import pytest
@@ -36,6 +38,31 @@ from toolbox.processes import descendants
 TOKEN = "a-token-for-tests"
 DEADLINE = 60.0
 """Seconds anything may take that should take none: machines that test are busy."""
+
+
+def end_tree(process: subprocess.Popen[Any]) -> None:
+    """Kill a process with everything below it, and close its pipes, whoever else holds them.
+
+    Nothing is waited for but the process itself: it has no choice.
+    """
+    if process.poll() is None:
+        for pid in (process.pid, *descendants(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+    process.wait(DEADLINE)
+
+
+@contextlib.contextmanager
+def ending(process: subprocess.Popen[AnyStr]) -> Iterator[subprocess.Popen[AnyStr]]:
+    """Call :func:`end_tree` at the end, whatever has happened."""
+    try:
+        yield process
+    finally:
+        end_tree(process)
 
 
 class _WebSocket(websocket.WebSocket):
@@ -93,9 +120,13 @@ class Service:
                 start_new_session=True,
             )
         self.work_dir = work_dir
-        self.wait_for(lambda: port_file.exists() or self.process.poll() is not None, "the port")
-        if self.process.poll() is not None:
-            raise AssertionError(f"the service has ended:\n{self.log()}")
+        try:
+            self.wait_for(lambda: port_file.exists() or self.process.poll() is not None, "the port")
+            if self.process.poll() is not None:
+                raise AssertionError(f"the service has ended:\n{self.log()}")
+        except BaseException:
+            end_tree(self.process)
+            raise
         self.port = int(port_file.read_text())
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = self.client(token)
@@ -154,12 +185,16 @@ class Service:
             time.sleep(0.01)
 
     def stop(self, sig: int = signal.SIGTERM) -> int:
-        """End it with ``sig``; its exit status. Fails if a process it started is left."""
+        """End it with ``sig``; its exit status. Fails if a process it started is left.
+
+        One that doesn't end is killed, and that is a failure too.
+        """
         self.http.close()
         below = descendants(self.process.pid)
-        if self.process.poll() is None:
-            self.process.send_signal(sig)
-        status = self.process.wait(DEADLINE)
+        with ending(self.process):
+            if self.process.poll() is None:
+                self.process.send_signal(sig)
+            status = self.process.wait(DEADLINE)
         left = [pid for pid in below if Path(f"/proc/{pid}").exists()]
         deadline = time.monotonic() + DEADLINE
         while left and time.monotonic() < deadline:
@@ -177,16 +212,15 @@ def _parent(pid: int) -> int:
 @pytest.fixture
 def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start services: ``make_service(*arguments, settings=..., env=..., token=...)``."""
-    started: list[Service] = []
+    numbers = itertools.count()
+    with contextlib.ExitStack() as started:  # Each is stopped, also where another can't be.
 
-    def make(*arguments: str, **options: Any) -> Service:
-        directory = tmp_path / f"service-{len(started)}"
-        started.append(Service(directory, *arguments, **options))
-        return started[-1]
+        def make(*arguments: str, **options: Any) -> Service:
+            service = Service(tmp_path / f"service-{next(numbers)}", *arguments, **options)
+            started.callback(service.stop)
+            return service
 
-    yield make
-    for each in started:
-        each.stop()
+        yield make
 
 
 @pytest.fixture(scope="module")

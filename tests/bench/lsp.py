@@ -23,6 +23,7 @@ from bench.frame import Sample
 from bench.memory import started_by
 from bench.servers import Server
 from bench.servers import toolbox
+from toolbox.testing import end_tree
 
 TEXT = "class Greeter:\n    def greet(self):\n        return 1\n\n\ngreeter = Greeter()\ngreeter.\n"
 PLACE = {"line": 6, "character": 8}
@@ -183,8 +184,7 @@ class Bare:
         self._send(method="textDocument/didOpen", params={"textDocument": document})
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        end_tree(self._process)
 
     def complete(self) -> None:
         """Ask for suggestions."""

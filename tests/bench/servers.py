@@ -99,7 +99,7 @@ def serving(
         yield Server(process.pid, port, Path(cwd), time.monotonic() - began)
     finally:
         process.terminate()
-        process.wait()
+        process.wait(60)
 
 
 @functools.cache

@@ -28,6 +28,7 @@ import websocket
 from toolbox.processes import descendants
 from toolbox.testing import DEADLINE
 from toolbox.testing import Service
+from toolbox.testing import ending
 
 SECONDS = float(os.environ.get("TOOLBOX_FAULTS_SECONDS", "60"))
 CLIENTS = 64
@@ -249,7 +250,8 @@ print(len(times), sorted(times)[len(times) * 99 // 100])
 
     def finish(self) -> str:
         """What it has seen."""
-        output, _ = self._process.communicate(timeout=DEADLINE)
+        with ending(self._process):
+            output, _ = self._process.communicate(timeout=DEADLINE)
         assert self._process.returncode == 0
         count, p99 = output.split()
         return f"/healthz p99 {float(p99) * 1e3:.1f} ms of {count}"

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from toolbox.testing import Service
+from toolbox.testing import end_tree
 
 FORM = Path(__file__).with_name("form.py")
 WATCHER = Path(__file__).with_name("watcher.py")
@@ -119,14 +120,15 @@ class Desk:
     def end_programs(self) -> None:
         """End what :meth:`run` has started."""
         for program in self.programs:
-            program.kill()
-            program.wait()
+            end_tree(program)
         self.programs.clear()
 
     def close(self) -> None:
         """End everything."""
-        self.end_programs()
-        self.service.stop()
+        try:
+            self.end_programs()
+        finally:
+            self.service.stop()
 
 
 class Watcher:
@@ -282,12 +284,12 @@ def terminal(desk: Desk, tmp_path: Path) -> Terminal:
 def make_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     """Desktops of a test's own, not started: ``make_desk(options, env=..., display=...)``."""
     need_programs()
-    made: list[Desk] = []
+    numbers = itertools.count()
+    with contextlib.ExitStack() as made:  # Each is closed, also where another can't be.
 
-    def make(options: str = "", **arguments: Any) -> Desk:
-        made.append(Desk(tmp_path / f"desk-{len(made)}", options, **arguments))
-        return made[-1]
+        def make(options: str = "", **arguments: Any) -> Desk:
+            desk = Desk(tmp_path / f"desk-{next(numbers)}", options, **arguments)
+            made.callback(desk.close)
+            return desk
 
-    yield make
-    for each in made:
-        each.close()
+        yield make

@@ -19,6 +19,8 @@ from toolbox_computeruse.nodes import parse_id
 from toolbox_computeruse.nodes import states_of
 from toolbox_computeruse.searching import matcher
 
+from toolbox.testing import end_tree
+
 
 def walk(node: Any) -> Iterator[Any]:
     yield node
@@ -115,8 +117,7 @@ def test_a_program_that_hangs_is_not_waited_for(desk: Any, form: Any) -> None:
         assert desk.get("a11y/tree", scope="all")["root"]["role"]
     finally:
         os.kill(form.program.pid, signal.SIGCONT)
-    form.program.kill()
-    form.program.wait()
+    end_tree(form.program)
     error = desk.post("a11y/node/focus", status=404, id=button["id"])
     assert error["code"] == "A11Y_NODE_NOT_FOUND"
     error = desk.get("a11y/tree", status=404, scope="pid", pid=form.program.pid)

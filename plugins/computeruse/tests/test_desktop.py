@@ -16,6 +16,7 @@ import pytest
 from toolbox_computeruse.connection import server_answers
 
 from toolbox.processes import descendants
+from toolbox.testing import ending
 
 from .conftest import alive
 from .conftest import free_display
@@ -106,21 +107,18 @@ def test_a_server_that_does_not_answer_is_not_waited_for(make_desk: Callable[...
 def test_held_keys_are_let_go_at_the_stop(make_desk: Callable[..., Any]) -> None:
     # Without -noreset it would let go of the keys itself, when its last client goes.
     command = ["Xvfb", display := free_display(), "-noreset"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as xvfb:
-        try:
-            desk = make_desk('attach = true\nwindow_manager = "none"', display=display)
-            desk.wait_for(lambda: server_answers(display), "the server")
-            desk.post("start")
-            assert desk.get("status") == {"status": "active"}
-            desk.post("keyboard/down", key="ctrl")
-            desk.post("mouse/down")
-            assert pressed(display) == (1, 4 | 0x100)
-            desk.post("stop")
-            assert pressed(display) == (0, 0)
-            # It isn't ours to end.
-            assert server_answers(display)
-        finally:
-            xvfb.terminate()
+    with ending(subprocess.Popen(command, stderr=subprocess.DEVNULL)):
+        desk = make_desk('attach = true\nwindow_manager = "none"', display=display)
+        desk.wait_for(lambda: server_answers(display), "the server")
+        desk.post("start")
+        assert desk.get("status") == {"status": "active"}
+        desk.post("keyboard/down", key="ctrl")
+        desk.post("mouse/down")
+        assert pressed(display) == (1, 4 | 0x100)
+        desk.post("stop")
+        assert pressed(display) == (0, 0)
+        # It isn't ours to end.
+        assert server_answers(display)
 
 
 def pressed(display: str) -> tuple[int, int]:
@@ -137,15 +135,12 @@ def pressed(display: str) -> tuple[int, int]:
 
 def test_a_display_of_others_is_not_taken(make_desk: Callable[..., Any]) -> None:
     command = ["Xvfb", display := free_display(), "-noreset"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as xvfb:
-        try:
-            desk = make_desk(display=display)
-            desk.wait_for(lambda: server_answers(display), "the server")
-            error = desk.post("start", status=503)
-            assert error["code"] == "COMPUTER_USE_UNAVAILABLE"
-            assert "attach" in error["message"]
-        finally:
-            xvfb.terminate()
+    with ending(subprocess.Popen(command, stderr=subprocess.DEVNULL)):
+        desk = make_desk(display=display)
+        desk.wait_for(lambda: server_answers(display), "the server")
+        error = desk.post("start", status=503)
+        assert error["code"] == "COMPUTER_USE_UNAVAILABLE"
+        assert "attach" in error["message"]
 
 
 def test_a_stale_lock_is_removed(make_desk: Callable[..., Any]) -> None:

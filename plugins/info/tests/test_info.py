@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -22,6 +23,7 @@ from daytona_toolbox_api_client import SystemMetrics
 import toolbox
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
+from toolbox.testing import ending
 
 
 @pytest.fixture
@@ -106,13 +108,10 @@ def test_busy_children_raise_the_percentage(service: Service) -> None:
         return answer
 
     burn = [sys.executable, "-c", "while True: pass"]
-    burning = [subprocess.Popen(burn) for _ in range(int(metrics()["cpuCount"]))]
-    try:
+    with contextlib.ExitStack() as burning:
+        for _ in range(int(metrics()["cpuCount"])):
+            burning.enter_context(ending(subprocess.Popen(burn)))
         service.wait_for(lambda: metrics()["cpuUsedPct"] > 60, "the rise")
-    finally:
-        for process in burning:
-            process.kill()
-            process.wait()
 
 
 def test_many_may_ask_at_once(service: Service) -> None:

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 import websocket
 
 from toolbox.testing import Service
+from toolbox.testing import end_tree
 
 CHROMIUM = shutil.which("chromium")
 DEADLINE = 90.0
@@ -169,8 +169,7 @@ class Browser:
     def close(self) -> None:
         """End it."""
         self._socket.close()
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        end_tree(self.process)
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +177,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (Debian package chromium)")
     running = Browser(tmp_path_factory.mktemp("browser"))
-    yield running
-    running.close()
+    try:
+        yield running
+    finally:
+        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import itertools
 import os
 import queue
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from toolbox.testing import Service
+from toolbox.testing import ending
 
 CHROMIUM = shutil.which("chromium")
 
@@ -58,11 +58,8 @@ def browser(url: str, directory: Path) -> Iterator[None]:
     env = {**os.environ, "HOME": str(directory)}
     with (directory / "browser.log").open("wb") as log:
         running = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
-    try:
+    with ending(running):
         yield
-    finally:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
 
 
 @needs_chromium
@@ -94,7 +91,7 @@ def test_a_development_server_reloads_modules_through_the_proxy(
     vite: list[str | Path] = [tmp_path / "node_modules" / ".bin" / "vite", "--strictPort"]
     vite += ["--host", "127.0.0.1", "--port", str(port), "--base", f"/x/absproxy/{port}/"]
     server = subprocess.Popen(vite, cwd=tmp_path, stdout=subprocess.DEVNULL)
-    try:
+    with ending(server):
         service.http.get(f"/x/ports/{port}/wait").raise_for_status()
         with browser(f"{service.url}/x/absproxy/{port}/", tmp_path):
             assert app.results.get(timeout=90) == "first"
@@ -108,6 +105,3 @@ def test_a_development_server_reloads_modules_through_the_proxy(
         # Not past the proxy, as the client of Vite does when it can't get through.
         line = f"WEBSOCKET '/x/absproxy/{port}/'"
         service.wait_for(lambda: line in service.log(), "the end of the WebSocket")
-    finally:
-        server.terminate()
-        server.wait()

@@ -20,6 +20,7 @@ from toolbox_port.local import MAX_FOLLOWERS
 
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
+from toolbox.testing import end_tree
 
 LISTEN = """
 import socket, sys
@@ -43,7 +44,7 @@ class Listening:
         self.pid = self.process.pid
 
     def stop(self) -> None:
-        self.process.communicate()
+        end_tree(self.process)
 
 
 def events(answer: httpx.Response) -> Iterator[dict[str, Any]]:

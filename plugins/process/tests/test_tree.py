@@ -19,12 +19,13 @@ from toolbox_process.tree import read_mark
 from toolbox_process.tree import read_process
 from toolbox_process.tree import send
 
+from toolbox.testing import ending
+
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as process:
+    with ending(subprocess.Popen(["sleep", "1000"], start_new_session=True)) as process:
         yield process
-        process.kill()
 
 
 def known(child: subprocess.Popen[bytes]) -> Process:
@@ -60,23 +61,21 @@ def test_what_has_ended_is_no_process(child: subprocess.Popen[bytes]) -> None:
 def test_a_mark_is_enough() -> None:
     job, another = str(uuid.uuid4()), str(uuid.uuid4())
     env = {**os.environ, MARK: job}
-    with subprocess.Popen(["sleep", "1000"], start_new_session=True, env=env) as marked:
-        try:
-            # The kernel shows a new program's environment a moment after it has begun.
-            eventually(lambda: read_mark(marked.pid) == job, "the mark")
-            assert [each.pid for each in Tree([], [job]).members()] == [marked.pid]
-            assert Tree([], [another]).members() == []
-            assert Tree([], [job]).end(5) == []
-            assert marked.wait(30) == -signal.SIGTERM
-        finally:
-            marked.kill()
+    with ending(subprocess.Popen(["sleep", "1000"], start_new_session=True, env=env)) as marked:
+        # The kernel shows a new program's environment a moment after it has begun.
+        eventually(lambda: read_mark(marked.pid) == job, "the mark")
+        assert [each.pid for each in Tree([], [job]).members()] == [marked.pid]
+        assert Tree([], [another]).members() == []
+        assert Tree([], [job]).end(5) == []
+        assert marked.wait(30) == -signal.SIGTERM
 
 
 def test_a_shell_is_reached_before_what_it_waits_for() -> None:
     """AC-02: or it would be done, and its trap would not run, before its own signal comes."""
     script = "sh -c 'sleep 1000; :' & echo $!; wait"
     command = ["sh", "-c", script]
-    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as shell:
+    shell = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
+    with ending(shell):
         assert shell.stdout is not None
         inner = int(shell.stdout.readline())
         leader = known(shell)

@@ -1,0 +1,94 @@
+"""What the fixtures start they end, whatever a test has made of it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from toolbox.testing import DEADLINE
+from toolbox.testing import ending
+
+ROOT = Path(__file__).parent.parent
+
+STUCK = """
+import os, signal
+import toolbox.testing
+
+def test_one_is_stuck(make_service):
+    services = [make_service(), make_service(), make_service()]
+    print("pids", *(pid for each in services for pid in (each.process.pid, *each.workers())))
+    os.kill(services[1].process.pid, signal.SIGSTOP)
+    toolbox.testing.DEADLINE = 2.0
+"""
+
+
+def gone(pid: int) -> bool:
+    """Whether it has ended; it may be a zombie that nobody reaps."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_process_is_ended_with_those_that_hold_its_pipe() -> None:
+    """F-D9: a child in another session, which ignores what can be ignored."""
+    child = "trap '' TERM HUP INT; echo $$; while :; do sleep 1000; done"
+    command = ["sh", "-c", 'setsid sh -c "$1" & wait', "sh", child]
+    began = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with ending(began) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+    assert process.returncode < 0
+    assert process.stdout.closed
+    assert gone(pid)
+
+
+def test_services_are_ended_beside_one_that_can_t_be_stopped(tmp_path: Path) -> None:
+    """F-D9: it is a failure, and neither it nor another is left."""
+    (tmp_path / "test_stuck.py").write_text(STUCK)
+    options = ["-p", "toolbox.testing", "-p", "no:cacheprovider", "-q", "-s"]
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "test_stuck.py"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    (line,) = [line for line in done.stdout.splitlines() if "pids" in line]
+    pids = [int(pid) for pid in line.split("pids")[1].split()]
+    assert len(pids) == 6
+    assert "1 passed, 1 error" in done.stdout
+    assert all(gone(pid) for pid in pids)
+
+
+def test_no_test_waits_without_an_end_for_a_pipe_to_be_closed() -> None:
+    """F-D9: a process that a test has started may have given it to another, which lives on."""
+    found = []
+    for folder in (ROOT / "tests", ROOT / "plugins", ROOT / "toolbox"):
+        for file in folder.rglob("*.py"):
+            if "tests" in file.parts or "testing" in file.stem or "contract" in str(file):
+                found += [f"{file}:{line}" for line in unbounded(ast.parse(file.read_text()))]
+    assert found == []
+
+
+def unbounded(tree: ast.AST) -> list[int]:
+    """The lines that call ``communicate`` without a time limit."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "communicate"
+        and "timeout" not in [keyword.arg for keyword in node.keywords]
+    ]
