@@ -65,7 +65,10 @@ def test_a_multipart_field_is_the_file(
         headers=TYPES,
     )
     assert answer.status_code == 200, answer.text
-    assert answer.json()["path"] == str(target)
+    if path == "/files/upload":
+        assert answer.content == b""  # F-C2: old clients of the API can't read any.
+    else:
+        assert answer.json()["path"] == str(target)
     assert target.read_bytes() == content
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import sys
-import tempfile
+import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import IO
 
 import msgspec
 
+from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
 from toolbox.processes import popen
 from toolbox_files.errors import InvalidArchive
@@ -23,6 +26,12 @@ from toolbox_files.helper_process import helper_command
 from toolbox_files.models import ArchiveFormat
 
 READ = 1024 * 1024
+
+STALLED = 1800
+"""Seconds without a byte to or from the helper after which it is ended."""
+
+_MOMENT = 500
+"""Milliseconds until it is asked whether the client still waits."""
 
 
 def _zstd_directory() -> str:
@@ -40,29 +49,29 @@ class _Failure(msgspec.Struct):
 
 
 @contextlib.contextmanager
-def _helper(*arguments: str, **pipes: int) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """The running helper and the file with its errors; what is left of it is killed."""
+def _helper(*arguments: str, **pipes: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The running helper; what is left of it is killed."""
     command = helper_command("tarring", *arguments, libraries=_zstd_directory())
-    with tempfile.TemporaryFile() as errors:
-        process = popen(command, stderr=errors, **{"stdin": subprocess.DEVNULL, **pipes})
-        try:
-            yield process, errors
-        finally:
-            process.kill()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        pipe.close()
-            process.wait()
+    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **pipes}
+    process = popen(command, stderr=subprocess.PIPE, bufsize=0, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        process.wait()
 
 
-def _check(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
-    """Wait for the helper. Raises what it failed with."""
+def _check(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the helper, which has closed its other pipes. Raises what it failed with."""
+    assert process.stderr
+    told = process.stderr.read()
     if process.wait() == 0:
         return
-    errors.seek(0)
     try:
-        failure = msgspec.json.decode(errors.read(), type=_Failure)
+        failure = msgspec.json.decode(told, type=_Failure)
     except msgspec.DecodeError:
         raise ToolboxError(f"the archive helper ended with {process.returncode}") from None
     if failure.errno:
@@ -71,52 +80,98 @@ def _check(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     raise InvalidArchive(f"not a tar archive that can be unpacked here: {failure.message}")
 
 
+def _wait(pipe: IO[bytes] | None, event: int) -> Iterator[bool]:
+    """Whether ``event`` is there, again and again: False for each moment without. Raises
+    RequestTimeout if it never comes.
+    """
+    assert pipe
+    poll = select.poll()
+    poll.register(pipe, event)
+    until = time.monotonic() + STALLED
+    while time.monotonic() < until:
+        if poll.poll(_MOMENT):
+            yield True
+            until = time.monotonic() + STALLED
+        else:
+            yield False
+    raise RequestTimeout(f"the archive helper has done nothing for {STALLED} seconds")
+
+
 def pack(path: Path, kind: ArchiveFormat) -> Iterator[bytes]:
-    """The content of the directory ``path`` as tar. Raises OSError if it can't be read."""
+    """The content of the directory ``path`` as tar; an empty block for each moment without news.
+
+    Raises OSError if it can't be read.
+    """
     with file_errors():
         os.listdir(path)  # noqa: PTH208
     return _pack(path, kind)
 
 
 def _pack(path: Path, kind: ArchiveFormat) -> Iterator[bytes]:
-    with _helper("pack", str(path), kind, stdout=subprocess.PIPE) as (process, errors):
+    with _helper("pack", str(path), kind) as process:
         assert process.stdout
-        while block := os.read(process.stdout.fileno(), READ):
-            yield block
-        _check(process, errors)
+        for ready in _wait(process.stdout, select.POLLIN):
+            if not ready:
+                yield b""
+            elif block := os.read(process.stdout.fileno(), READ):
+                yield block
+            else:
+                break
+        _check(process)
 
 
 class Unpacker:
     """An archive on its way into a directory."""
 
-    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], gone: Callable[[], bool]) -> None:
         self._process = process
-        self._errors = errors
+        self._gone = gone
+        assert process.stdin
+        os.set_blocking(process.stdin.fileno(), False)
 
     def write(self, data: memoryview, /) -> int:
-        """Take more of it, all of ``data``. Raises InvalidArchive, and what the file system
-        answers.
+        """Take more of it, all of ``data``. Raises InvalidArchive, RequestTimeout, and what the
+        file system answers.
         """
         assert self._process.stdin
+        rest = data
         try:
-            return self._process.stdin.write(data)
+            for ready in _wait(self._process.stdin, select.POLLOUT):
+                self._look(ready)
+                rest = rest[self._process.stdin.write(rest) or 0 :] if ready else rest
+                if not rest:
+                    break
         except BrokenPipeError:
-            _check(self._process, self._errors)
+            _check(self._process)
             raise InvalidArchive("there is more after the end of the archive") from None
+        return len(data)
 
     def finish(self) -> int:
         """That was all; the count of members. Raises as :meth:`write`."""
         assert self._process.stdin and self._process.stdout
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        count = self._process.stdout.read()
-        _check(self._process, self._errors)
+        self._process.stdin.close()
+        count = b""
+        for ready in _wait(self._process.stdout, select.POLLIN):
+            self._look(ready)
+            block = os.read(self._process.stdout.fileno(), READ) if ready else b""
+            count += block
+            if ready and not block:
+                break
+        _check(self._process)
         return int(count)
+
+    def _look(self, busy: bool) -> None:
+        """A moment has passed: does anybody wait?"""
+        if not busy and self._gone():
+            raise RequestTimeout("the client has gone; what was unpacked stays")
 
 
 @contextlib.contextmanager
-def unpacking(path: Path) -> Iterator[Unpacker]:
-    """Unpack into the directory ``path``. What is unpacked when it fails stays."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with _helper("unpack", str(path), **pipes) as (process, errors):
-        yield Unpacker(process, errors)
+def unpacking(path: Path, outside_links: bool, gone: Callable[[], bool]) -> Iterator[Unpacker]:
+    """Unpack into the directory ``path``. What is unpacked when it fails stays.
+
+    ``gone`` tells whether nobody waits any more, which ends it.
+    """
+    options = ["outside-links"] if outside_links else []
+    with _helper("unpack", str(path), *options, stdin=subprocess.PIPE) as process:
+        yield Unpacker(process, gone)

@@ -7,6 +7,7 @@ InvalidFilePath, Conflict, InsufficientStorage and FileReadFailed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO
@@ -116,10 +117,20 @@ class FilesBackend(Protocol):
         """The upload to ``path`` that the client calls ``upload_id``, begun or not."""
 
     def pack(self, path: str, kind: ArchiveFormat) -> Iterator[bytes]:
-        """A directory's content as tar, compressed by gzip, zstd or not."""
+        """A directory's content as tar, compressed by gzip, zstd or not.
 
-    def unpack(self, path: str) -> AbstractContextManager[Unpacking]:
-        """Unpack a tar, compressed in any way the backend knows, into a directory."""
+        An empty block says that there is nothing for a moment. What can't be read once the first
+        block is there doesn't end it.
+        """
+
+    def unpack(
+        self, path: str, outside_links: bool = False, gone: Callable[[], bool] = bool
+    ) -> AbstractContextManager[Unpacking]:
+        """Unpack a tar, compressed in any way the backend knows, into a directory.
+
+        Nothing is written outside; symbolic links that lead there are made only with
+        ``outside_links``. ``gone`` tells whether nobody waits any more, which ends it.
+        """
 
     def watch(self, path: str, recursive: bool, force: bool) -> SocketHandler:
         """Tell a WebSocket what changes at and below ``path``: lists of :class:`Change` as JSON.

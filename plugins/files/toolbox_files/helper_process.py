@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import toolbox
+
 _BOOT = """
 import importlib, sys, types
-package = types.ModuleType("toolbox_files")
-package.__path__ = [sys.argv[1]]
-sys.modules["toolbox_files"] = package
-sys.path += filter(None, [sys.argv[2]])
-sys.exit(importlib.import_module(sys.argv[3]).main(sys.argv[4:]))
+for name, path in zip(("toolbox_files", "toolbox"), sys.argv[1:3]):
+    package = sys.modules[name] = types.ModuleType(name)
+    package.__path__ = [path]
+sys.path += filter(None, [sys.argv[3]])
+sys.exit(importlib.import_module(sys.argv[4]).main(sys.argv[5:]))
 """
-"""Imports the helper's module without running the package's own, which imports the core."""
+"""Imports the helper's module without running the packages' own, which import a lot."""
 
 
 def helper_command(module: str, *arguments: str, libraries: str = "") -> list[str]:
@@ -23,11 +25,11 @@ def helper_command(module: str, *arguments: str, libraries: str = "") -> list[st
     what is in the directory ``libraries``, after the standard library.
     """
     options = ["-I", "-S", "-X", "utf8", "-c", _BOOT]
-    package = str(Path(__file__).parent)
     return [
         sys.executable,
         *options,
-        package,
+        str(Path(__file__).parent),
+        str(Path(toolbox.__file__).parent),
         libraries,
         f"toolbox_files.helpers.{module}",
         *arguments,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -128,8 +129,10 @@ class LocalFiles:
     def pack(self, path: str, kind: ArchiveFormat) -> Iterator[bytes]:
         return pack(self._path(path), kind)
 
-    def unpack(self, path: str) -> AbstractContextManager[Unpacker]:
-        return unpacking(self._path(path))
+    def unpack(
+        self, path: str, outside_links: bool = False, gone: Callable[[], bool] = bool
+    ) -> AbstractContextManager[Unpacker]:
+        return unpacking(self._path(path), outside_links, gone)
 
     def watch(self, path: str, recursive: bool, force: bool) -> Watch:
         context = self._context

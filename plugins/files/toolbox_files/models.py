@@ -271,6 +271,19 @@ class ArchiveQuery(msgspec.Struct, frozen=True):
     format: ArchiveFormat = "tar.gz"
 
 
+class UnpackQuery(msgspec.Struct, frozen=True):
+    """The directory, and whether symbolic links in it may lead out of it."""
+
+    path: RequiredText
+    outside_links: Annotated[
+        bool,
+        Meta(
+            description="Make symbolic links that lead outside, too, as virtual environments have "
+            "them; nothing is written through them."
+        ),
+    ] = False
+
+
 class Unpacked(msgspec.Struct, frozen=True):
     """What an archive held."""
 

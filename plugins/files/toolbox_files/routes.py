@@ -125,11 +125,10 @@ def upload_file(backend: FilesBackend, query: PathQuery, headers: Conditions, bo
 
 
 @group.post("/files/upload", errors=WRITE_ERRORS)
-def upload_file_multipart(backend: FilesBackend, query: PathQuery, body: Body) -> UploadedFile:
-    """Store the multipart field ``file``; for old clients."""
+def upload_file_multipart(backend: FilesBackend, query: PathQuery, body: Body) -> None:
+    """Store the multipart field ``file``; for old clients, some of which can't read a body."""
     with backend.replace(query.path) as file:
         receive_field(body, file)
-    return backend.uploaded(query.path)
 
 
 @group.post("/files/bulk-upload", answers=BulkUpload)
