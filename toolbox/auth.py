@@ -51,6 +51,8 @@ class Auth:
 
     def __init__(self, mode: str, token: str | None = None, signing_key: str = "") -> None:
         self.mode = mode
+        self.made = ""
+        """The token, if it was made up at the start; what has replaced it since is not told."""
         self.tickets = Tickets()
         self._signing_key = signing_key
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
@@ -201,7 +203,9 @@ def make_auth(
     if settings.mode == "init":
         return Auth("init", None, key), None
     made = secrets.token_urlsafe(32)
-    return Auth("token", made, key), made
+    auth = Auth("token", made, key)
+    auth.made = made
+    return auth, made
 
 
 def _read_secret(option: str, settings: AuthSettings) -> str:

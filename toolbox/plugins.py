@@ -40,7 +40,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     ``target`` is ``"package.module:Class"``. The class is made with ``(settings, context)``: the
     struct of its table ``[<group>.<name>]`` and a :class:`toolbox.lifecycle.Context`. If it has
     ``close()``, that is called at the end. ``requires`` names programs it runs; operators are
-    shown which of them are missing, and what its ``details()`` returns, if it has that. If it has
+    shown which of them are missing, and what its ``details()`` returns, if it has that, and what
+    its ``idle()`` returns: why it does nothing as it is set, or an empty string. If it has
     ``figures()``, metrics are made of the ``dict[str, float]`` of what it has right now.
     """
 
@@ -73,6 +74,8 @@ class PluginReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     group: str = ""
     backend: str = ""
     backends: list[BackendReport] = []
+    idle: str = ""
+    """Why the backend in use does nothing, though it is enabled: ``idle()``, if it has that."""
     details: dict[str, str] = {}
     """What the backend in use tells of itself, once it runs: ``details()``, if it has that."""
 

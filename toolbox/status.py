@@ -82,5 +82,6 @@ def list_plugins(toolbox: Toolbox) -> Plugins:
 
 
 def _with_details(toolbox: Toolbox, report: PluginReport) -> PluginReport:
-    details = getattr(toolbox.backends.get(report.group), "details", None)
-    return msgspec.structs.replace(report, details=details()) if details else report
+    backend = toolbox.backends.get(report.group)
+    told = {name: getattr(backend, name, None) for name in ("details", "idle")}
+    return msgspec.structs.replace(report, **{name: ask() for name, ask in told.items() if ask})

@@ -22,7 +22,6 @@ import socket
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -31,6 +30,7 @@ from gunicorn import util
 from gunicorn.workers.gthread import _DEFER
 from gunicorn.workers.gthread import ThreadWorker
 
+from toolbox.announcing import announce
 from toolbox.errors import envelope
 from toolbox.errors import from_status
 from toolbox.observing import Ended
@@ -85,7 +85,7 @@ class Worker(ThreadWorker):
             self.cfg.set("post_request", _remember)
         if self.age == 1:
             # Once: a worker that replaces another changes nothing for the world outside.
-            announce(self.sockets[0].getsockname()[1], self.toolbox.settings.server.port_file)
+            announce(self.toolbox, self.sockets[0].getsockname())
         try:
             super().run()
         finally:
@@ -309,25 +309,6 @@ def _spare_descriptor() -> int:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return -1
-
-
-def announce(port: int, port_file: str) -> None:
-    """Tell the world that requests are accepted, in the words that runners wait for."""
-    if port_file:
-        _write_port_file(Path(port_file), port)
-    print(f"Starting toolbox server on port {port}", flush=True)
-
-
-def _write_port_file(path: Path, port: int) -> None:
-    """Write the port so that a reader sees all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(f"{port}\n")
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        log.error("can't write the port file %s: %s", path, error.strerror)
 
 
 def _close(conn: Any) -> None:

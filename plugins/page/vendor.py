@@ -26,6 +26,14 @@ PACKAGES: dict[str, dict[str, str]] = {
         "lib/addon-fit.mjs": "addon-fit.mjs",
         "LICENSE": "addon-fit.LICENSE.txt",
     },
+    "@xterm/addon-unicode-graphemes@0.4.0": {
+        "lib/addon-unicode-graphemes.mjs": "addon-unicode-graphemes.mjs",
+        "LICENSE": "addon-unicode-graphemes.LICENSE.txt",
+    },
+    "@xterm/addon-web-links@0.12.0": {
+        "lib/addon-web-links.mjs": "addon-web-links.mjs",
+        "LICENSE": "addon-web-links.LICENSE.txt",
+    },
     "swagger-ui-dist@5.35.0": {
         "swagger-ui-bundle.js": "swagger-ui-bundle.js",
         "swagger-ui.css": "swagger-ui.css",

@@ -43,6 +43,10 @@ class PrometheusMetrics:
         registry.register(Now(toolbox))
         return Counts(registry).observe
 
+    def idle(self) -> str:
+        """Why nothing is counted, if nothing is."""
+        return "" if self._enabled else "counts once [metrics] enabled = true is set"
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         if self._registry is None:
             raise MetricsOff("nothing is counted: [metrics] enabled is not set")

@@ -45,6 +45,10 @@ class OtlpTraces:
         self._provider = make_provider(self._endpoint)
         return Spans(self._provider, routes(toolbox), toolbox.mask).observe
 
+    def idle(self) -> str:
+        """Why no spans are made, if none are."""
+        return "" if self._provider else "sends once [opentelemetry] endpoint is set"
+
     def close(self) -> None:
         if self._provider is None:
             return

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,22 @@ SECRET = 'a/b=c+(d)%41"e,f'
 # Without the group process the page has no terminal.
 collect_ignore = [] if importlib.util.find_spec("toolbox_process") else ["test_terminal.py"]
 
+CONTROL, SHIFT = 2, 8
+"""Modifiers of keys, as the protocol counts them."""
+
+BRIGHTNESS = """(selector, kind) => {
+  let it = document.querySelector(selector);
+  const style = () => getComputedStyle(it);
+  const of = (color) => color.match(/[\\d.]+/g).slice(0, 3).reduce((a, b) => a + b / 3, 0);
+  if (kind === 'text') return of(style().color);
+  while (style().backgroundColor.endsWith(', 0)')) it = it.parentNode;
+  return of(style().backgroundColor);
+}"""
+"""Of an element's text or ground, from 0 to 255: of what lies below, where that is transparent."""
+
+FAR = "far.test"
+"""A name of this machine that the browser takes for another one, which it trusts less."""
+
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -42,6 +59,7 @@ FLAGS = (
     "--disable-sync",
     "--window-size=1280,800",
     "--remote-debugging-port=0",
+    f"--host-resolver-rules=MAP {FAR} 127.0.0.1",
 )
 
 
@@ -108,7 +126,7 @@ class Browser:
         there at first.
         """
         deadline = time.monotonic() + DEADLINE
-        careful = f"(() => {{ try {{ return {expression} }} catch {{ return null }} }})()"
+        careful = f"(async () => {{ try {{ return {expression} }} catch {{ return null }} }})()"
         while not (value := self.evaluate(careful)):
             if time.monotonic() > deadline:
                 text = self.evaluate("document.body.innerText")
@@ -141,19 +159,90 @@ class Browser:
         """Insert text where the focus is, as an input method does."""
         self.call("Input.insertText", text=text)
 
-    def press(self, key: str, code: int, **more: Any) -> None:
-        """Press a key and let it go."""
+    def press(self, key: str, code: int, more: Mapping[str, Any]) -> None:
+        """Press a key and let it go. ``more`` is what the protocol knows beside that."""
         common = {"key": key, "code": key, "windowsVirtualKeyCode": code, **more}
         self.call("Input.dispatchKeyEvent", type="keyDown", **common)
+        common.pop("commands", None)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    def press_with_control(self, letter: str, *commands: str, shift: bool = False) -> None:
+        """Press Ctrl and a letter. ``commands`` is what an editor does on it by default, as in
+        ``paste``: a browser without a window has no keymap for that.
+        """
+        upper = letter.upper()
+        modifiers = CONTROL | (SHIFT if shift else 0)
+        more = {"code": f"Key{upper}", "modifiers": modifiers, "commands": commands}
+        self.press(upper if shift else letter, ord(upper), more)
 
     def enter(self) -> None:
         """Press Enter."""
-        self.press("Enter", 13, text="\r")
+        self.press("Enter", 13, {"text": "\r"})
 
     def click(self, selector: str) -> None:
-        """Click on an element."""
-        self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+        """Click with the mouse on the middle of an element, whatever lies there."""
+        self.click_at(f"document.querySelector({json.dumps(selector)})")
+
+    def click_at(self, element: str) -> None:
+        """Click on the element, or range of text, that a JavaScript expression gives."""
+        self._press(self.hover_at(element), 1)
+
+    def double_click_at(self, element: str) -> None:
+        """Click twice, which selects a word."""
+        at = self.hover_at(element)
+        self._press(at, 1)
+        self._press(at, 2)
+
+    def hover_at(self, element: str) -> tuple[float, float]:
+        """Move the mouse onto the middle of an element or range; that place."""
+        x, y = self.evaluate(
+            f"(() => {{ const it = {element}; it.scrollIntoView?.({{ block: 'center' }});"
+            " const box = it.getBoundingClientRect();"
+            " return [box.x + box.width / 2, box.y + box.height / 2] })()"
+        )
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        return x, y
+
+    def _press(self, at: tuple[float, float], count: int) -> None:
+        where = {"x": at[0], "y": at[1], "button": "left", "clickCount": count}
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, **where)
+
+    def grant_clipboard(self) -> None:
+        """Let a page read and write the clipboard without asking."""
+        self.call(
+            "Browser.grantPermissions",
+            permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        )
+
+    def wait_for_page(self, url: str) -> bool:
+        """Wait until another page with ``url`` was opened, and close it."""
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            for each in self.call("Target.getTargets")["targetInfos"]:
+                if each["type"] == "page" and each["url"] == url:
+                    self.call("Target.closeTarget", targetId=each["targetId"])
+                    return True
+            time.sleep(0.05)
+        return False
+
+    def show(self, part: str) -> None:
+        """Click on the tab of a part of the page: ``status``, ``terminal`` or ``reference``."""
+        self.click(f'nav a[href="#{part}"]')
+
+    def prefer(self, scheme: str) -> None:
+        """Prefer ``light`` or ``dark`` colors."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", features=features)
+
+    def wait_for_colors(self, selector: str, *, dark: bool) -> None:
+        """Wait until an element is bright on dark, or dark on bright: colors may fade over."""
+        self.evaluate(f"window.brightness = {BRIGHTNESS}")
+        below, above = ("ground", "text") if dark else ("text", "ground")
+        place = json.dumps(selector)
+        self.wait_for(
+            f"brightness({place}, '{below}') < 110 && brightness({place}, '{above}') > 170"
+        )
 
     def resize(self, width: int, height: int) -> None:
         """Change the size of the window."""

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ class Line:
     """A TCP connection to a service that can be cut, as a bad network does."""
 
     def __init__(self, port: int) -> None:
-        self._target = port
+        self.target = port
         self._open: set[socket.socket] = set()
         self.down = False
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -34,7 +35,7 @@ class Line:
                 if self.down:
                     client.close()
                     continue
-                service = socket.create_connection(("127.0.0.1", self._target))
+                service = socket.create_connection(("127.0.0.1", self.target))
                 self._open |= {client, service}
                 for pair in ((client, service), (service, client)):
                     threading.Thread(target=self._pump, args=pair, daemon=True).start()
@@ -62,10 +63,10 @@ class Line:
             each.close()
 
 
-def open_terminal(browser: Any, url: str) -> None:
-    browser.log_in(url)
+def open_terminal(browser: Any, url: str, *token: str) -> None:
+    browser.log_in(url, *token)
     browser.wait_for("!document.getElementById('nav').hidden")
-    browser.evaluate("location.hash = 'terminal'")
+    browser.show("terminal")
     browser.wait_for(f"{STATE} === 'connected'")
 
 
@@ -159,3 +160,206 @@ def test_a_flood_is_followed_to_its_end(browser: Any, box: Service) -> None:
     browser.wait_for(f"/^done$/m.test({SCREEN})")
     assert "\n300000\n" in browser.evaluate(SCREEN).replace("\xa0", " ")
     assert browser.evaluate(STATE) == "connected"
+
+
+WIDTHS = """
+while read -r width text; do
+  printf '\\r%s\\e[6n' "$text"
+  IFS='[;' read -rs -d R _ _ column </dev/tty
+  echo "$width $((column - 1)) $text"
+done <<'END' 2>&1 | tee widths
+1 a
+2 日
+2 👍
+2 🎉
+2 🥱
+2 🫠
+2 🪿
+2 🇩🇪
+2 👍🏽
+2 👨‍👩‍👧
+2 ❤️
+1 ❤
+4 👍🎉
+END
+"""
+
+
+def test_characters_take_as_many_cells_as_they_are_wide(browser: Any, box: Service) -> None:
+    # F-D2: emoji took one cell
+    (box.work_dir / "widths.sh").write_text(WIDTHS.replace("printf", ">/dev/tty printf"))
+    open_terminal(browser, f"{box.url}/box/")
+    browser.type("bash widths.sh; exit")
+    browser.enter()
+    browser.wait_for(f"{STATE} === 'ended'")
+    lines = [line.split(" ") for line in (box.work_dir / "widths").read_text().splitlines()]
+    assert len(lines) == 13
+    for wanted, column, text in lines:
+        assert column == wanted, text
+
+
+def test_control_v_pastes_and_control_c_copies_what_is_selected(browser: Any, box: Service) -> None:
+    # F-D2
+    browser.grant_clipboard()
+    open_terminal(browser, f"{box.url}/box/")
+    for shift in (False, True):
+        browser.evaluate(f"navigator.clipboard.writeText(\"echo pas'ted'-{shift}\")")
+        browser.press_with_control("v", "paste", shift=shift)
+        browser.enter()
+        browser.wait_for(f"/^pasted-{shift}$/m.test({SCREEN})")
+    for shift in (False, True):
+        browser.evaluate("navigator.clipboard.writeText('')")
+        browser.double_click_at(text_at(f"pasted-{shift}"))
+        browser.press_with_control("c", shift=shift)
+        browser.wait_for(f"await navigator.clipboard.readText() === 'pasted-{shift}'")
+    # Nothing is selected now: Ctrl+C interrupts.
+    browser.press_with_control("c", shift=True)
+    browser.click("#screen")
+    browser.type("sleep 1000; echo n'ot'")
+    browser.enter()
+    browser.press_with_control("c")
+    browser.type("echo inter'rupted'")
+    browser.enter()
+    browser.wait_for(f"/^interrupted$/m.test({SCREEN})")
+    assert "\nnot\n" not in browser.evaluate(SCREEN)
+    assert browser.complaints() == []
+
+
+def text_at(text: str) -> str:
+    """The last place where ``text`` is on the screen, as a range."""
+    return (
+        "(() => { const range = document.createRange();"
+        " const walker = document.createTreeWalker("
+        "document.querySelector('.xterm-rows'), NodeFilter.SHOW_TEXT);"
+        " for (let node; (node = walker.nextNode());) {"
+        f" const at = node.data.indexOf({json.dumps(text)});"
+        f" if (at >= 0) {{ range.setStart(node, at); range.setEnd(node, at + {len(text)}); }} }}"
+        " return range })()"
+    )
+
+
+def test_a_program_sets_title_links_and_clipboard(browser: Any, box: Service) -> None:
+    # F-D2: OSC 0, 8 and 52
+    browser.grant_clipboard()
+    browser.evaluate("navigator.clipboard?.writeText('before')")
+    open_terminal(browser, f"{box.url}/box/")
+    browser.type(r"printf '\e]0;My \303\274title\a'; sleep 1000")
+    browser.enter()
+    browser.wait_for("document.title === 'My \u00fctitle \u2014 Sandbox Toolbox'")
+    browser.show("status")
+    browser.wait_for("document.title === 'Sandbox Toolbox'")
+    browser.show("terminal")
+    browser.wait_for("document.title.startsWith('My')")
+    browser.press_with_control("c")
+
+    # It may be written by a program and is never read by one.
+    browser.type(r"printf '\e]52;c;%s\a\e]52;c;?\a' $(printf 'caf\303\251' | base64)")
+    browser.enter()
+    browser.wait_for("await navigator.clipboard.readText() === 'caf\u00e9'")
+
+    target = f"{box.url}/box/healthz"
+    browser.type(rf"printf '\e]8;;{target}?marked\e\\mar''ked\e]8;;\e\\\n'; echo {target}?pl''ain")
+    browser.enter()
+    for word in ("marked", "plain"):
+        shown = word if word == "marked" else f"{target}?{word}"
+        browser.wait_for(f"{SCREEN}.split('\\n').includes({json.dumps(shown)})")
+        browser.hover_at(text_at(shown))
+        browser.wait_for(f"document.getElementById('screen').title === '{target}?{word}'")
+        browser.click_at(text_at(shown))
+        assert browser.wait_for_page(f"{target}?{word}")
+    browser.type(r"printf '\e]8;;javascript:alert(1)\e\\evil\e]8;;\e\\\n'; : e'vil'")
+    browser.enter()
+    browser.wait_for(f"/^evil$/m.test({SCREEN})")
+    browser.click_at(text_at("evil"))
+    assert browser.complaints() == []
+
+
+def test_over_plain_http_there_is_a_clipboard_too(browser: Any, box: Service) -> None:
+    # F-D2: where the browser has no API for it, it is written after a key or a click
+    browser.grant_clipboard()
+    written = "navigator.clipboard.readText()"
+    for how in ("selected", "program"):
+        open_terminal(browser, f"http://far.test:{box.port}/box/")
+        assert browser.evaluate("navigator.clipboard === undefined")
+        browser.type(r"printf '\e]52;c;%s\a\n%s\n' $(printf program | base64) sele'cted'")
+        browser.enter()
+        browser.wait_for(f"/^selected$/m.test({SCREEN})")
+        if how == "selected":
+            browser.double_click_at(text_at("selected"))
+            browser.press_with_control("c")
+        else:
+            browser.click("#screen")
+        browser.open(f"{box.url}/box/")
+        browser.wait_for(f"await {written} === {json.dumps(how)}")
+        browser.evaluate("navigator.clipboard.writeText('')")
+
+
+def test_what_a_terminal_showed_long_ago_changes_no_clipboard(browser: Any, box: Service) -> None:
+    # F-D2: its output is shown once more when the page comes back
+    browser.grant_clipboard()
+    open_terminal(browser, f"{box.url}/box/")
+    browser.type(r"printf '\e]52;c;%s\a' $(printf old | base64); echo co'pied'")
+    browser.enter()
+    browser.wait_for(f"/^copied$/m.test({SCREEN})")
+    browser.wait_for("await navigator.clipboard.readText() === 'old'")
+    browser.evaluate("navigator.clipboard.writeText('new')")
+    open_terminal(browser, f"{box.url}/box/")
+    browser.wait_for(f"/^copied$/m.test({SCREEN})")
+    assert browser.evaluate("navigator.clipboard.readText()") == "new"
+
+
+def test_after_a_restart_the_terminal_tells_and_enter_opens_another(
+    browser: Any, make_service: Callable[..., Service]
+) -> None:
+    # F-D2
+    service = make_service()
+    line = Line(service.port)
+    try:
+        open_terminal(browser, f"http://127.0.0.1:{line.port}/", str(service.token))
+        before = browser.evaluate("document.getElementById('terminals').value")
+        line.cut()
+        browser.wait_for(f"{STATE} === 'reconnecting…'")
+        service.stop()
+        again = make_service()
+        line.target = again.port
+        line.down = False
+        browser.wait_for(f"{STATE} === 'ended'")
+        assert f"[{before}: is gone, as the service was restarted" in browser.evaluate(SCREEN)
+        browser.click("#screen")
+        browser.enter()
+        browser.wait_for(f"{STATE} === 'connected'")
+        browser.type("echo an'other'")
+        browser.enter()
+        browser.wait_for(f"/^another$/m.test({SCREEN})")
+        assert len(again.http.get("/process/pty").json()["sessions"]) == 1
+        browser.type("exit")
+        browser.enter()
+        browser.wait_for(f"{STATE} === 'ended'")
+        assert "Enter opens a new terminal" in browser.evaluate(SCREEN)
+    finally:
+        line.close()
+
+
+def test_a_terminal_goes_on_with_the_new_token(
+    browser: Any, make_service: Callable[..., Service]
+) -> None:
+    # F-D2, F-D6: the connection breaks after the token was replaced
+    service = make_service()
+    line = Line(service.port)
+    try:
+        open_terminal(browser, f"http://127.0.0.1:{line.port}/", str(service.token))
+        browser.type("echo on'e'")
+        browser.enter()
+        browser.wait_for(f"/^one$/m.test({SCREEN})")
+        line.cut()
+        assert service.http.post("/init", json={"token": "another"}).status_code == 200
+        line.down = False
+        browser.wait_for("document.getElementById('login-error').textContent.includes('no longer')")
+        browser.type("another")
+        browser.enter()
+        browser.wait_for(f"{STATE} === 'connected' && /^one$/m.test({SCREEN})")
+        browser.type("echo t'wo'")
+        browser.enter()
+        browser.wait_for(f"/^two$/m.test({SCREEN})")
+    finally:
+        line.close()

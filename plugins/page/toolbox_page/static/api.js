@@ -11,6 +11,10 @@ export function remember(given) {
   token = given;
 }
 
+export function knowsToken() {
+  return token !== '';
+}
+
 export class Failure extends Error {
   constructor(status, message) {
     super(message);
@@ -34,6 +38,7 @@ export async function request(path, { method = 'GET', body } = {}) {
     credentials: 'same-origin',
   });
   if (!answer.ok) {
+    if (answer.status === 401) document.dispatchEvent(new Event('refused'));
     const told = await answer.json().catch(() => ({}));
     throw new Failure(answer.status, told.message || answer.statusText);
   }

@@ -1,6 +1,6 @@
 // The page: asks for the token once, then shows the part that the address names.
 
-import { Failure, read, remember } from './api.js';
+import { Failure, knowsToken, read, remember } from './api.js';
 import { byId } from './dom.js';
 import * as reference from './reference.js';
 import * as status from './status.js';
@@ -17,8 +17,16 @@ document.createElement = (name, options) => {
   return made;
 };
 
+const NAME = document.title;
+
 let version = '';
 let hasTerminals = false;
+let inside = false;
+
+function showTitle() {
+  const title = byId('terminal').hidden ? '' : byId('terminal').dataset.title;
+  document.title = title ? `${title} \u2014 ${NAME}` : NAME;
+}
 
 function show() {
   const wanted = location.hash.slice(1);
@@ -28,9 +36,28 @@ function show() {
     if (link.hash === `#${part}`) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
-  if (part === 'status') status.start(version);
+  showTitle();
+  status.start(version);
   if (part === 'terminal') terminal.start(hasTerminals);
   if (part === 'reference') reference.start();
+}
+
+// The address that the service prints at its start has the token that it made up after "#", which
+// no server and no log sees. It is taken out at once: a copied address doesn't give it away.
+function takeToken() {
+  const [, given] = location.hash.match(/^#token=(.*)$/) || [];
+  if (given === undefined) return false;
+  history.replaceState(null, '', location.pathname + location.search);
+  remember(unescaped(given));
+  return true;
+}
+
+function unescaped(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 // Whether the service lets this page in, with the token it has been given.
@@ -39,11 +66,21 @@ async function enter() {
   const { info } = await read('openapi.json');
   version = info.version;
   hasTerminals = plugins.some((each) => each.group === 'process' && each.status === 'enabled');
+  inside = true;
   byId('login').hidden = true;
   byId('nav').hidden = false;
+  byId('lock').hidden = !knowsToken();
   status.showGroups(plugins);
   show();
-  window.addEventListener('hashchange', show);
+}
+
+// Ask for the token: there is none, or it is no longer the right one.
+function askForToken() {
+  inside = false;
+  for (const each of [...PARTS, 'nav', 'lock']) byId(each).hidden = true;
+  showTitle();
+  byId('login').hidden = false;
+  byId('token').focus();
 }
 
 async function login(event) {
@@ -54,23 +91,44 @@ async function login(event) {
   try {
     await enter();
     field.value = '';
-    byId('lock').hidden = false;
   } catch (error) {
     remember('');
-    byId('login-error').textContent = error.status === 401
-      ? 'That is not the token.' : `The service doesn't answer as it should: ${error.message}`;
+    complain(error, 'That is not the token.');
     field.select();
+  }
+}
+
+function complain(error, unauthorized) {
+  byId('login-error').textContent = error instanceof Failure && error.status === 401
+    ? unauthorized : `The service doesn't answer as it should: ${error.message}`;
+}
+
+// Where no token is needed, none is asked for.
+async function begin() {
+  const given = takeToken();
+  try {
+    await enter();
+  } catch (error) {
+    remember('');
+    askForToken();
+    complain(error, given ? 'The token in the address is not the right one.' : '');
   }
 }
 
 byId('login-form').addEventListener('submit', login);
 byId('lock').addEventListener('click', () => location.reload());
-
-// Where no token is needed, none is asked for.
-enter().catch((error) => {
-  byId('login').hidden = false;
-  byId('token').focus();
-  if (!(error instanceof Failure && error.status === 401)) {
-    byId('login-error').textContent = `The service doesn't answer as it should: ${error.message}`;
-  }
+document.addEventListener('titled', showTitle);
+document.addEventListener('refused', () => {
+  if (!inside) return;
+  askForToken();
+  byId('login-error').textContent = 'The token is no longer right.';
 });
+// The service is there again, and may have become another one.
+document.addEventListener('returned', () => {
+  if (inside) enter().catch(() => {});
+});
+window.addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#token=')) begin();
+  else if (inside) show();
+});
+begin();

@@ -12,9 +12,19 @@ function load(tag, properties) {
   });
 }
 
+// Swagger UI has colours for the dark, by a class of the whole document.
+const dark = matchMedia('(prefers-color-scheme: dark)');
+
+function followScheme() {
+  document.documentElement.classList.toggle('dark-mode', dark.matches);
+}
+
 export async function start() {
   if (shown) return;
   shown = true;
+  followScheme();
+  dark.addEventListener('change', followScheme);
+  window.noZensmooth = true; // Of its parts one takes every click on a link to "#...": not here.
   try {
     const [description] = await Promise.all([
       read('openapi.json'),

@@ -12,6 +12,7 @@ let timer = 0;
 let rounds = 0;
 let version = '';
 let before = null;
+let lost = false;
 let inUse = new Set(); // The groups that are worth being asked.
 
 function bytes(count) {
@@ -96,6 +97,7 @@ function serviceCards(text) {
 
 function health(plugin) {
   if (plugin.status !== 'enabled') return [plugin.status, plugin.status === 'failed' ? 'bad' : 'off'];
+  if (plugin.idle) return ['off', 'off'];
   const used = (plugin.backends || []).find((each) => each.name === plugin.backend);
   return used && used.missing ? ['incomplete', 'warn'] : ['enabled', 'good'];
 }
@@ -104,6 +106,7 @@ function row(plugin) {
   const [word, kind] = health(plugin);
   const details = [];
   if (plugin.reason) details.push(plugin.reason);
+  if (plugin.idle) details.push(plugin.idle);
   for (const backend of plugin.backends || []) {
     if (backend.missing) details.push(`${backend.name} misses ${backend.missing.join(', ')}`);
   }
@@ -167,7 +170,10 @@ async function look() {
   try {
     await showReadiness();
     if (!byId('status').hidden) await showFigures();
+    if (lost) document.dispatchEvent(new Event('returned'));
+    lost = false;
   } catch {
+    lost = true;
     showState('unreachable', 'bad');
   }
 }

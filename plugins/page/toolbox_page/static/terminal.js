@@ -5,22 +5,15 @@
 
 import { Failure, open, read, request } from './api.js';
 import { byId, element } from './dom.js';
+import { makeScreen } from './screen.js';
 
 const EXIT_CONTROL = 'X-Daytona-Pty-Exit-Control'; // Tells that we understand "exited".
 const CHUNK = 32 * 1024; // Characters of input sent at once.
 const LONGEST = 8000; // Milliseconds between two attempts to connect.
-
-const THEME = {
-  background: '#0b1220', foreground: '#e2e8f0', cursor: '#5eead4', cursorAccent: '#0b1220',
-  selectionBackground: '#334155', black: '#1e293b', brightBlack: '#64748b',
-  red: '#f87171', brightRed: '#fca5a5', green: '#4ade80', brightGreen: '#86efac',
-  yellow: '#facc15', brightYellow: '#fde047', blue: '#60a5fa', brightBlue: '#93c5fd',
-  magenta: '#c084fc', brightMagenta: '#d8b4fe', cyan: '#22d3ee', brightCyan: '#67e8f9',
-  white: '#e2e8f0', brightWhite: '#f8fafc',
-};
+const GONE = 'is gone, as the service was restarted or somebody ended it';
 
 let term = null;
-let fitting = null;
+let beginning = false;
 let current = null; // The connection to the terminal that is shown.
 
 function showState(word, kind) {
@@ -35,6 +28,7 @@ class Connection {
     this.offset = 0;
     this.delay = 250;
     this.ended = false;
+    this.refusal = '';
     // Programs ask terminals questions. When their old output is shown again, the answers would
     // be typed a second time: nothing is sent before somebody touches the terminal.
     this.muted = !isNew;
@@ -69,7 +63,7 @@ class Connection {
     } else if (told.status === 'exited') {
       this.end(`exited with ${told.exitCode}`);
     } else if (told.status === 'error') {
-      this.end(told.error);
+      this.refusal = told.error; // It closes next, and then we see why.
     }
   }
 
@@ -86,9 +80,11 @@ class Connection {
     try {
       await read(this.path);
     } catch (error) {
-      if (error instanceof Failure && error.status === 404) this.end('is gone');
-      if (error instanceof Failure && error.status === 401) this.end('the token is no longer right');
+      if (error instanceof Failure && error.status === 404) this.end(GONE);
+      // Taken up again when the page has the new token.
+      if (error instanceof Failure && error.status === 401) return;
     }
+    if (this.refusal) this.end(this.refusal);
     if (this.ended || this !== current) return;
     this.timer = setTimeout(() => this.connect(), this.delay);
     this.delay = Math.min(2 * this.delay, LONGEST);
@@ -98,7 +94,7 @@ class Connection {
     if (this.ended) return;
     this.ended = true;
     showState('ended', 'off');
-    term.write(`\r\n\x1b[90m[${this.id}: ${why}]\x1b[0m\r\n`);
+    term.write(`\r\n\x1b[90m[${this.id}: ${why}]\r\n[Enter opens a new terminal]\x1b[0m\r\n`);
     list();
   }
 
@@ -133,9 +129,16 @@ class Connection {
   }
 }
 
+// The browser's title is the one that the program sets, as long as the terminal is to be seen.
+function showTitle(title) {
+  byId('terminal').dataset.title = title;
+  document.dispatchEvent(new Event('titled'));
+}
+
 function show(id, isNew) {
   if (current) current.drop();
   term.reset();
+  showTitle('');
   current = null;
   current = new Connection(id, isNew);
   showState('connecting\u2026', 'warn');
@@ -154,6 +157,13 @@ async function list() {
 }
 
 async function begin() {
+  if (beginning) return;
+  beginning = true;
+  await create();
+  beginning = false;
+}
+
+async function create() {
   const id = `page-${Math.random().toString(36).slice(2, 8)}`;
   const envs = { TERM: 'xterm-256color', COLORTERM: 'truecolor' };
   const body = { id, envs, cols: term.cols, rows: term.rows };
@@ -176,33 +186,16 @@ async function end() {
   }
 }
 
-function copies(event) {
-  if (event.type === 'keydown' && event.ctrlKey && event.shiftKey && event.code === 'KeyC') {
-    event.preventDefault();
-    document.execCommand('copy'); // The clipboard API is only there over https.
-    return false;
-  }
-  return true;
-}
-
 async function build() {
-  const [{ Terminal }, { FitAddon }] = await Promise.all([
-    import('./xterm.mjs'), import('./addon-fit.mjs'),
-  ]);
-  term = new Terminal({
-    cursorBlink: true,
-    fontFamily: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
-    fontSize: 14,
-    lineHeight: 1.15, // Underscores would be cut off otherwise.
-    scrollback: 10000,
-    theme: THEME,
-  });
-  fitting = new FitAddon();
-  term.loadAddon(fitting);
   const screen = byId('screen');
-  term.open(screen);
-  term.attachCustomKeyEventHandler(copies);
-  term.onData((text) => current && current.send(text));
+  const made = await makeScreen(screen, () => current !== null && !current.muted);
+  term = made.term;
+  made.fit();
+  term.onTitleChange(showTitle);
+  term.onData((text) => {
+    if (current && !current.ended) current.send(text);
+    else if (text === '\r') begin();
+  });
   term.onBinary((text) => current && current.sendBytes(text));
   for (const touch of ['keydown', 'beforeinput', 'paste', 'pointerdown']) {
     screen.addEventListener(touch, () => { if (current) current.muted = false; }, true);
@@ -212,11 +205,16 @@ async function build() {
     clearTimeout(waiting);
     waiting = setTimeout(() => current && current.resize(), 100);
   });
-  new ResizeObserver(() => { if (screen.offsetWidth) fitting.fit(); }).observe(screen);
-  window.addEventListener('online', () => { if (current && !current.socket) current.connect(); });
+  new ResizeObserver(() => { if (screen.offsetWidth) made.fit(); }).observe(screen);
+  window.addEventListener('online', resume);
   byId('terminals').addEventListener('change', ({ target }) => show(target.value, false));
   byId('terminal-new').addEventListener('click', begin);
   byId('terminal-end').addEventListener('click', end);
+}
+
+// Connect at once, where the connection has broken.
+function resume() {
+  if (current && !current.socket) current.connect();
 }
 
 export async function start(possible) {
@@ -226,10 +224,10 @@ export async function start(possible) {
   if (!possible) return;
   if (term) {
     term.focus();
+    resume();
     return;
   }
   await build();
-  fitting.fit();
   const ids = await list();
   if (ids.length) {
     show(ids.at(-1), false);
