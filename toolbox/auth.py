@@ -7,11 +7,13 @@ no longer in the environment that children inherit.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import ipaddress
 import mmap
 import os
+import re
 import secrets
 import struct
 import threading
@@ -40,6 +42,9 @@ TICKET_QUERY = "TOOLBOX_TICKET"
 """Query parameter with a one-time ticket for a WebSocket, which needs no token then."""
 
 _MAX = mmap.PAGESIZE - 2
+
+_PREVIEW = "preview_"
+_PROXIED = re.compile(r"/(?:proxy|x/absproxy)/([0-9]{1,5})/")
 
 
 class Auth:
@@ -81,14 +86,20 @@ class Auth:
         return [self._token.decode(), self._signing_key]
 
     def check(self, environ: dict[str, Any]) -> str:
-        """By what the request may be served: ``none``, ``token`` or ``ticket``.
+        """By what the request may be served: ``none``, ``token``, ``preview`` or ``ticket``.
 
         Raises Unauthorized if it may not.
         """
         if self.mode == "none":
             return "none"
+        # A preview's first: beside it Authorization may be meant for what is behind the port.
+        preview = environ.get("HTTP_X_DAYTONA_PREVIEW_TOKEN")
+        if preview is not None and self._is_preview(preview.encode("latin-1"), environ):
+            return "preview"
         presented = _presented(environ)
         if presented is not None:
+            if self._is_preview(presented, environ):
+                return "preview"
             self._compare(presented)
             return "token"
         ticket = _query(environ, TICKET_QUERY) if _is_upgrade(environ) else None
@@ -103,13 +114,27 @@ class Auth:
         if self.mode != "none":
             check_signature(self._signing_key, group, method, query)
 
+    def preview_token(self, port: int | None) -> str:
+        """What is good instead of the token for what is behind ``/proxy/{port}``, or for
+        everything if ``port`` is None. Empty if no token is needed.
+
+        It ends with the token it is made of.
+        """
+        if not self._token:
+            return ""
+        digest = hmac.new(self._token, f"preview:{port or '*'}".encode(), hashlib.sha256).digest()
+        return _PREVIEW + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def _is_preview(self, presented: bytes, environ: dict[str, Any]) -> bool:
+        if not self._token or not presented.startswith(_PREVIEW.encode()):
+            return False
+        proxied = _PROXIED.match(environ.get("PATH_INFO", ""))
+        ports = [None, int(proxied[1])] if proxied else [None]
+        return any(_same(presented, self.preview_token(port).encode()) for port in ports)
+
     def _compare(self, presented: bytes) -> None:
         token = self._token
-        # Digests are of equal length, so not even the token's length can be timed.
-        same = hmac.compare_digest(
-            hashlib.sha256(presented).digest(), hashlib.sha256(token).digest()
-        )
-        if not token or not same:
+        if not token or not _same(presented, token):
             raise Unauthorized("the bearer token is not right")
 
     def initialize(self, authorization: str, token: str) -> None:
@@ -130,6 +155,11 @@ class Auth:
                 _check_token(token)
                 self._set(token)
                 self.tickets.void()
+
+
+def _same(presented: bytes, right: bytes) -> bool:
+    # Digests are of equal length, so not even the token's length can be timed.
+    return hmac.compare_digest(hashlib.sha256(presented).digest(), hashlib.sha256(right).digest())
 
 
 def _presented(environ: dict[str, Any]) -> bytes | None:

@@ -61,7 +61,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """What the client says of the addresses behind it."""
     agent: str = ""
     auth: str = ""
-    """What let the request in: ``token``, ``signature``, or ``none`` where no token is needed.
+    """What let the request in: ``token``, ``preview``, ``ticket``, ``signature``, or ``none`` where
+    no token is needed.
     Empty for an operation that is public, and for a request that was refused.
     """
     request_id: str = ""

@@ -28,6 +28,7 @@ HOP_BY_HOP = frozenset(
 _OWN = frozenset(
     (
         "host",
+        "x-daytona-preview-token",
         "x-forwarded-for",
         "x-forwarded-host",
         "x-forwarded-prefix",

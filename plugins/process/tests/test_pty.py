@@ -399,6 +399,15 @@ def test_refusals_an_sdk_is_told_after_the_upgrade(service: Service) -> None:
     assert terminal.controls[0]["error"].startswith(reason)
 
 
+def test_the_java_sdk_is_told_after_the_upgrade(service: Service) -> None:
+    # F-C3
+    agent = "User-Agent: okhttp/4.12.0"
+    ws = service.websocket("/process/pty/none/connect", header=[agent])
+    told = json.loads(ws.recv())
+    assert (told["status"], "none" in told["error"]) == ("error", True)
+    ws.close()
+
+
 def test_a_large_environment(service: Service) -> None:
     terminal = create(service, "large", "", envs_token({**QUIET, "BIG": "x" * 40000}))
     terminal.type("echo ${#BIG}; exit\n")

@@ -432,6 +432,20 @@ def test_older_dialects(session: Session) -> None:
     assert session.logs(silent) == {"output": "", "stdout": "", "stderr": ""}
 
 
+@pytest.mark.parametrize(
+    ("agent", "marked"), [("okhttp/4.12.0", True), ("OkHttp/5.0", True), ("curl/8.0", False)]
+)
+def test_the_java_sdk_gets_the_streams_apart(session: Session, agent: str, marked: bool) -> None:
+    # F-C3: on its WebSockets it tells nothing but its library.
+    answer = session.post("printf out; sleep 0.1; printf err >&2").json()
+    ws = session.service.websocket(
+        f"/process/session/{session.id}/command/{answer['cmdId']}/logs?follow=true",
+        header=[f"User-Agent: {agent}"],
+    )
+    data = b"".join(read_all(ws)[0])
+    assert data == (b"\x01\x01\x01out\x02\x02\x02err" if marked else b"outerr")
+
+
 def receive(ws: websocket.WebSocket) -> bytes:
     message = ws.recv()
     assert isinstance(message, bytes)

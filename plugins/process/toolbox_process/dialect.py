@@ -36,6 +36,11 @@ def client_version(headers: ClientHeaders) -> str:
     return ""
 
 
+def is_java(agent: str) -> bool:
+    """Whether a WebSocket is the Java SDK's, which says no more of itself than its library does."""
+    return agent.lower().startswith("okhttp/")
+
+
 def _numbers(version: str) -> tuple[int, int, int] | None:
     match = _VERSION.match(version)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
@@ -50,7 +55,7 @@ def http_dialect(headers: ClientHeaders) -> Dialect:
     if numbers is not None:
         return Dialect.MARKED if numbers >= (0, 27, 0) else Dialect.PLAIN
     # An SDK that doesn't know its own version still says that it takes JSON.
-    if "application/json" in headers.accept:
+    if "application/json" in headers.accept.lower():
         return Dialect.JSON
     return Dialect.MARKED if headers.split_output == "true" else Dialect.PLAIN
 
@@ -61,7 +66,7 @@ def socket_dialect(headers: ClientHeaders) -> Dialect:
     numbers = _numbers(version)
     if "dev" in version or (numbers is not None and numbers >= (0, 27, 0)):
         return Dialect.MARKED
-    if numbers is None and headers.split_output == "true":
+    if numbers is None and (headers.split_output == "true" or is_java(headers.agent)):
         return Dialect.MARKED
     return Dialect.PLAIN
 

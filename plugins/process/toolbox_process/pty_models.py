@@ -88,6 +88,7 @@ class PtyHeaders(
         "subprotocols": "Sec-WebSocket-Protocol",
         "version": "X-Daytona-SDK-Version",
         "source": "X-Daytona-Source",
+        "agent": "User-Agent",
     },
 ):
     """What tells what a client understands."""
@@ -95,3 +96,4 @@ class PtyHeaders(
     subprotocols: list[str] = []
     version: str = ""
     source: str = ""
+    agent: str = ""

@@ -19,6 +19,7 @@ from toolbox.handler import SocketHandler
 from toolbox_process.backend import Terminal
 from toolbox_process.backend import Terminals
 from toolbox_process.dialect import VERSION_SUBPROTOCOL
+from toolbox_process.dialect import is_java
 from toolbox_process.errors import TRY_AGAIN_LATER
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.errors import TooManyFollowers
@@ -59,9 +60,13 @@ def offered(headers: PtyHeaders) -> list[str]:
 def is_sdk(headers: PtyHeaders) -> bool:
     """Whether an SDK asks: those show what went wrong only if it is told after the upgrade."""
     tokens = offered(headers)
-    return bool(headers.version or headers.source) or any(
-        token == EXIT_SUBPROTOCOL or token.startswith((ENVS_SUBPROTOCOL, VERSION_SUBPROTOCOL))
-        for token in tokens
+    return (
+        bool(headers.version or headers.source)
+        or is_java(headers.agent)
+        or any(
+            token == EXIT_SUBPROTOCOL or token.startswith((ENVS_SUBPROTOCOL, VERSION_SUBPROTOCOL))
+            for token in tokens
+        )
     )
 
 

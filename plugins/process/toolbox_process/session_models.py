@@ -82,6 +82,7 @@ class ClientHeaders(
         "split_output": "X-Daytona-Split-Output",
         "accept": "Accept",
         "subprotocols": "Sec-WebSocket-Protocol",
+        "agent": "User-Agent",
     },
 ):
     """What tells which dialect a client understands."""
@@ -90,3 +91,4 @@ class ClientHeaders(
     split_output: str = ""
     accept: str = ""
     subprotocols: list[str] = []
+    agent: str = ""

@@ -111,6 +111,63 @@ def test_a_host_that_is_none_is_400(service: Service, host: str) -> None:
     assert "evil" not in body
 
 
+def test_the_ruby_sdk_opens_its_websockets_by_the_preview_url(service: Service) -> None:
+    # F-C4: it takes scheme, host and port of the URL, and shows the token it was given with it.
+    preview = sandbox_api(service).get_port_preview_url("any-id", 2280)
+    assert (preview.sandbox_id, preview.url) == ("any-id", service.url)
+    where = urlsplit(preview.url)
+    assert (where.scheme, where.hostname, where.port) == ("http", "127.0.0.1", service.port)
+    offered = ["X-Daytona-SDK-Version~0.226.1"]
+    for path in ("", "/toolbox/any-id"):
+        ws = service.websocket(
+            f"{path}/process/pty/create-connect?id=preview{len(path)}",
+            authorized=False,
+            header=[f"X-Daytona-Preview-Token: {preview.token}"],
+            subprotocols=offered,
+        )
+        assert '"connected"' in ws.recv()
+        ws.close()
+    browser = service.websocket(
+        f"/process/pty/create-connect?id=browser&DAYTONA_SANDBOX_AUTH_KEY={preview.token}",
+        authorized=False,
+    )
+    assert '"connected"' in browser.recv()
+    browser.close()
+
+
+def test_a_preview_token_is_good_for_what_it_was_issued_for(service: Service) -> None:
+    # F-C4
+    api = sandbox_api(service)
+    own = api.get_port_preview_url("any-id", service.port)
+    assert (own.url, own.token) == (service.url, api.get_port_preview_url("x", 2280).token)
+    other = api.get_port_preview_url("any-id", 1)
+    assert other.url == f"{service.url}/toolbox/any-id/proxy/1"
+    with service.client(None) as client:
+
+        def status(path: str, token: str) -> int:
+            headers = {"X-Daytona-Preview-Token": token}
+            return client.get(path, headers=headers).status_code
+
+        assert status(f"{other.url}/", other.token) == 502, "nobody listens"
+        for path in ("/toolbox/any-id/proxy/2/", "/plugins", "/x/proxy/1/"):
+            assert status(path, other.token) == 401
+        for token in ("", "preview_", "preview_x", f"{own.token}x"):
+            assert status("/plugins", token) == 401
+        assert status("/plugins", own.token) == 200
+    for port in ("0", "65536", "-1", "x", "1e3"):
+        answer = service.http.get(f"/api/sandbox/any-id/ports/{port}/preview-url")
+        assert answer.status_code == 400
+    assert service.http.get("/api/sandbox/a%20b/ports/1/preview-url").status_code == 404
+
+
+def test_the_key_is_bare_text(make_service: Callable[..., Service]) -> None:
+    # F-C5: the Go SDK takes the body as it is.
+    service = make_service(env={"TOOLBOX_SIGNING_KEY": '"a\\key"'})
+    answer = service.http.get("/api/sandbox/any-id/signing-key")
+    assert (answer.text, answer.headers["content-type"]) == ('"a\\key"', "text/html; charset=utf-8")
+    assert sandbox_api(service).get_sandbox_signing_key("any-id") == '"a\\key"'
+
+
 def test_no_host_is_400(service: Service) -> None:
     request = "GET /api/sandbox/any-id HTTP/1.0"
     status, body = raw(service, request, f"Authorization: Bearer {TOKEN}")

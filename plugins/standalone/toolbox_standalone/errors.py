@@ -18,5 +18,9 @@ class InvalidHost(BadRequest):
     """The ``Host`` header is none an address could be made of."""
 
 
+class InvalidPort(BadRequest):
+    """The port is none of TCP's."""
+
+
 class UnsupportedProtocol(BadRequest):
     """Another protocol than Engine.IO 4 over WebSocket."""

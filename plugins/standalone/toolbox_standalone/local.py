@@ -12,10 +12,16 @@ import toolbox
 from toolbox.handler import SocketHandler
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
+from toolbox.request import RequestInfo
+from toolbox_standalone.address import MOUNT
+from toolbox_standalone.address import OWN_PORT
 from toolbox_standalone.address import SANDBOX_ID
+from toolbox_standalone.address import root_url
+from toolbox_standalone.errors import InvalidPort
 from toolbox_standalone.errors import NoSigningKey
 from toolbox_standalone.errors import NoSuchSandbox
 from toolbox_standalone.events import EventSocket
+from toolbox_standalone.models import PreviewUrl
 from toolbox_standalone.models import Sandbox
 
 GIB = 1024**3
@@ -50,6 +56,18 @@ class LocalStandalone:
         if not key:
             raise NoSigningKey("no key is configured: set TOOLBOX_SIGNING_KEY")
         return key
+
+    def preview(self, sandbox_id: str, port: int, request: RequestInfo) -> PreviewUrl:
+        _check(sandbox_id)
+        if not 0 < port < 65536:
+            raise InvalidPort("a port is a number from 1 to 65535")
+        own = port in (OWN_PORT, int(request.environ.get("SERVER_PORT", OWN_PORT)))
+        root = root_url(request)
+        return PreviewUrl(
+            sandbox_id=sandbox_id,
+            url=root if own else f"{root}{MOUNT}/{sandbox_id}/proxy/{port}",
+            token=self._context.auth.preview_token(None if own else port),
+        )
 
     def events(self) -> SocketHandler:
         return EventSocket(self._context.auth, self._context.loop)

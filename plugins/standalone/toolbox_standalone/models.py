@@ -43,6 +43,14 @@ class ToolboxProxyUrl(msgspec.Struct, frozen=True):
     url: str
 
 
+class PreviewUrl(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where a port is reached, and with which ``X-Daytona-Preview-Token``."""
+
+    sandbox_id: str
+    url: str
+    token: str
+
+
 class EventQuery(msgspec.Struct, frozen=True):
     """How an Engine.IO client introduces itself."""
 
