@@ -112,6 +112,14 @@ def test_what_is_no_json_is_a_decode_error(data: bytes) -> None:
             decoder(data, Outer)
 
 
+@pytest.mark.parametrize("number", ["1e30", "1.0", "9223372036854775808", "1" * 400])
+def test_an_integer_has_64_bits(number: str) -> None:
+    # F-C17
+    for data in (f'{{"many": [{{"newValue": {number}}}]}}', f'{{"many": {number}}}'):
+        with pytest.raises(msgspec.ValidationError):
+            decode(data.encode(), Outer)
+
+
 def test_an_operation_takes_half_an_emoji(service: Service) -> None:
     # F-C8
     body = rb'{"Command": "printf %s \"a\ud83d\" | od -An -tx1"}'

@@ -142,6 +142,9 @@ def test_what_a_caller_leaves_unread_is_skipped() -> None:
         b"--b-1\r\n\r\nno disposition\r\n--b-1--",
         b"--b-1\r\nContent-Disposition: attachment; name=x\r\n\r\n\r\n--b-1--",
         b"--b-1\r\nno colon\r\n\r\n\r\n--b-1--",
+        # F-B8: what is there twice
+        b"--b-1\r\nContent-Disposition: form-data; name=x; NAME=y\r\n\r\n\r\n--b-1--",
+        b"--b-1\r\n" + b"Content-Disposition: form-data; name=x\r\n" * 2 + b"\r\n\r\n--b-1--",
         b"--b-1\r\nContent-Disposition: form-data;\rname=x\r\n\r\n\r\n--b-1--",
         b"--b-1\r\nX: " + b"x" * (MAX_FIELD + 70_000),
     ],
@@ -167,3 +170,21 @@ def test_what_the_writer_writes_the_reader_reads(contents: list[bytes], sizes: l
     data = b"".join(multipart.write_parts(boundary, [(headers, [each]) for each in contents]))
     body = make_body(data, sizes, boundary)
     assert [b"".join(bytes(chunk) for chunk in part) for part in body.parts()] == contents
+
+
+def test_names_of_types_and_parameters_have_no_case() -> None:
+    # F-C11
+    data = b'--b-1\r\nCONTENT-disposition: Form-Data; NAME="f; name=g"\r\n\r\nx\r\n--b-1--'
+    body = make_body(data, [100])
+    body.content_type = 'Multipart/Form-DATA; Charset=UTF-8; BOUNDARY="b-1"'
+    assert body.is_multipart()
+    assert [(part.name, part.text()) for part in body.parts()] == [("f; name=g", "x")]
+
+
+@pytest.mark.parametrize("more", ["; boundary=other", '; Boundary="b-1"'])
+def test_a_boundary_is_told_once(more: str) -> None:
+    # F-B8
+    body = make_body(encode([("a", None, b"x")]), [100])
+    body.content_type += more
+    with pytest.raises(BadRequest, match="boundary is there 2 times"):
+        list(body.parts())

@@ -64,3 +64,29 @@ def test_an_empty_value_that_means_nothing_is_none() -> None:
     # F-C17
     asked = MultiDict([(name, "") for name in ("mode", "text", "maybe", "number", "flag")])
     assert decode_query(asked, Defaults) == Defaults(maybe="")
+
+
+class Numbers(msgspec.Struct):
+    """Every way to write a number's type."""
+
+    whole: int = 0
+    maybe: Annotated[int, Meta(ge=-5)] | None = None
+    part: Annotated[float, Meta(le=10)] = 0.0
+    some: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("whole", text) for text in ("1e3", "1e30", "1.0", "+1", "1" * 30, "1" * 5000, "null")),
+        *(("maybe", text) for text in ("1e3", "1.0", "9223372036854775808", "-6")),
+        *(("part", text) for text in ("nan", "inf", "-Infinity", "11", "1e400")),
+        ("some", "1e3"),
+    ],
+)
+def test_a_number_is_one_of_the_api(name: str, text: str) -> None:
+    # F-C17
+    with pytest.raises(BadRequest, match=name):
+        decode_query(MultiDict([(name, text)]), Numbers)
+    asked = MultiDict([("whole", "-9223372036854775808"), ("maybe", "5"), ("part", "1e0")])
+    assert decode_query(asked, Numbers) == Numbers(-(2**63), 5, 1.0)

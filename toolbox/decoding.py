@@ -26,6 +26,10 @@ _ESCAPE = re.compile(
 )
 
 
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+
+
 def decode(data: bytes, kind: Any) -> Any:
     """What a client sent, as ``kind``. Raises DecodeError; the message never holds the value."""
     try:
@@ -42,6 +46,17 @@ def decode_frame(data: bytes, kind: Any) -> Any:
         return _read(data, kind)
     except (RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(str(error)) from None
+
+
+def convert_text(text: Any, kind: Any) -> Any:
+    """What stands in a URL or a header, as ``kind``: a struct of texts and lists of them, or one.
+
+    Numbers are those of JSON (RFC 8259, 6), integers without fraction and exponent. Raises
+    ValidationError.
+    """
+    converted = msgspec.convert(text, kind, strict=False)
+    _check_numbers(text, _info(kind), "")
+    return converted
 
 
 def prepare(kind: Any) -> None:
@@ -103,8 +118,35 @@ def _info(kind: Any) -> inspect.Type:
     return inspect.type_info(kind)
 
 
+def _check_numbers(text: Any, info: inspect.Type, name: str) -> None:
+    """Refuse what only msgspec takes for a number: ``1e3`` for an integer, ``nan``."""
+    match info, text:
+        case inspect.StructType(), dict():
+            for key, each in text.items():
+                _check_numbers(each, _fields(info.cls)[0][key], f" - at `$.{key}`")
+        case inspect.ListType(item_type=below), list():
+            for each in text:
+                _check_numbers(each, below, name)
+        case inspect.UnionType(types=types), _:
+            for below in types:
+                _check_numbers(text, below, name)
+        case inspect.Metadata(type=below), _:
+            _check_numbers(text, below, name)
+        case inspect.IntType(), str() if not _INTEGER.fullmatch(text) or not _fits(int(text)):
+            raise msgspec.ValidationError(f"Expected `int` of 64 bits{name}")
+        case inspect.FloatType(), str() if not _NUMBER.fullmatch(text):
+            raise msgspec.ValidationError(f"Expected `float`{name}")
+
+
+def _fits(number: int) -> bool:
+    """Into 64 bits, which the API's integers have."""
+    return -(1 << 63) <= number < 1 << 63
+
+
 def _fold(value: Any, info: inspect.Type) -> Any:
     """``value`` with the keys of structs as the structs write them."""
+    if type(value) is int and not _fits(value):
+        raise msgspec.ValidationError("Integer value out of range")
     match info, value:
         case inspect.StructType(), dict():
             return _fold_struct(value, info)

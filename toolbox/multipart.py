@@ -19,6 +19,7 @@ from toolbox.errors import BadRequest
 from toolbox.request import CHUNK
 from toolbox.request import MAX_FIELD
 from toolbox.request import Part
+from toolbox.request import only
 
 if TYPE_CHECKING:
     from toolbox.request import Body
@@ -33,9 +34,12 @@ _MAYBE_AFTER_MARK = re.compile(rb"-|[ \t]{0,128}\r?")
 """The beginning of that, where the rest is still to come."""
 
 
+_PARAMETER = re.compile(r""";[ \t]*([^\s;="]+)[ \t]*=(?:[ \t]*"(?:[^"\\]|\\.)*+")?""")
+
+
 def read_parts(body: Body) -> Iterator[Part]:
     """See :meth:`toolbox.request.Body.parts`."""
-    media_type, options = parse_options_header(body.content_type)
+    media_type, options = parse_parameters(body.content_type)
     boundary = options.get("boundary", "").encode("latin-1", "replace")
     if media_type != "multipart/form-data" or not 0 < len(boundary) <= _MAX_BOUNDARY:
         raise BadRequest("the body is not multipart/form-data with a boundary")
@@ -48,6 +52,19 @@ def read_parts(body: Body) -> Iterator[Part]:
         yield part
         for _ in part.chunks:
             pass
+
+
+def parse_parameters(header: str) -> tuple[str, dict[str, str]]:
+    """A media type or disposition and its parameters; names in lower case, as they have none
+    (RFC 9110, 8.3.1).
+
+    Raises BadRequest for a parameter that is there twice.
+    """
+    names = [name.lower() for name in _PARAMETER.findall(header)]
+    for name in names:
+        only("malformed multipart body", name, [each for each in names if each == name])
+    kind, options = parse_options_header(header)
+    return kind.lower(), options
 
 
 class _Reader:
@@ -126,7 +143,8 @@ def _make_part(lines: bytes) -> Part:
             headers.add(name.strip(), value.strip())
         except ValueError:
             raise BadRequest("malformed multipart body: a line break in a header") from None
-    kind, options = parse_options_header(headers.get("Content-Disposition"))
+    dispositions = headers.getlist("Content-Disposition")
+    kind, options = parse_parameters(dispositions[0] if len(dispositions) == 1 else "")
     if kind != "form-data":
         raise BadRequest("malformed multipart body: a part has no Content-Disposition: form-data")
     return Part(options.get("name", ""), options.get("filename"), headers)

@@ -20,6 +20,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.datastructures import MultiDict
 from werkzeug.http import parse_options_header
 
+from toolbox.decoding import convert_text
 from toolbox.decoding import decode
 from toolbox.decoding import prepare as prepare
 from toolbox.errors import BadRequest
@@ -170,9 +171,14 @@ class Body:
             parts.append(data)
         return b"".join(parts)
 
+    @property
+    def media_type(self) -> str:
+        """That of the content type, in lower case: it has none (RFC 9110, 8.3.1)."""
+        return parse_options_header(self.content_type)[0].lower()
+
     def is_multipart(self) -> bool:
         """Whether the content type says ``multipart/form-data``."""
-        return parse_options_header(self.content_type)[0] == "multipart/form-data"
+        return self.media_type == "multipart/form-data"
 
     def parts(self) -> Iterator[Part]:
         """The parts of a ``multipart/form-data`` body (RFC 7578), one at a time as they come.
@@ -291,7 +297,7 @@ def decode_path(text: str, kind: Any, name: str) -> Any:
     if kind is str:
         return text
     try:
-        return msgspec.convert(text, kind, strict=False)
+        return convert_text(text, kind)
     except msgspec.ValidationError as error:
         raise BadRequest(f"{name} in the path: {error}") from None
 
@@ -315,6 +321,7 @@ def _decode_text(found: Mapping[str, list[str]], kind: type[T], what: str) -> T:
             continue
         values[name] = found[name] if _is_list(field.type) else only(what, name, found[name])
     try:
-        return msgspec.convert(values, kind, strict=False)
+        converted: T = convert_text(values, kind)
     except msgspec.ValidationError as error:
         raise BadRequest(f"{what}: {error}") from None
+    return converted

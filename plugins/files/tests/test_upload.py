@@ -310,6 +310,33 @@ def test_bulk_upload_writes_through_links(service: Service, tmp_path: Path) -> N
     assert (tmp_path / "absent").read_bytes() == b"1"
 
 
+@pytest.mark.parametrize("path", ["/files/upload-v2", "/files/upload"])
+def test_the_type_of_a_form_has_no_case(service: Service, tmp_path: Path, path: str) -> None:
+    # F-C11
+    target = tmp_path / "file"
+    form = TYPES["Content-Type"].replace("multipart/form-data", "Multipart/Form-Data")
+    answer = service.http.post(
+        path,
+        params={"path": str(target)},
+        content=body(part("file", b"new", filename="f")),
+        headers={"Content-Type": form},
+    )
+    assert (answer.status_code, target.read_bytes()) == (200, b"new")
+
+
+def test_a_field_is_there_once(service: Service, tmp_path: Path) -> None:
+    # F-B8
+    target = tmp_path / "file"
+    twice = body(part("file", b"one", filename="f"), part("file", b"two", filename="f"))
+    for path in ("/files/upload-v2", "/files/upload"):
+        answer = service.http.post(path, params={"path": str(target)}, content=twice, headers=TYPES)
+        assert (answer.status_code, target.exists()) == (400, False)
+    fields = [("path", bytes(target)), ("file", b"one"), ("file", b"two")]
+    answer = bulk(service, body(*(part(f"files[0].{name}", data) for name, data in fields)))
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, 1)
+    assert target.read_bytes() == b"one"
+
+
 # Conditions
 
 

@@ -47,8 +47,11 @@ def receive_field(body: Body, file: BinaryIO) -> int:
     """
     total = None
     for part in body.parts():
-        if part.name == "file" and total is None:
-            total = _receive_part(part, file)
+        if part.name != "file":
+            continue
+        if total is not None:
+            raise BadRequest("the multipart field 'file' is there twice")
+        total = _receive_part(part, file)
     if total is None:
         raise BadRequest("the multipart field 'file' is missing")
     return total
@@ -74,6 +77,7 @@ class BulkReceiver:
         self.errors: list[ToolboxError] = []
         self._open_target = open_target
         self._paths: dict[str, str] = {}
+        self._stored: set[str] = set()
 
     def receive(self, body: Body) -> None:
         """Take the whole body. A file that can't be stored doesn't stop the others."""
@@ -108,7 +112,10 @@ class BulkReceiver:
             raise BadRequest(f"file[{index}]: its path is missing")
         elif not self._paths[index]:
             raise BadRequest(f"file[{index}]: empty path")
+        elif index in self._stored:
+            raise BadRequest(f"file[{index}]: it is there twice")
         else:
+            self._stored.add(index)
             self._store(self._paths[index], part)
 
     def _store(self, path: str, part: Part) -> None:
