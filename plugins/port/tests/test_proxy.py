@@ -303,6 +303,49 @@ def test_early_hints_pass(service: Service, app: Any) -> None:
     assert b"HTTP/1.1 200 OK" in text
 
 
+OWN = "http://localhost:{port}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "origin", "referer"),
+    [
+        # F-C12: what Django, Streamlit, Jupyter and SvelteKit compare with Host.
+        ({"Origin": "http://box.example:8080"}, OWN, None),
+        ({"Origin": "http://Box.Example:8080"}, OWN, None),
+        ({"Origin": "https://public.example"}, OWN, None),
+        ({"Origin": "https://public.example:443"}, OWN, None),
+        ({"Origin": "http://evil.example"}, "http://evil.example", None),
+        ({"Origin": "http://box.example"}, "http://box.example", None),
+        ({"Origin": "http://box.example:8080.evil.example"}, None, None),
+        ({"Origin": "null"}, "null", None),
+        ({"Referer": "http://box.example:8080{head}/a/b?c=d"}, None, OWN + "/a/b?c=d"),
+        ({"Referer": "https://public.example/boxes/7{head}/"}, None, OWN + "/"),
+        ({"Referer": "http://box.example:8080{head}"}, None, OWN + "/"),
+        ({"Referer": "http://box.example:8080/elsewhere"}, None, OWN + "/"),
+        ({"Referer": "http://evil.example{head}/a"}, None, "http://evil.example{head}/a"),
+        ({"Referer": "http://[evil"}, None, "http://[evil"),
+    ],
+)
+def test_the_clients_own_origin_is_the_applications(
+    service: Service, app: Any, sent: dict[str, str], origin: str | None, referer: str | None
+) -> None:
+    words = {"port": app.port, "head": f"/proxy/{app.port}"}
+    headers = {"Host": "box.example:8080", "X-Forwarded-Host": "public.example"}
+    headers |= {"X-Forwarded-Prefix": "/boxes/7"}
+    headers |= {name: value.format(**words) for name, value in sent.items()}
+    found = headers_of(service.http.get(f"/proxy/{app.port}/x", headers=headers).json())
+    origin = sent.get("Origin") if origin is None else origin
+    assert found.get("origin") == (origin and origin.format(**words))
+    assert found.get("referer") == (referer and referer.format(**words))
+
+
+def test_the_whole_path_stays_in_the_referer(service: Service, app: Any) -> None:
+    # F-C12
+    path = f"/x/absproxy/{app.port}/a"
+    answer = service.http.get(path, headers={"Referer": f"{service.url}{path}?b"})
+    assert headers_of(answer.json())["referer"] == f"http://localhost:{app.port}{path}?b"
+
+
 # The token
 
 
@@ -314,6 +357,24 @@ def test_the_token_stays_here(service: Service, app: Any) -> None:
     assert TOKEN not in answer.text
     answer = service.http.get(f"/proxy/{app.port}/x?DAYTONA_SANDBOX_AUTH_KEY={TOKEN}")
     assert answer.json()["target"] == "/x"
+    # F-B9
+    answer = service.http.get(f"/proxy/{app.port}/x?TOOLBOX_TICKET=t&a=1&TOOLBOX%5fTICKET=t")
+    assert answer.json()["target"] == "/x?a=1"
+
+
+@pytest.mark.parametrize("key", ["DAYTONA_SANDBOX_AUTH_KEY", "TOOLBOX_TICKET", "TOOLBOX%5FTICKET"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "elsewhere.example"])
+def test_the_token_in_a_url_that_a_header_names_stays_here(
+    service: Service, app: Any, host: str, key: str
+) -> None:
+    # F-B9
+    url = f"http://{host}/x?a=1&{key}={TOKEN}&b=2"
+    headers = {"Referer": url, "X-Original-URI": f"/x?{key}={TOKEN}", "X-Forwarded-Uri": url}
+    headers["X-Daytona-Preview-Token"] = TOKEN
+    found = headers_of(service.http.get(f"/proxy/{app.port}/x", headers=headers).json())
+    assert TOKEN not in str(found)
+    assert found["x-original-uri"] == "/x"
+    assert found["referer"].endswith("?a=1&b=2")
 
 
 def test_without_a_token_authorization_is_the_applications(

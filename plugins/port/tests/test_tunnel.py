@@ -131,6 +131,16 @@ def test_the_token_in_the_query_stays_here(service: Service, app: Any) -> None:
     assert app.requests[-1]["target"] == "/ws?a=1"
 
 
+def test_a_page_of_its_own_may_open_a_websocket(service: Service, app: Any) -> None:
+    # F-C12, F-B9
+    ticket = service.http.post("/x/tickets").json()["ticket"]
+    service.websocket(
+        f"/proxy/{app.port}/ws?TOOLBOX_TICKET={ticket}", authorized=False, origin=service.url
+    ).close()
+    assert app.requests[-1]["target"] == "/ws"
+    assert headers_of(app)["origin"] == f"http://localhost:{app.port}"
+
+
 def test_nothing_without_the_token(service: Service, app: Any) -> None:
     with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
         service.websocket(f"/proxy/{app.port}/ws", authorized=False)

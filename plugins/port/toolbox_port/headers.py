@@ -9,6 +9,7 @@ from toolbox.request import RequestInfo
 from toolbox.subprotocols import SUBPROTOCOL
 from toolbox.subprotocols import TOKEN_SUBPROTOCOL
 from toolbox.subprotocols import offered_subprotocols
+from toolbox_port.origins import own_url
 
 HOP_BY_HOP = frozenset(
     (
@@ -58,7 +59,11 @@ def request_headers(
     if not keep_authorization:
         left_out |= {"authorization"}
     pairs = [("Host", f"localhost:{port}")]
-    pairs += [(name, value) for name, value in request.headers if name.lower() not in left_out]
+    pairs += [
+        (name, own_url(request.environ, name, value, port, prefix))
+        for name, value in request.headers
+        if name.lower() not in left_out
+    ]
     pairs += _forwarded(request.environ, prefix)
     if chunked:
         pairs.append(("Transfer-Encoding", "chunked"))

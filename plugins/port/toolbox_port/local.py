@@ -33,8 +33,7 @@ class LocalPorts:
     def __init__(self, settings: NoSettings, context: Context) -> None:
         self._stopping = context.stopping
         self._followers = threading.BoundedSemaphore(MAX_FOLLOWERS)
-        # Where nobody needs a token, what is in Authorization is meant for the application.
-        self._proxy = Proxy(context.loop, keep_authorization=context.auth.mode == "none")
+        self._proxy = Proxy(context.loop)
         # The service listens before its backends are made, and on nothing more later.
         self._own = own_sockets()
 

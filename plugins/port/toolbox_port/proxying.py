@@ -11,6 +11,7 @@ from werkzeug.datastructures import Headers
 from toolbox.errors import BadRequest
 from toolbox.handoff import TakeOver
 from toolbox.loop import Loop
+from toolbox.observing import AUTH
 from toolbox.request import Body
 from toolbox.request import RequestInfo
 from toolbox_port.caller import Caller
@@ -34,9 +35,8 @@ if TYPE_CHECKING:
 class Proxy:
     """Knows the exchanges in progress, so that it can end them."""
 
-    def __init__(self, loop: Loop, keep_authorization: bool) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._keep_authorization = keep_authorization
         self._exchanges: set[Exchange] = set()
         self._lock = threading.Lock()
 
@@ -57,7 +57,7 @@ class Proxy:
             number,
             head,
             chunked=chunked,
-            keep_authorization=self._keep_authorization,
+            keep_authorization=_is_the_applications(request),
         )
         exchange = self._open(number, request)
         try:
@@ -76,7 +76,7 @@ class Proxy:
             request,
             number,
             head,
-            keep_authorization=self._keep_authorization,
+            keep_authorization=_is_the_applications(request),
         )
         exchange = self._open(number, request)
         try:
@@ -107,6 +107,13 @@ class Proxy:
     def _forget(self, exchange: Exchange) -> None:
         with self._lock:
             self._exchanges.discard(exchange)
+
+
+def _is_the_applications(request: RequestInfo) -> bool:
+    """Whether ``Authorization`` is meant for the application: where it isn't what let the request
+    in.
+    """
+    return request.environ.get(AUTH) in ("none", "preview")
 
 
 def _below_prefix(request: RequestInfo, head: str) -> str:

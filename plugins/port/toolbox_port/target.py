@@ -8,8 +8,11 @@ from urllib.parse import unquote_plus
 from urllib.parse import unquote_to_bytes
 from urllib.parse import urlsplit
 
+from toolbox.auth import TICKET_QUERY
 from toolbox.auth import TOKEN_QUERY
 from toolbox_port.errors import InvalidPort
+
+_OWN_QUERY = (TOKEN_QUERY, TICKET_QUERY)
 
 
 def parse_port(text: str, low: int = 1, high: int = 65535) -> int:
@@ -38,7 +41,7 @@ def request_target(environ: dict[str, Any], head: str) -> str:
         decoded: str = environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]
         decoded = decoded.removeprefix(head)
         rest = quote(decoded.encode("latin-1"), safe="/!$&'()*+,;=:@~")
-    return (rest or "/") + (_without_token(mark + query) if mark else "")
+    return (rest or "/") + (without_token(mark + query) if mark else "")
 
 
 def _after(raw: str, head: str) -> str | None:
@@ -52,8 +55,10 @@ def _after(raw: str, head: str) -> str | None:
     return None
 
 
-def _without_token(query: str) -> str:
-    """``query``, from its question mark on, without the service's token."""
+def without_token(query: str) -> str:
+    """``query``, from its question mark on, without what is meant for the service: its token, or a
+    ticket.
+    """
     fields = query[1:].split("&")
-    kept = [field for field in fields if unquote_plus(field.partition("=")[0]) != TOKEN_QUERY]
+    kept = [field for field in fields if unquote_plus(field.partition("=")[0]) not in _OWN_QUERY]
     return query if len(kept) == len(fields) else "?" * bool(kept) + "&".join(kept)
