@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from toolbox.assemble import load
+from toolbox.protocols import lacking
 from toolbox.testing import Service
 
 ToyService = Callable[..., Service]
@@ -208,3 +211,48 @@ def test_a_start_hook_that_fails_is_told(toy_service: ToyService, tmp_path: Path
     service = toy_service("lifecycle", env={"LIFECYCLE_DIR": str(tmp_path)})
     service.wait_for(lambda: "failed" in service.http.get("/readyz").text, "the failure")
     assert "RuntimeError: told to fail" in service.log()
+
+
+INCOMPLETE = {
+    "absent": "it lacks word(reader, times)",
+    "short": "it lacks word(reader, times)",
+    "greedy": "it lacks word(reader, times)",
+    "heir": "it lacks word(reader, times)",
+    "abstract": "it lacks word(reader, times)",
+    "limitless": "it lacks limit",
+    "shelfless": "it lacks shelf.list()",
+    "broken": "'broken' can't be made: ValueError: there is",
+}
+
+
+@pytest.mark.parametrize("backend", INCOMPLETE)
+def test_an_incomplete_backend_is_refused_at_the_start(site: Any, backend: str) -> None:
+    # F-D7: it started, and each call of what it lacks was answered 500
+    site.add("half")
+    settings = f'[half]\nbackend = "{backend}"\n'
+    result = command(site, "serve", "--port", "0", settings=settings)
+    assert result.returncode == 2
+    lines = [line for line in result.stderr.splitlines() if line.startswith("toolbox: ")]
+    assert len(lines) == 1
+    assert "half.backend: " in lines[0] and f"{backend!r} " in lines[0]
+    assert lines[0].endswith(INCOMPLETE[backend])
+    assert "Starting" not in result.stdout
+    if backend != "broken":
+        assert "Traceback" not in result.stderr
+
+
+def test_a_complete_backend_is_one_however_it_is_made(toy_service: ToyService) -> None:
+    # F-D7
+    service = toy_service("half")
+    assert service.http.get("/half/Ada").json() == "fine"
+
+
+def test_every_backend_of_ours_has_all_of_its_protocol() -> None:
+    # F-D7
+    registry = load(os.devnull)[2]
+    groups = {served.group.name: served.group for served in registry.served}
+    backends = [backend for some in registry.hook.toolbox_backends() for backend in some]
+    assert len(backends) >= len(groups) > 5
+    for backend in backends:
+        with contextlib.suppress(ImportError):  # computeruse's pynput wants a display.
+            assert lacking(backend.load(), groups[backend.group].backend) == []

@@ -20,7 +20,11 @@ from toolbox.loop import Loop
 from toolbox.masking import Mask
 from toolbox.observing import Observers
 from toolbox.plugins import Registry
+from toolbox.plugins import ServedGroup
+from toolbox.plugins import refuse_lacking
+from toolbox.protocols import lacking_now
 from toolbox.settings import CoreSettings
+from toolbox.settings import SettingsError
 from toolbox.threads import Pool
 
 log = logging.getLogger("toolbox")
@@ -93,7 +97,8 @@ class Toolbox:
     def start(self, restarted: bool = False) -> None:
         """Make the backends and run the start hooks. In the worker, before it accepts.
 
-        ``restarted`` as in :class:`Context`.
+        ``restarted`` as in :class:`Context`. Raises SettingsError if a backend is incomplete or
+        can't be made; not when it could once: that is tried again.
         """
         self.loop.start()
         self.pool.start()
@@ -103,7 +108,7 @@ class Toolbox:
                 stopping=self.stopping,
                 restarted=restarted,
             )
-            self.backends[served.group.name] = served.backend_class(served.settings, context)
+            self.backends[served.group.name] = _make_backend(served, context)
         for observer in self.registry.hook.toolbox_observer(toolbox=self):
             self.observers.add(observer)
         if self.registry.hook.toolbox_startup.get_hookimpls():
@@ -165,3 +170,20 @@ class Toolbox:
         except Exception:
             # The others must still be ended.
             log.exception("%s failed", what)
+
+
+def _make_backend(served: ServedGroup, context: Context) -> Any:
+    where = f"{served.group.section}.backend"
+    name = served.backend.name
+    try:
+        backend = served.backend_class(served.settings, context)
+    except SettingsError:
+        raise
+    except Exception as error:
+        if context.restarted:
+            raise
+        log.exception("the backend %r of %s can't be made", name, served.group.name)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise SettingsError(f"{where}: {name!r} can't be made: {reason}") from None
+    refuse_lacking(where, name, lacking_now(backend, served.group.backend))
+    return backend

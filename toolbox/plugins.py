@@ -19,6 +19,7 @@ import pluggy
 
 from toolbox import hookspecs
 from toolbox.group import Group
+from toolbox.protocols import lacking
 from toolbox.settings import CORE_SECTIONS
 from toolbox.settings import PluginSettings
 from toolbox.settings import SettingsError
@@ -246,16 +247,25 @@ def _serve(
     tables = {
         name: values.section((section, name), backend.settings) for name, backend in by_name.items()
     }
+    kind = by_name[chosen].load()
+    where = values.source((section, "backend"))
+    refuse_lacking(f"{where}: {section}.backend", chosen, lacking(kind, group.backend))
     registry.served.append(
         ServedGroup(
             plugin=report.name,
             group=group,
             backend=by_name[chosen],
-            backend_class=by_name[chosen].load(),
+            backend_class=kind,
             options=options,
             settings=tables[chosen],
         )
     )
+
+
+def refuse_lacking(where: str, backend: str, lacks: list[str]) -> None:
+    """Raises SettingsError if a backend lacks something: each call of it would be a failure."""
+    if lacks:
+        raise SettingsError(f"{where}: {backend!r} is incomplete, it lacks {', '.join(lacks)}")
 
 
 def _failed(registry: Registry, report: PluginReport, error: Exception) -> None:

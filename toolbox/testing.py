@@ -6,7 +6,8 @@ Use it from a ``conftest.py``::
 
 Then ``service`` is a running service with every installed plugin, shared by a module's tests, and
 ``make_service`` starts one with settings of its own. Both are stopped at the end, and it is an
-error if anything they started is left.
+error if anything they started is left. ``make_backend`` makes a backend without a service, for the
+tests that every backend of a group must pass: its plugin's module ``contract``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ import httpx
 import pytest
 import websocket
 
+from toolbox.auth import Auth
+from toolbox.group import NoOptions
+from toolbox.lifecycle import Context
+from toolbox.loop import Loop
+from toolbox.plugins import NoSettings
 from toolbox.processes import descendants
+from toolbox.threads import Pool
 
 TOKEN = "a-token-for-tests"
 DEADLINE = 60.0
@@ -233,3 +240,30 @@ def service() -> Iterator[Service]:
     finally:
         running.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def make_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Make backends: ``make_backend(MyFiles, MySettings(), options=FilesOptions())``.
+
+    The settings and the group's options may be left out where they have none. HOME and the
+    directory where relative paths start are ``tmp_path``. What has ``close()`` is closed at the
+    end.
+    """
+    monkeypatch.setenv("HOME", str(tmp_path))
+    loop, pool = Loop(), Pool(8, "toolbox-pool")
+    loop.start()
+    pool.start()
+    made: list[Any] = []
+
+    def make(kind: Callable[..., Any], settings: Any = None, options: Any = None) -> Any:
+        context = Context(options or NoOptions(), loop, pool, tmp_path, Auth("none"))
+        made.append(kind(settings or NoSettings(), context))
+        return made[-1]
+
+    yield make
+    for backend in reversed(made):
+        if close := getattr(backend, "close", None):
+            close()
+    pool.shutdown()
+    loop.stop()

@@ -27,6 +27,7 @@ from typing import Any
 
 import msgspec
 from gunicorn import util
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import _DEFER
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -37,6 +38,7 @@ from toolbox.observing import Ended
 from toolbox.observing import describe
 from toolbox.processes import kill_descendants
 from toolbox.processes import pin_to_one_core
+from toolbox.settings import SettingsError
 from toolbox.threads import Pool
 
 if TYPE_CHECKING:
@@ -80,7 +82,11 @@ class Worker(ThreadWorker):
     def run(self) -> None:
         if self.toolbox.settings.server.pin_core:
             pin_to_one_core()
-        self.toolbox.start(restarted=self.age > 1)
+        try:
+            self.toolbox.start(restarted=self.age > 1)
+        except SettingsError as error:
+            print(f"toolbox: {error}", file=sys.stderr, flush=True)
+            sys.exit(Arbiter.APP_LOAD_ERROR)
         if self.toolbox.observers:
             self.cfg.set("post_request", _remember)
         if self.age == 1:

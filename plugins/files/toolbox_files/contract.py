@@ -1,12 +1,12 @@
 """What every backend of the group ``files`` must pass.
 
 Subclass :class:`FilesContract` in a test module and give it the fixture ``backend``: a backend
-whose working directory is empty and may be written::
+whose working directory is empty and may be written, as that of :mod:`toolbox.testing` is::
 
     class TestMyFiles(FilesContract):
         @pytest.fixture
-        def backend(self, tmp_path):
-            return MyFiles(...)
+        def backend(self, make_backend):
+            return make_backend(MyFiles, MySettings())
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from toolbox_process import interpreter_socket
@@ -20,10 +19,7 @@ from toolbox_process.local import LocalProcess
 from toolbox_process.settings import LocalSettings
 from toolbox_process.settings import ProcessSettings
 
-from toolbox.auth import Auth
 from toolbox.handler import PROTOCOL_ERROR
-from toolbox.lifecycle import Context
-from toolbox.loop import Loop
 from toolbox.settings import WebSocketSettings
 from toolbox.testing import DEADLINE
 from toolbox.websocket import WebSocket
@@ -31,16 +27,8 @@ from toolbox.websocket import WebSocket
 
 class TestLocalProcess(ProcessContract):
     @pytest.fixture
-    def backend(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessBackend]:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        loop = Loop()
-        loop.start()
-        with ThreadPoolExecutor(8) as pool:
-            context = Context(ProcessSettings(), loop, pool, tmp_path, Auth("none"))
-            backend = LocalProcess(LocalSettings(), context)
-            yield backend
-            backend.close()
-        loop.stop()
+    def backend(self, make_backend: Callable[..., ProcessBackend]) -> ProcessBackend:
+        return make_backend(LocalProcess, LocalSettings(), ProcessSettings())
 
     def test_jobs_are_listed_while_others_start(self, backend: ProcessBackend) -> None:
         """One that is listed has its process."""

@@ -4,10 +4,11 @@
 
     class TestMine(ProcessContract):
         @pytest.fixture
-        def backend(self):
-            ...
+        def backend(self, make_backend):
+            return make_backend(MyProcess, MySettings(), options=ProcessSettings())
 
-Only the Protocols of :mod:`toolbox_process.backend` are used, so it says nothing about HTTP.
+``make_backend`` is a fixture of :mod:`toolbox.testing`. Only the Protocols of
+:mod:`toolbox_process.backend` are used, so it says nothing about HTTP.
 """
 
 from __future__ import annotations
