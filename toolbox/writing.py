@@ -71,14 +71,14 @@ def replacing(path: Path, check: Check = no_check) -> Iterator[BinaryIO]:
     byte and once more before the last step, and raises to refuse. Raises OSError with ``path`` or
     a directory above it as its file name: IsADirectoryError, and ENXIO for a device or its like.
     """
-    with _errors_of(path):
+    with errors_of(path):
         make_directory(path.parent, NEW_DIRECTORY)
         old = status(path)
         check(old)
         replacement = _Replacement(path, old)
     try:
         yield replacement.file
-        with _errors_of(path):
+        with errors_of(path):
             replacement.commit(check)
     finally:
         replacement.discard()
@@ -89,7 +89,7 @@ def put_in_place(name: Path, file: BinaryIO, path: Path, check: Check = no_check
 
     As :func:`replacing` does; if it raises, ``name`` is still there.
     """
-    with _errors_of(path):
+    with errors_of(path):
         old = status(path)
         check(old)
         replacement = _Replacement(path, old, (name.name, file))
@@ -118,10 +118,6 @@ def make_directory(path: Path, mode: int) -> None:
         except FileExistsError:
             if not each.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "", str(each)) from None
-        except FileNotFoundError:
-            if not each.parent.is_dir():
-                raise
-            raise PermissionError(errno.EACCES, "", str(each)) from None  # As /proc says it.
 
 
 def real_target(path: Path) -> Path:
@@ -143,15 +139,20 @@ def status(path: Path) -> os.stat_result | None:
 
 
 @contextlib.contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    """Give an ``OSError`` the name that the caller knows: it may be of a file nobody sees."""
+def errors_of(path: Path) -> Iterator[None]:
+    """Give an ``OSError`` the name that the caller knows: it may be of a file nobody sees.
+
+    That is ``path``, or a directory above it. A file that can't be made in a directory that is
+    there is no missing one, as /proc says, but a PermissionError.
+    """
     try:
         yield
     except OSError as error:
-        known = isinstance(error.filename, str) and Path(error.filename) in path.parents
-        if not known:
-            error.filename = str(path)
-        error.filename2 = None
+        named = Path(error.filename) if isinstance(error.filename, str) else None
+        above = named if named in path.parents else None
+        error.filename, error.filename2 = str(above or path), None
+        if error.errno == errno.ENOENT and (above or real_target(path)).parent.is_dir():
+            raise PermissionError(errno.EACCES, "", error.filename) from None
         raise
 
 
@@ -180,12 +181,8 @@ class _Replacement:
         try:
             self._staged = Staged(self._directory, closed=self._old is not None)
         except OSError as error:
-            if error.errno not in _NO_NEIGHBOUR:
+            if self._old is None or error.errno not in _NO_NEIGHBOUR:
                 raise
-            if self._old is None:
-                # The directory is there: it takes no files, which /proc says so.
-                number = errno.EACCES if error.errno == errno.ENOENT else error.errno
-                raise OSError(number, "") from None
             return tempfile.TemporaryFile(buffering=0)
         return self._staged.file
 

@@ -73,11 +73,14 @@ def test_the_umask_holds_for_folders(make_service: Callable[..., Service], tmp_p
 def test_a_folder_needs_no_mode_and_may_be_there_already(service: Service, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir(0o700)
     assert post(service, "folder", path=tmp_path / "new").status_code == 201
+    # F-C17: an empty one is none.
+    assert post(service, "folder", path=tmp_path / "empty", mode="").status_code == 201
+    assert mode(tmp_path / "empty") == 0o755
     assert post(service, "folder", path=tmp_path / "there").status_code == 201
     assert (mode(tmp_path / "new"), mode(tmp_path / "there")) == (0o755, 0o700)
 
 
-@pytest.mark.parametrize("text", ["0o755", "rwx", "-1", "8", "77777", "", " 755", "\u0667"])
+@pytest.mark.parametrize("text", ["0o755", "rwx", "-1", "8", "77777", " 755", "\u0667"])
 def test_wrong_modes_are_refused_before_anything_is_made(
     service: Service, tmp_path: Path, text: str
 ) -> None:

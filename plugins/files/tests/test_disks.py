@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -90,11 +92,99 @@ def test_ac_51_a_read_only_disk_is_403(service: Service, mount: Callable[..., Pa
     disk = mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")
     (disk / "file").write_bytes(b"old")
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    for name in ("file", "new"):
+    for name in ("file", "new", "directory/new"):
         answer = upload(service, disk / name, b"new")
         assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
+        # F-E12: the reason, and no name but the caller's.
+        told = str(disk / name.partition("/")[0])
+        assert answer.json()["message"] == f"read-only file system: {told}"
+    body = {"files": [str(disk / "file")], "pattern": "old", "newValue": "new"}
+    (result,) = service.http.post("/files/replace", json=body).json()
+    assert result["error"] == f"read-only file system: {disk / 'file'}"
     answer = service.http.delete("/files", params={"path": str(disk / "file")})
     assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
+
+
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_disk_that_fills_leaves_the_old_text(
+    service: Service, small_disk: Path, links: int
+) -> None:
+    """By rename and in place: what replaces, edits, and what comes in pieces."""
+    file = small_disk / "file"
+    file.write_bytes(b"needle " * 100_000)
+    if links == 2:
+        os.link(file, small_disk / "other")
+    before, names = file.read_bytes(), sorted(path.name for path in small_disk.iterdir())
+    body: Any = {"files": [str(file)], "pattern": "needle", "newValue": "n" * 30}
+    (result,) = service.http.post("/files/replace", json=body).json()
+    assert (result["success"], str(file) in result["error"]) == (False, True)
+    change = {"type": "replace", "oldText": "needle", "newText": "n" * 30, "count": 100_000}
+    body = {"path": str(file), "edits": [change]}
+    answers = [service.http.post("/x/files/edit", json=body), upload(service, file, b"x" * 3 * MiB)]
+    query = {"path": str(file), "id": "u"}
+    headers = {"Upload-Offset": "0", "Upload-Complete": "?1"}
+    content = b"x" * 3 * MiB
+    url = "/x/files/upload"
+    answers.append(service.http.patch(url, params=query, headers=headers, content=content))
+    service.http.delete(url, params=query).raise_for_status()
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (507, "INSUFFICIENT_STORAGE")
+        assert answer.json()["message"].startswith(str(file))
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in small_disk.iterdir()) == names
+
+
+@pytest.mark.parametrize("path", ["/proc/version", "/proc/new", "/proc/new/file"])
+def test_f_e12_nothing_is_stored_in_proc(service: Service, path: str) -> None:
+    query = {"path": path, "id": "u"}
+    headers = {"Upload-Offset": "0"}
+    answers = [
+        upload(service, Path(path), b"x"),
+        service.http.patch("/x/files/upload", params=query, headers=headers, content=b"x"),
+    ]
+    if path != "/proc/version":
+        answers.append(service.http.post("/files/folder", params={"path": path}))
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
+        told = answer.json()["message"].removeprefix("permission denied: ")
+        assert told in (path, str(Path(path).parent))
+
+
+def test_f_e12_a_move_that_copies_names_the_destination(
+    service: Service, small_disk: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"x" * (3 * MiB))
+    for destination, status in ((Path("/proc/moved"), 403), (small_disk / "moved", 507)):
+        query = {"source": str(tmp_path / "file"), "destination": str(destination)}
+        answer = service.http.post("/files/move", params=query)
+        assert answer.status_code == status
+        assert str(destination) in answer.json()["message"]
+        assert ".toolbox" not in answer.json()["message"]
+
+
+def test_f_e12_errors_are_of_their_kind_and_name_the_path(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    program = tmp_path / "program"
+    shutil.copy(shutil.which("sleep") or "", program)
+    os.link(program, tmp_path / "other")
+    cases = [
+        ("file/below", "INVALID_FILE_PATH", "not a directory"),
+        ("loop", "INVALID_FILE_PATH", "too many levels of symbolic links"),
+        ("n" * 256, "INVALID_FILE_PATH", "file name too long"),
+        ("n" * 256 + "/file", "INVALID_FILE_PATH", "file name too long"),
+        # It runs, and has two names.
+        ("program", "CONFLICT", "Text file busy"),
+    ]
+    with subprocess.Popen([program, "600"]) as running:
+        try:
+            for name, code, reason in cases:
+                answer = upload(service, tmp_path / name, b"x")
+                assert (answer.json()["code"], reason in answer.json()["message"]) == (code, True)
+                assert str(tmp_path / name.partition("/")[0]) in answer.json()["message"]
+                assert ".toolbox" not in answer.json()["message"]
+        finally:
+            running.kill()
 
 
 def test_ac_52_a_mount_point_is_written_in_place(

@@ -159,9 +159,17 @@ def test_files_of_the_kernel_have_their_content(service: Service, path: str) -> 
     assert file.get_payload(decode=True) == content
 
 
-def test_a_device_that_fails_is_told_so(service: Service) -> None:
-    answer = service.http.get("/files/download", params={"path": "/proc/self/mem"})
-    assert (answer.status_code, answer.json()["code"]) == (500, "FILE_READ_FAILED")
+@pytest.mark.parametrize("path", ["/proc/self/mem", "/proc/thread-self/mem"])
+def test_f_c14_what_can_not_be_read_as_a_file_is_no_failure_of_the_service(
+    service: Service, path: str
+) -> None:
+    answer = service.http.get("/files/download", params={"path": path})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_FILE_PATH")
+    body = {"files": [path], "pattern": "x", "newValue": "y"}
+    (result,) = service.http.post("/files/replace", json=body).json()
+    assert path in result["error"]
+    (part,) = parts(service.http.post("/files/bulk-download", json={"paths": [path]}))
+    assert b"INVALID_FILE_PATH" in part.get_payload(decode=True)
 
 
 def test_bulk_download_has_a_part_for_each_path(service: Service, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ def written(path: Path) -> tuple[int, int]:
 
 def test_every_occurrence_is_replaced_literally(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "file"
-    file.write_bytes(b"a.b a.b\xff\0axb a.b")
+    file.write_bytes(b"a.b a.b\xff\raxb a.b")
     assert replace(service, [file], "a.b", "é") == [{"file": str(file), "success": True}]
-    assert file.read_bytes() == "é é".encode() + b"\xff\0axb " + "é".encode()
+    assert file.read_bytes() == "é é".encode() + b"\xff\raxb " + "é".encode()
 
 
 def test_results_come_in_order_whatever_fails(service: Service, tmp_path: Path) -> None:
@@ -73,6 +74,27 @@ def test_f_a1_what_has_several_names_is_replaced_under_all(
         assert replace(service, [file], "foo", "longer")[0]["success"]
         assert file.read_bytes() == content.replace(b"foo", b"longer")
         assert file.samefile(other)
+
+
+def test_f_e9_binary_files_are_not_changed(service: Service, tmp_path: Path) -> None:
+    office = tmp_path / "book.xlsx"
+    with zipfile.ZipFile(office, "w") as archive:
+        archive.writestr("xl/sharedStrings.xml", "<t>needle</t>")
+    late = tmp_path / "late"
+    late.write_bytes(b"needle" * CHUNK + b"\0")
+    wide = tmp_path / "wide"
+    wide.write_bytes("\ufeffneedle".encode("utf-16"))
+    for file, pattern in ((office, "needle"), (late, "needle"), (wide, "n\0")):
+        before = written(file)
+        (result,) = replace(service, [file], pattern, "x")
+        assert (result["success"], "binary file" in result["error"]) == (False, True)
+        change = {"type": "replace", "oldText": pattern, "newText": "x"}
+        body = {"path": str(file), "edits": [change]}
+        answer = service.http.post("/x/files/edit", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "BINARY_FILE")
+        assert written(file) == before
+    # Nothing is lost where there is nothing to replace.
+    assert replace(service, [office], "absent", "x")[0]["success"]
 
 
 def test_a_text_across_the_blocks_a_file_is_read_in(service: Service, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,70 @@ def test_a_directory_that_has_moved_away_is_not_watched(watch: Watch, tmp_path: 
     (tmp_path / "in" / "end").touch()
     found = receive(ws, str(tmp_path / "in" / "end"))
     assert [each["path"] for each in found] == [str(tmp_path / "in" / "end")]
+
+
+def test_f_c20_files_on_their_way_are_not_told_of(
+    service: Service, watch: Watch, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "old").write_bytes(b"old")
+    (here / "#12").write_bytes(b"old")
+    ws = watch(here, recursive="true")
+
+    def call(method: str, path: str, name: str, **more: Any) -> None:
+        query = {"path": str(here / name), **more.pop("query", {})}
+        service.http.request(method, path, params=query, **more).raise_for_status()
+
+    call("POST", "/files/upload-v2", "new", content=b"x" * 3_000_000)
+    call("POST", "/files/upload-v2", "old", content=b"new")
+    call("POST", "/files/upload-v2", "#12", content=b"new")
+    change = {"type": "replace", "oldText": "new", "newText": "edited"}
+    body = {"path": str(here / "old"), "edits": [change]}
+    service.http.post("/x/files/edit", json=body).raise_for_status()
+    for offset, complete in ((0, "?0"), (1, "?1")):
+        headers = {"Upload-Offset": str(offset), "Upload-Complete": complete}
+        upload = {"query": {"id": "u"}, "headers": headers, "content": b"x"}
+        call("PATCH", "/x/files/upload", "resumed", **upload)
+    archive = service.http.get("/x/files/archive", params={"path": str(here)}).content
+    call("PUT", "/x/files/archive", "copy", content=archive)
+    (here / "#34").write_bytes(b"of the user")
+    (here / "end").touch()
+    found = receive(ws, str(here / "end"))
+    told = [(each["event"], each["path"].removeprefix(f"{here}/")) for each in found]
+    own = [each for each in told if not each[1].startswith("copy")]
+    assert own == [
+        ("created", "new"),
+        ("created", "old"),
+        ("created", "#12"),
+        ("created", "old"),
+        ("created", "resumed"),
+        ("created", "#34"),
+        ("modified", "#34"),
+        ("created", "end"),
+    ]
+    assert not [each for each in found if "cookie" in each]
+    below = {name for _, name in told if name.startswith("copy/")}
+    assert below <= {f"copy/{name}" for name in ("new", "old", "#12", "resumed")}
+
+
+def test_f_c14_a_kernel_without_inotify_is_told(
+    make_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    filtered = Path(__file__).with_name("without_calls.py")
+    calls = "inotify_init1,memfd_create,renameat2"
+    service = make_service(wrapper=(sys.executable, str(filtered), calls))
+    answer = service.http.get("/x/files/watch", params={"path": "."}, headers=UPGRADE)
+    assert (answer.status_code, answer.json()["code"]) == (501, "NOT_IMPLEMENTED")
+    # The rest goes on.
+    answer = service.http.get("/files/download", params={"path": "/proc/self/status"})
+    assert answer.text.startswith("Name:")
+    (tmp_path / "old").touch()
+    (tmp_path / "new").touch()
+    query = {"source": str(tmp_path / "old"), "destination": str(tmp_path / "new")}
+    assert service.http.post("/files/move", params=query).status_code == 409
+    (tmp_path / "new").unlink()
+    assert service.http.post("/files/move", params=query).status_code == 200
 
 
 def test_a_watch_ends_with_what_is_watched(watch: Watch, tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import grp
 import os
 import pwd
 import re
-import secrets
 import stat
 from pathlib import Path
 
 from toolbox.errors import BadRequest
+from toolbox.staging import private_name
+from toolbox.writing import errors_of
 from toolbox.writing import make_directory
 from toolbox_files.errors import InvalidFilePath
 from toolbox_files.names import absolute
@@ -35,7 +36,8 @@ def make_folder(path: Path, mode: int) -> None:
     Raises OSError.
     """
     existed = path.is_dir()
-    make_directory(path, mode)
+    with errors_of(path):
+        make_directory(path, mode)
     if not existed and mode & (stat.S_ISUID | stat.S_ISGID):
         # mkdir(2) ignores these two.
         path.chmod(stat.S_IMODE(path.stat().st_mode) | mode & 0o7000)
@@ -114,7 +116,7 @@ class _TreeDeleter:
         return fd, name, below
 
     def _move_up(self, parent: int, name: str) -> None:
-        moved = f".toolbox-{secrets.token_hex(8)}"
+        moved = private_name()
         os.rename(name, moved, src_dir_fd=parent, dst_dir_fd=self._parent)
         self._pending.append(moved)
 

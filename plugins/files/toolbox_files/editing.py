@@ -17,6 +17,7 @@ from toolbox_files.conditions import Conditions
 from toolbox_files.errors import EditMismatch
 from toolbox_files.models import Insertion
 from toolbox_files.models import Replacement
+from toolbox_files.text import check_text
 
 MAX_SIZE = 64 * 1024 * 1024
 """Bytes of a file that is edited, before and after: it is held in memory."""
@@ -33,7 +34,7 @@ def edit_file(
     """Apply ``edits``, each to what the one before has made; the lines where each took place.
 
     The file changes at once or not at all, and only if nobody else has changed it meanwhile.
-    Raises EditMismatch, PreconditionFailed, ContentTooLarge.
+    Raises EditMismatch, PreconditionFailed, ContentTooLarge, BinaryFile.
     """
     etag = backend.etag(path)
     with backend.open(path) as file:
@@ -41,6 +42,7 @@ def edit_file(
         content = file.read(MAX_SIZE + 1)
     if len(content) > MAX_SIZE:
         raise ContentTooLarge(f"files over {MAX_SIZE} bytes are not edited")
+    check_text(content)
     changed, places = edited(content, edits)
     if changed != content:
         with backend.replace(path, Conditions(if_match=etag)) as file:

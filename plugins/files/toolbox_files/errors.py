@@ -63,6 +63,12 @@ class EditMismatch(Unprocessable):
     code = "EDIT_MISMATCH"
 
 
+class BinaryFile(Unprocessable):
+    """The file is no text, and would be broken by what changes texts."""
+
+    code = "BINARY_FILE"
+
+
 class InvalidArchive(Unprocessable):
     """What was sent is no archive, or one with a member that would land outside."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from toolbox.errors import Conflict
 from toolbox.errors import ContentTooLarge
+from toolbox.errors import NotImplemented_
 from toolbox.errors import PreconditionFailed
 from toolbox.errors import Unavailable
 from toolbox.handler import SocketHandler
@@ -20,6 +21,7 @@ from toolbox_files.backend import FilesBackend
 from toolbox_files.backend import ResumableUpload
 from toolbox_files.conditions import Conditions
 from toolbox_files.disposition import content_disposition
+from toolbox_files.errors import BinaryFile
 from toolbox_files.errors import ChecksumMismatch
 from toolbox_files.errors import EditMismatch
 from toolbox_files.errors import InvalidArchive
@@ -94,7 +96,7 @@ def cancel_upload(backend: FilesBackend, query: UploadQuery) -> None:
 @group.post(
     "/x/files/edit",
     answers=Edited,
-    errors=(EditMismatch, PreconditionFailed, ContentTooLarge, *WRITE_ERRORS),
+    errors=(EditMismatch, BinaryFile, PreconditionFailed, ContentTooLarge, *WRITE_ERRORS),
 )
 def edit_file(backend: FilesBackend, headers: Conditions, body: EditRequest) -> Answer:
     """Edit a text file, all or nothing.
@@ -150,12 +152,13 @@ def upload_archive(
         return Unpacked(archive.finish())
 
 
-@group.websocket("/x/files/watch", errors=(Conflict, Unavailable, *READ_ERRORS))
+@group.websocket("/x/files/watch", errors=(Conflict, NotImplemented_, Unavailable, *READ_ERRORS))
 def watch_files(backend: FilesBackend, query: WatchQuery) -> SocketHandler:
     """Tell what changes in a directory: each message is a JSON list of changes.
 
     ``event`` is ``created``, ``modified``, ``attributes``, ``deleted`` or ``overflow``: some were
-    lost. Renaming is ``deleted`` and ``created`` with the same ``cookie``. With ``recursive``
-    directories that come later are watched, too; what is in them may be told twice.
+    lost. Renaming is ``deleted`` and ``created`` with the same ``cookie``; a file that was uploaded
+    or edited is ``created`` once it is complete, or ``modified`` if it has several names. With
+    ``recursive`` directories that come later are watched, too; what is in them may be told twice.
     """
     return backend.watch(query.path, query.recursive, query.force)

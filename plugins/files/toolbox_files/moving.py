@@ -7,12 +7,12 @@ import ctypes
 import errno
 import functools
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from toolbox.errors import Conflict
+from toolbox.staging import private_name
 from toolbox_files.changing import delete
 from toolbox_files.copying import copy_tree
 from toolbox_files.errors import InvalidFilePath
@@ -88,13 +88,15 @@ def _renameat2() -> Rename | None:
 
 def _copy_and_delete(source: Path, destination: Path) -> str:
     """Copy under another name first: what is at ``destination`` is always whole."""
-    copy = destination.with_name(f".toolbox-{secrets.token_hex(8)}")
+    copy = destination.with_name(private_name())
     try:
         copy_tree(source, copy)
         _rename(copy, destination)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             delete(copy, str(copy), recursive=True)
+        if isinstance(error, OSError):
+            raise _as_told(error, copy, destination) from None
         raise
     try:
         with file_errors():
@@ -103,3 +105,16 @@ def _copy_and_delete(source: Path, destination: Path) -> str:
         # The reference's rule: moved, but the old one is still there, is a success with a remark.
         return str(error)
     return ""
+
+
+def _as_told(error: OSError, copy: Path, destination: Path) -> OSError:
+    """The error as of ``destination``, where it is of ``copy``, which nobody knows, or nameless."""
+    if error.filename is None:
+        return OSError(error.errno, "", str(destination))
+    for name in (error.filename, error.filename2):
+        if name is not None and Path(name).is_relative_to(copy):
+            told = str(destination / Path(name).relative_to(copy))
+            # The directory is there: it takes no files, for which /proc has no number.
+            refused = error.errno == errno.ENOENT and Path(name) == copy
+            return OSError(errno.EACCES if refused else error.errno, "", told)
+    return error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from werkzeug.datastructures import Headers
 
 from toolbox.errors import ToolboxError
 from toolbox.errors import envelope
+from toolbox.overwriting import is_kernels
 from toolbox.request import CHUNK
 from toolbox.writing import write_all
 from toolbox_files.disposition import content_disposition
@@ -53,26 +56,40 @@ def open_regular(path: Path) -> BinaryIO:
             info = os.fstat(fd)
             _check_regular(path, info.st_mode)
             if info.st_blocks == 0 and info.st_size <= _PAGE:
-                return _with_its_size(file, info.st_size)
+                return _with_its_size(file, info, path)
         except BaseException:
             file.close()
             raise
         return file
 
 
-def _with_its_size(file: BinaryIO, told: int) -> BinaryIO:
-    """``file``, or a copy if its content hasn't the size that was ``told``."""
+def _with_its_size(file: BinaryIO, info: os.stat_result, path: Path) -> BinaryIO:
+    """``file``, or a copy if its content hasn't the size that ``info`` tells."""
     content = bytearray()
-    while len(content) < _MAX_PSEUDO and (block := file.read(_PAGE)):
-        content += block
-    if len(content) == told:
+    try:
+        while len(content) < _MAX_PSEUDO and (block := file.read(_PAGE)):
+            content += block
+    except OSError as error:
+        if isinstance(error, PermissionError) or not is_kernels(info):
+            raise
+        # /proc/self/mem begins with an address that nothing is at; others can't be read at all.
+        reason = os.strerror(error.errno or errno.EIO)
+        raise InvalidFilePath(f"can't be read as a file: {absolute(path)}: {reason}") from None
+    if len(content) == info.st_size:
         file.seek(0)
         return file
     file.close()
-    copy = os.fdopen(os.memfd_create("content"), "w+b", buffering=0)
+    copy = _open_copy()
     write_all(copy, content)
     copy.seek(0)
     return copy
+
+
+def _open_copy() -> BinaryIO:
+    try:
+        return os.fdopen(os.memfd_create("content"), "w+b", buffering=0)
+    except OSError:  # The kernel, or a filter of its calls, has none.
+        return tempfile.TemporaryFile(buffering=0)
 
 
 def _check_regular(path: Path, mode: int) -> None:

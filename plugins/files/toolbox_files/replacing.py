@@ -11,6 +11,7 @@ from toolbox.errors import ToolboxError
 from toolbox.request import CHUNK
 from toolbox.writing import write_all
 from toolbox_files.models import ReplaceResult
+from toolbox_files.text import check_text
 
 OpenSource = Callable[[str], BinaryIO]
 OpenTarget = Callable[[str], AbstractContextManager[BinaryIO]]
@@ -21,7 +22,7 @@ def replace_in_files(
 ) -> list[ReplaceResult]:
     """Replace ``old`` by ``new`` in each of ``files``; one result for each, in order.
 
-    A file without ``old`` is not written.
+    A file without ``old`` is not written, nor is one that is no text.
     """
     results = []
     for name in files:
@@ -30,7 +31,7 @@ def replace_in_files(
                 if _occurs(source, old):
                     source.seek(0)
                     with open_target(name) as target:
-                        for block in replaced(_blocks(source), old, new):
+                        for block in replaced(_text_blocks(source), old, new):
                             write_all(target, block)
         except ToolboxError as error:
             results.append(ReplaceResult(file=name, success=False, error=error.message))
@@ -41,6 +42,13 @@ def replace_in_files(
 
 def _blocks(source: BinaryIO) -> Iterator[bytes]:
     while block := source.read(CHUNK):
+        yield block
+
+
+def _text_blocks(source: BinaryIO) -> Iterator[bytes]:
+    """The same. Raises BinaryFile."""
+    for block in _blocks(source):
+        check_text(block)
         yield block
 
 

@@ -18,6 +18,7 @@ from toolbox.errors import Conflict
 from toolbox.request import CHUNK
 from toolbox.staging import NEW_FILE
 from toolbox.writing import NEW_DIRECTORY
+from toolbox.writing import errors_of
 from toolbox.writing import make_directory
 from toolbox.writing import put_in_place
 from toolbox.writing import real_target
@@ -41,9 +42,14 @@ class PartialUpload:
         digest = hashlib.sha256(os.fsencode(target.name) + b"/" + upload_id.encode()).hexdigest()
         self._name = target.with_name(f"{PREFIX}{digest[:32]}")
 
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        with file_errors(), errors_of(self._path):
+            yield
+
     def offset(self) -> int:
         """Bytes that have arrived; 0 for an upload nobody has begun."""
-        with file_errors(self._path):
+        with self._errors():
             try:
                 return self._name.stat().st_size
             except FileNotFoundError:
@@ -56,7 +62,7 @@ class PartialUpload:
         Raises WrongOffset unless ``offset`` bytes have arrived, Conflict while another request
         appends.
         """
-        with file_errors(self._path), self._open() as file:
+        with self._errors(), self._open() as file:
             arrived = os.fstat(file.fileno()).st_size
             if offset != arrived:
                 raise WrongOffset(arrived)
@@ -92,7 +98,7 @@ class PartialUpload:
         ``sha256`` in hexadecimal is compared if it isn't empty: raises ChecksumMismatch, and the
         upload has to begin again. Raises PreconditionFailed.
         """
-        with file_errors(self._path), self._open() as file:
+        with self._errors(), self._open() as file:
             if sha256 and _sha256(file) != sha256.lower():
                 self._remove()
                 raise ChecksumMismatch("what has arrived is not what the checksum says")
@@ -101,7 +107,7 @@ class PartialUpload:
 
     def cancel(self) -> None:
         """Forget what has arrived, if anything has."""
-        with file_errors(self._path):
+        with self._errors():
             self._remove()
 
     def _remove(self) -> None:

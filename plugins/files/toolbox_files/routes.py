@@ -196,6 +196,9 @@ def find_in_files(
 
 @group.post("/files/replace")
 def replace_in_files(backend: FilesBackend, body: ReplaceRequest) -> list[ReplaceResult]:
-    """Replace a text, taken literally, in several files; one result for each."""
+    """Replace a text, taken literally, in several files; one result for each.
+
+    Binary files (a NUL anywhere) that hold it are not changed, which their results tell.
+    """
     old, new = body.pattern.encode(), body.new_value.encode()
     return replacing.replace_in_files(body.files, old, new, backend.open, backend.replace)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -18,12 +19,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from toolbox.errors import Conflict
+from toolbox.errors import NotImplemented_
 from toolbox.errors import Unavailable
 from toolbox.handler import NORMAL
 from toolbox.handler import SocketClosed
 from toolbox.handler import SocketHandler
 from toolbox.loop import IN
 from toolbox.loop import Loop
+from toolbox.staging import PRIVATE_NAME
 from toolbox_files import inotify
 from toolbox_files.errors import file_errors
 from toolbox_files.inotify import Inotify
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 _REMOTE = ("nfs", "cifs", "smb", "9p", "ceph", "afs", "fuse", "virtiofs", "glusterfs", "lustre")
 """File systems that others change without this kernel's knowledge; beginnings of their names."""
 
+_NAMELESS = re.compile("#[0-9]+")
+
 _EVENTS: tuple[tuple[int, Event], ...] = (
     (inotify.CREATE | inotify.MOVED_TO, "created"),
     (inotify.DELETE | inotify.MOVED_FROM, "deleted"),
@@ -51,8 +56,11 @@ _EVENTS: tuple[tuple[int, Event], ...] = (
 class Watch(SocketHandler):
     """Sends what changes at and below ``path``: lists of :class:`Change` as JSON.
 
+    Files on their way to a name (:mod:`toolbox.staging`) are nobody's business before they have it:
+    a file that is replaced is ``created`` by its own name, and nothing else is told.
+
     Raises FileNotFound and its like, Conflict for a remote file system unless ``force``,
-    Unavailable if the kernel lets nobody watch more.
+    Unavailable if the kernel lets nobody watch more, NotImplemented_ if it can't tell of changes.
     """
 
     def __init__(
@@ -64,6 +72,7 @@ class Watch(SocketHandler):
         self._pool = pool
         self._ws: WebSocket | None = None
         self._gone = False
+        self._private = 0
         self._overflow = Change(event="overflow", path=self._root)
         # Guards the descriptor, which is closed on the loop while the pool may add to it.
         self._lock = threading.Lock()
@@ -72,7 +81,7 @@ class Watch(SocketHandler):
             path.stat()
             if not force:
                 _refuse_remote(path)
-            self._inotify = Inotify()
+            self._inotify = _start()
             try:
                 # By its full name: what is found in it has its full name then, too.
                 for directory in self._tree(os.fsdecode(to_bytes(self._root))):
@@ -90,7 +99,7 @@ class Watch(SocketHandler):
             directory = pending.pop()
             try:
                 with os.scandir(directory) as entries:
-                    below = [each.path for each in entries if each.is_dir(follow_symlinks=False)]
+                    below = [each.path for each in entries if _is_public_directory(each)]
             except OSError:
                 continue  # It has gone, or may not be read: nothing to see there.
             pending += below
@@ -151,14 +160,21 @@ class Watch(SocketHandler):
                 yield Change(event="deleted", path=self._root)
             return
         path = os.path.join(directory, news.name) if news.name else directory  # noqa: PTH118
+        if PRIVATE_NAME.fullmatch(news.name):
+            self._private = news.cookie or self._private
+            return
+        if _has_no_name(news, path):
+            return
         is_dir = bool(news.mask & inotify.ISDIR)
+        # The other half of a renaming that isn't told.
+        cookie = news.cookie if news.cookie != self._private else 0
         if is_dir and news.mask & inotify.MOVED_FROM:
             self._forget(path)
         if is_dir and self._recursive and news.mask & (inotify.CREATE | inotify.MOVED_TO):
             self._pool.submit(self._watch_new, path)
         for mask, event in _EVENTS:
             if news.mask & mask:
-                yield Change(event=event, path=to_text(path), is_dir=is_dir, cookie=news.cookie)
+                yield Change(event=event, path=to_text(path), is_dir=is_dir, cookie=cookie)
 
     def _forget(self, path: str) -> None:
         """A directory has another name now, or is elsewhere."""
@@ -178,7 +194,8 @@ class Watch(SocketHandler):
             for directory in self._tree(top):
                 self._add(directory)
                 with os.scandir(directory) as entries:
-                    self._send([_created(entry) for entry in entries])
+                    public = [each for each in entries if not PRIVATE_NAME.fullmatch(each.name)]
+                self._send([_created(entry) for entry in public])
         except FileNotFoundError:
             pass  # Gone again; its parent tells so.
         except OSError:
@@ -190,6 +207,26 @@ class Watch(SocketHandler):
                 self._ws.send(msgspec.json.encode(changes).decode())
 
 
+def _start() -> Inotify:
+    try:
+        return Inotify()
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        raise NotImplemented_("the kernel has no inotify, so it can't tell of changes") from None
+
+
+def _is_public_directory(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) and not PRIVATE_NAME.fullmatch(entry.name)
+
+
+def _has_no_name(news: News, path: str) -> bool:
+    """Whether it is about a file without a name (``O_TMPFILE``), which is called by its inode."""
+    if not _NAMELESS.fullmatch(news.name) or news.mask & (inotify.DELETE | inotify.MOVED_FROM):
+        return False
+    return not os.path.lexists(path)
+
+
 def _created(entry: os.DirEntry[str]) -> Change:
     is_dir = entry.is_dir(follow_symlinks=False)
     return Change(event="created", path=to_text(entry.path), is_dir=is_dir)
@@ -198,7 +235,11 @@ def _created(entry: os.DirEntry[str]) -> Change:
 def _refuse_remote(path: Path) -> None:
     device = path.stat().st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return  # No /proc, so nobody can tell.
+    for line in mounts.splitlines():
         fields, _, rest = line.partition(" - ")
         kind = rest.partition(" ")[0]
         if fields.split(" ")[2] == wanted and kind.startswith(_REMOTE):

@@ -1,0 +1,45 @@
+"""Run a program on a kernel without some system calls: ``without_calls.py NAME,... PROGRAM ...``.
+
+A filter (seccomp(2)) answers them with ENOSYS, as old kernels do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+import sys
+
+NUMBERS = {
+    "x86_64": {"inotify_init1": 294, "renameat2": 316, "memfd_create": 319},
+    "aarch64": {"inotify_init1": 26, "renameat2": 276, "memfd_create": 279},
+}[platform.machine()]
+
+_LOAD_NUMBER = (0x20, 0, 0, 0)
+_ALLOW = (0x06, 0, 0, 0x7FFF0000)
+_REFUSE = (0x06, 0, 0, 0x00050000 | errno.ENOSYS)
+_SET_NO_NEW_PRIVS, _SET_SECCOMP, _MODE_FILTER = 38, 22, 2
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+def refuse(numbers: list[int]) -> None:
+    """Have this process and its children answered ENOSYS. Raises OSError."""
+    steps = [_LOAD_NUMBER]
+    for number in numbers:
+        steps += [(0x15, 0, 1, number), _REFUSE]
+    packed = b"".join(struct.pack("HBBI", *step) for step in [*steps, _ALLOW])
+    program = _Program(len(packed) // 8, packed)
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or prctl(
+        _SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0
+    ):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+refuse([NUMBERS[name] for name in sys.argv[1].split(",")])
+os.execvp(sys.argv[2], sys.argv[2:])
