@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -42,44 +44,76 @@ def pin_to_one_core() -> None:
 _SACRIFICE = 500
 """How much rather than the service the kernel kills its children when memory is short, of 1000."""
 
+TAGS = 64
+"""Different scores that children are given: 1/1000 of the memory apart."""
+
+GONE = frozenset({errno.ENOENT, errno.ESRCH})
+"""What the kernel says of a process that has ended. Every other errno leaves that open."""
+
+HIDDEN = frozenset({errno.EACCES, errno.EPERM})
+"""What it says of another user's process where they are hidden (``hidepid`` in proc(5))."""
+
+_RLIMIT_LOCKS = 10
+"""A limit that Linux has counted nothing by since 2.4.25 (setrlimit(2)) but still hands down."""
+
+_FIRST_NUMBER = 1 << 62
+
 
 class _Spawner:
     """Starts children, on a thread of its own that has every core.
 
-    A child inherits cores and ``oom_score_adj`` (proc(5)) from its parent. A thread of a pinned
-    service that changed its cores for the moment would be moved to and fro between them, which
-    takes milliseconds where they are busy. The score is the process's: it is raised for the moment
-    of the start, which needs no privilege, and so holds before the child can have children.
+    A child inherits cores, ``oom_score_adj`` and limits (proc(5)) from its parent. A thread of a
+    pinned service that changed its cores for the moment would be moved to and fro between them,
+    which takes milliseconds where they are busy. Score and limit are the process's: they are set
+    for the moment of the start, which needs no privilege, and so hold before the child can have
+    children.
     """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "toolbox-spawner", initializer=self._prepare)
         self._score = -1
-        self._own, self._raised = b"", b""
+        self._own = 0
+        self._locks = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
     def _prepare(self) -> None:
         if _cores:
             os.sched_setaffinity(0, _cores)
         with contextlib.suppress(OSError):
             self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
-            own = int(os.pread(self._score, 16, 0))
-            self._own, self._raised = b"%d" % own, b"%d" % min(1000, own + _SACRIFICE)
+            self._own = int(os.pread(self._score, 16, 0))
+        self._locks = resource.getrlimit(_RLIMIT_LOCKS)
 
-    def start(self, arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
+    def start(self, arguments: list[str], number: int, **options: Any) -> subprocess.Popen[Any]:
         """As subprocess.Popen."""
-        return self._thread.submit(self._start, arguments, options).result()
+        return self._thread.submit(self._start, arguments, number, options).result()
 
-    def _start(self, arguments: list[str], options: dict[str, Any]) -> subprocess.Popen[Any]:
-        self._set_score(self._raised)
+    def _start(
+        self, arguments: list[str], number: int, options: dict[str, Any]
+    ) -> subprocess.Popen[Any]:
+        self._set_score(min(1000, self._own + _SACRIFICE + number % TAGS))
+        self._set_number(number)
         try:
             return subprocess.Popen(arguments, **options)
         finally:
             self._set_score(self._own)
+            self._set_number(0)
 
-    def _set_score(self, score: bytes) -> None:
-        if score:
+    def _set_score(self, score: int) -> None:
+        if self._score >= 0:
             with contextlib.suppress(OSError):
-                os.pwrite(self._score, score, 0)
+                os.pwrite(self._score, b"%d" % score, 0)
+
+    def _set_number(self, number: int) -> None:
+        soft, hard = self._locks
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(_RLIMIT_LOCKS, (_FIRST_NUMBER + number if number else soft, hard))
+
+    def tag(self, score: int) -> int | None:
+        """The tag that a score tells of."""
+        tag = score - self._own - _SACRIFICE
+        # Where there is no room above, all are the same.
+        room = self._own + _SACRIFICE + TAGS <= 1000
+        return tag if room and self._score >= 0 and 0 <= tag < TAGS else None
 
 
 _spawner = _Spawner()
@@ -117,9 +151,37 @@ def changing_environment() -> Iterator[MutableMapping[str, str]]:
         yield os.environ
 
 
-def popen(arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
+def read_number(pid: int) -> int:
+    """The ``number`` that :func:`popen` gave a process or one above it, 0 if it has none.
+
+    Raises OSError, with an errno of :data:`GONE` if the process has ended.
+    """
+    for line in _read(f"/proc/{pid}/limits").splitlines():
+        if line.startswith(b"Max file locks"):
+            soft = line.split()[3]
+            return max(0, int(soft) - _FIRST_NUMBER) if soft.isdigit() else 0
+    return 0
+
+
+def read_tag(pid: int) -> int | None:
+    """``number % TAGS`` by the score that :func:`popen` gave a process or one above it, None if it
+    has none. Raises as :func:`read_number`.
+    """
+    return _spawner.tag(int(_read(f"/proc/{pid}/oom_score_adj")))
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a thousand of them in a row
+        return file.read() or b""
+
+
+def popen(arguments: list[str], number: int = 0, **options: Any) -> subprocess.Popen[Any]:
     """``subprocess.Popen`` in a session of its own, on every core, and first to go when memory is
     short.
+
+    A ``number`` from 1 to 2**61 is handed down to everything it starts, whatever that does to its
+    environment, session, parent and descriptors: see :func:`read_number` and, for what PAM has
+    given new limits, :func:`read_tag`.
 
     The options chosen keep CPython on its vfork path, which costs the same however large this
     process is; ``preexec_fn`` would leave it and is refused.
@@ -128,7 +190,7 @@ def popen(arguments: list[str], **options: Any) -> subprocess.Popen[Any]:
         raise TypeError("preexec_fn forks the whole process; use a wrapper program")
     if "env" not in options:
         options["env"] = environment()
-    return _spawner.start(arguments, start_new_session=True, **options)
+    return _spawner.start(arguments, number, start_new_session=True, **options)
 
 
 def adopt_orphans() -> None:
@@ -140,14 +202,16 @@ def adopt_orphans() -> None:
 
 
 def parents() -> dict[int, int]:
-    """The parent of every process there is, zombies left out."""
+    """The parent of every process there is to see, zombies left out. Raises OSError."""
     found: dict[int, int] = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
                 text = Path(entry.path, "stat").read_text("ascii", "replace")
-            except OSError:
-                continue  # It has ended meanwhile.
+            except OSError as error:
+                if error.errno in GONE or error.errno in HIDDEN:
+                    continue
+                raise
             # The name, in parentheses, may hold anything; what follows the last one doesn't.
             state, parent = text.rpartition(")")[2].split()[:2]
             if state != "Z":
@@ -176,8 +240,12 @@ def kill_descendants(keep: set[int], timeout: float = 5.0) -> None:
     """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        kept = keep.union(*(descendants(pid) for pid in keep))
-        targets = [pid for pid in descendants(os.getpid()) if pid not in kept]
+        try:
+            kept = keep.union(*(descendants(pid) for pid in keep))
+            targets = [pid for pid in descendants(os.getpid()) if pid not in kept]
+        except OSError:  # No descriptor is left to look with, at this moment.
+            time.sleep(0.01)
+            continue
         if not targets:
             return
         for pid in targets:

@@ -128,7 +128,7 @@ def test_exit_codes(session: Session) -> None:
         ("cat <<'E'\n$x `y`\nE", "$x `y`\n"),
         ("echo 'a'\"'\"'b' # comment", "a'b\n"),
         ("cat <<'E'\na\r\nE", "a\r\n"),
-        ("printf a\\", "a"),
+        ("printf a\\", "a\\"),
         ("echo '\u65e5\u672c' \\\n  two", "\u65e5\u672c two\n"),
         ("for i in 1 2; do\n  echo $i\ndone", "1\n2\n"),
         ("break; echo after", "after\n"),

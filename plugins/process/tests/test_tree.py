@@ -9,14 +9,15 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from toolbox_process.marks import VARIABLE
+from toolbox_process.marks import Mark
+from toolbox_process.marks import read_mark
+from toolbox_process.procfs import Process
+from toolbox_process.procfs import children
+from toolbox_process.procfs import read_process
 from toolbox_process.testing import alive
 from toolbox_process.testing import eventually
-from toolbox_process.tree import MARK
-from toolbox_process.tree import Process
 from toolbox_process.tree import Tree
-from toolbox_process.tree import children
-from toolbox_process.tree import read_mark
-from toolbox_process.tree import read_process
 from toolbox_process.tree import send
 
 from toolbox.testing import ending
@@ -60,13 +61,13 @@ def test_what_has_ended_is_no_process(child: subprocess.Popen[bytes]) -> None:
 
 def test_a_mark_is_enough() -> None:
     job, another = str(uuid.uuid4()), str(uuid.uuid4())
-    env = {**os.environ, MARK: job}
+    env = {**os.environ, VARIABLE: job}
     with ending(subprocess.Popen(["sleep", "1000"], start_new_session=True, env=env)) as marked:
         # The kernel shows a new program's environment a moment after it has begun.
         eventually(lambda: read_mark(marked.pid) == job, "the mark")
-        assert [each.pid for each in Tree([], [job]).members()] == [marked.pid]
-        assert Tree([], [another]).members() == []
-        assert Tree([], [job]).end(5) == []
+        assert [each.pid for each in Tree([], [Mark(job)]).members()] == [marked.pid]
+        assert Tree([], [Mark(another)]).members() == []
+        assert Tree([], [Mark(job)]).end(5) == []
         assert marked.wait(30) == -signal.SIGTERM
 
 

@@ -26,6 +26,7 @@ from toolbox_process.pty_models import CreatePtyRequest
 from toolbox_process.pty_models import PtyInfo
 from toolbox_process.pty_models import PtySize
 from toolbox_process.session_models import CommandInfo
+from toolbox_process.session_models import SessionExecuteRequest
 from toolbox_process.session_models import SessionInfo
 from toolbox_process.spool import Spool
 
@@ -98,9 +99,9 @@ class Sessions(Protocol):
     def delete(self, session_id: str) -> None:
         """End it with all it has started. Raises BadRequest, ProcessNotFound."""
 
-    def execute(self, session_id: str, command: str, wait: bool, echo: bool) -> SessionCommand:
-        """Run a command, and wait for its end if ``wait``; ``echo`` shows its input in its log.
-        Raises BadRequest, ProcessNotFound, SessionEnded, TooManyWaiting.
+    def execute(self, session_id: str, request: SessionExecuteRequest) -> SessionCommand:
+        """Run a command, and wait for its end if the request does. Raises BadRequest,
+        ProcessNotFound, SessionEnded, TooManyWaiting.
         """
 
     def send_input(self, session_id: str, command_id: str, data: str) -> None:

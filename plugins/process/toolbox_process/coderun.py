@@ -19,7 +19,6 @@ import msgspec
 from toolbox.decoding import decode_frame
 from toolbox.errors import BadRequest
 from toolbox_process.engine import Engine
-from toolbox_process.engine import Spec
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.execute import check_environment
 from toolbox_process.execute import check_text
@@ -27,6 +26,7 @@ from toolbox_process.execute import wait_or_end
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
 from toolbox_process.models import CodeRunRequest
+from toolbox_process.spec import Spec
 from toolbox_process.spool import Spool
 
 SANDBOX = Path(__file__).parent / "sandbox"

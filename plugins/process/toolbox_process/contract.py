@@ -17,6 +17,7 @@ import pytest
 
 from toolbox.errors import BadRequest
 from toolbox_process.backend import ProcessBackend
+from toolbox_process.backend import SessionCommand
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import ExecutionTimeout
@@ -28,6 +29,7 @@ from toolbox_process.models import ExecuteRequest
 from toolbox_process.output import collect
 from toolbox_process.pty_models import CreatePtyRequest
 from toolbox_process.pty_models import PtySize
+from toolbox_process.session_models import SessionExecuteRequest
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
 
@@ -64,19 +66,26 @@ class ProcessContract:
         sessions.create("contract", at_home=False)
         with pytest.raises(AlreadyExists):
             sessions.create("contract", at_home=False)
-        sessions.execute("contract", "X=1", wait=True, echo=True)
-        command = sessions.execute("contract", "echo $X; echo e >&2", wait=True, echo=True)
+
+        def run(command: str, wait: bool = True) -> SessionCommand:
+            request = SessionExecuteRequest(
+                command=command, run_async=not wait, suppress_input_echo=not wait
+            )
+            return sessions.execute("contract", request)
+
+        run("X=1")
+        command = run("echo $X; echo e >&2")
         assert collect(command.spool, OUT, LIMIT).text == "1\n"
         assert collect(command.spool, ERR, LIMIT).text == "e\n"
-        reading = sessions.execute("contract", "read x; echo got $x", wait=False, echo=False)
+        reading = run("read x; echo got $x", wait=False)
         sessions.send_input("contract", reading.id, "line")
         assert reading.done.wait(30)
         assert collect(reading.spool, None, LIMIT).text == "got line\n"
         with pytest.raises(CommandCompleted):
             sessions.send_input("contract", reading.id, "line")
-        assert sessions.execute("contract", "exit 4", wait=True, echo=True).exit_code == 4
+        assert run("exit 4").exit_code == 4
         with pytest.raises(SessionEnded):
-            sessions.execute("contract", "true", wait=True, echo=True)
+            run("true")
         sessions.delete("contract")
         with pytest.raises(ProcessNotFound):
             sessions.get("contract")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import suppress
-from dataclasses import dataclass
-from dataclasses import field
 from functools import partial
+from typing import TypeVar
 
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
@@ -24,6 +24,7 @@ from toolbox.processes import popen
 from toolbox_process.automation import VARIABLES
 from toolbox_process.automation import applies
 from toolbox_process.capture import Capture
+from toolbox_process.errors import NotEnded
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.errors import TooManyWaiting
@@ -35,14 +36,19 @@ from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
 from toolbox_process.journal import Journals
 from toolbox_process.limits import Limits
+from toolbox_process.marks import VARIABLE
+from toolbox_process.marks import Mark
+from toolbox_process.marks import new_mark
 from toolbox_process.output import END_REASON
+from toolbox_process.procfs import Process
 from toolbox_process.settings import LocalSettings
+from toolbox_process.spare import Spare
+from toolbox_process.spec import Spec
+from toolbox_process.spec import open_pipes
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
 from toolbox_process.spool import Spool
 from toolbox_process.statedir import StateDirectory
-from toolbox_process.tree import MARK
-from toolbox_process.tree import Process
 from toolbox_process.tree import Tree
 from toolbox_process.writer import Writer
 
@@ -55,24 +61,12 @@ WAIT_FOR_PLACE = 2.0
 AFTER_KILL = 5.0
 """Seconds the output of something killed is waited for; its drain takes far less."""
 
+AGAIN = 1.0
+"""Seconds until what could not be ended is tried again."""
 
-@dataclass(frozen=True)
-class Spec:
-    """What to start.
+log = logging.getLogger("toolbox")
 
-    ``stdin`` is a file descriptor, ``subprocess.PIPE`` for one that is written to later, or None
-    for nothing to read. ``split`` gives standard error a pipe of its own.
-    """
-
-    kind: Kind
-    label: str
-    arguments: Sequence[str]
-    cwd: str | None = None
-    envs: Mapping[str, str] = field(default_factory=dict)
-    stdin: int | None = None
-    split: bool = False
-    pass_fds: tuple[int, ...] = ()
-    job_id: str = ""
+Found = TypeVar("Found")
 
 
 class Engine:
@@ -88,6 +82,7 @@ class Engine:
         lasting = StateDirectory(settings.state_dir, lasting=True)
         self.journals = Journals(lasting, settings.total_output_limit)
         self.limits = Limits()
+        self.spare = Spare()
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
         self._finished = Finished(settings, context.loop)
@@ -131,25 +126,39 @@ class Engine:
             self.limits,
             spec.job_id,
         )
-        with _pipes(2 if spec.split else 1) as pipes:
+        job.mark = self.new_mark(job.id)
+        # Whatever needs a descriptor is there before there is a process nobody watches.
+        with (
+            open_pipes(2 if spec.split else 1) as pipes,
+            open_pipes(spec.stdin == subprocess.PIPE) as inputs,
+        ):
             writers = [pipe[1] for pipe in pipes]
+            stdin = inputs[0][0] if inputs else spec.stdin
             process = self.spawn(
                 spec,
-                job.id,
-                stdin=subprocess.DEVNULL if spec.stdin is None else spec.stdin,
+                job.mark,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=writers[0],
                 stderr=writers[-1],
             )
             readers = [pipe.pop(0) for pipe in pipes]
-        if process.stdin is not None:
-            job.stdin = Writer(self.loop, os.dup(process.stdin.fileno()))
-            process.stdin.close()
+            if inputs:
+                job.stdin = Writer(self.loop, inputs[0].pop(1))
         for fd, stream in zip(readers, (OUT, ERR), strict=False):
             self.loop.call_soon(partial(job.capture.add, fd, stream))
         self.adopt(job, process)
         return job
 
-    def spawn(self, spec: Spec, job_id: str, **streams: int) -> subprocess.Popen[bytes]:
+    def new_mark(self, job_id: str) -> Mark:
+        """What the processes of a job that starts now are known by."""
+        return new_mark(job_id, self._tags())
+
+    def _tags(self) -> list[int]:
+        with self._lock:
+            running = list(self._running.values())
+        return [job.mark.tag for job in running if isinstance(job, ProcessJob)]
+
+    def spawn(self, spec: Spec, mark: Mark, **streams: int) -> subprocess.Popen[bytes]:
         """Start the program itself. Raises as :meth:`start`."""
         cwd = self.work_dir / spec.cwd if spec.cwd else self.work_dir
         env = {**environment(), **spec.envs}
@@ -158,8 +167,9 @@ class Engine:
         try:
             return popen(
                 list(spec.arguments),
+                mark.number,
                 cwd=cwd,
-                env={**env, MARK: job_id},
+                env={**env, VARIABLE: mark.job_id},
                 pass_fds=spec.pass_fds,
                 bufsize=0,
                 **streams,
@@ -216,16 +226,55 @@ class Engine:
         reason: Reason,
         grace: float | None = None,
         signals: Sequence[int] = (signal.SIGTERM,),
-    ) -> list[Process]:
-        """End a job and everything it has started; what could not be ended.
+        also: Sequence[Mark] = (),
+    ) -> None:
+        """End a job and everything it has started, and what bears one of the marks ``also``.
 
-        Blocks until that is so and the output is complete.
+        Blocks until that is so and the output is complete. Raises NotEnded.
         """
-        leader = job.note_ending(reason)
-        tree = Tree([leader] if leader else [], [job.id])
-        left = tree.end(self.settings.grace if grace is None else grace, signals)
+        seconds = self.settings.grace if grace is None else grace
+
+        def end() -> list[Process]:
+            leader = job.note_ending(reason)
+            return self.tree(job, leader, also).end(seconds, signals)
+
+        if left := self.surely(end):
+            raise NotEnded(f"could not be ended: {', '.join(str(each.pid) for each in left)}")
         job.done.wait(AFTER_KILL)
-        return left
+
+    def end_soon(self, job: ProcessJob, reason: Reason, grace: float | None = None) -> None:
+        """End a job on the pool, and try again while that can't be done. *Any thread.*"""
+
+        def end() -> None:
+            try:
+                self.end(job, reason, grace)
+            except NotEnded as error:
+                log.error("%s %s: %s", job.kind.value, job.id, error.message)
+                if not job.done.is_set():
+                    again = partial(self.end_soon, job, reason, grace)
+                    self.loop.call_soon(lambda: self.loop.call_later(AGAIN, again))
+
+        self.pool.submit(end)
+
+    def tree(self, job: ProcessJob, leader: Process | None, also: Sequence[Mark] = ()) -> Tree:
+        """Everything a job has started, and what bears one of the marks ``also``."""
+        alone = self._tags().count(job.mark.tag) <= 1
+        return Tree([leader] if leader else [], [job.mark._replace(alone=alone), *also])
+
+    def surely(self, look: Callable[[], Found]) -> Found:
+        """``look()``, which looks at processes, although there may be no descriptor left for that.
+        Raises NotEnded.
+        """
+        try:
+            try:
+                return look()
+            except OSError as error:
+                if error.errno not in SHORTAGE:
+                    raise
+            with self.spare.given_up():
+                return look()
+        except OSError as error:
+            raise NotEnded(f"could not be ended: {os.strerror(error.errno or 0)}") from None
 
     # The end
 
@@ -236,15 +285,19 @@ class Engine:
 
     def close(self) -> None:
         """End every job, and what finished ones have left running."""
-        with self._lock:
-            running = [job for job in self._running.values() if isinstance(job, ProcessJob)]
-            marks = [*self._running, *(job.id for job in self._finished.jobs())]
-        found = [job.note_ending(Reason.CANCELLED) for job in running]
-        leaders = [leader for leader in found if leader]
+        jobs = [job for job in self.jobs() if isinstance(job, ProcessJob)]
+        running = [job for job in jobs if not job.exited]
         for job in running:
             if job.kind is Kind.TERMINAL:
                 job.signal(signal.SIGHUP)  # An interactive shell doesn't mind TERM.
-        Tree(leaders, marks).end(self.settings.grace)
+
+        def end() -> list[Process]:
+            found = [job.note_ending(Reason.CANCELLED) for job in running]
+            leaders = [leader for leader in found if leader]
+            return Tree(leaders, [job.mark for job in jobs]).end(self.settings.grace)
+
+        with suppress(NotEnded):  # The master ends what is left.
+            self.surely(end)
         deadline = time.monotonic() + 1
         for job in running:
             job.done.wait(max(0.0, deadline - time.monotonic()))
@@ -252,18 +305,4 @@ class Engine:
         self.pipes.close()
         self.journals.close()
         self.limits.close()
-
-
-@contextmanager
-def _pipes(count: int) -> Iterator[list[list[int]]]:
-    """New pipes as [read end, write end]; what the caller hasn't taken out is closed after."""
-    pipes: list[list[int]] = []
-    try:
-        for _ in range(count):
-            pipes.append(list(os.pipe2(os.O_CLOEXEC)))
-        yield pipes
-    finally:
-        for pipe in pipes:
-            for fd in pipe:
-                with suppress(OSError):
-                    os.close(fd)
+        self.spare.close()

@@ -17,6 +17,7 @@ __all__ = [
     "ExecutionTimeout",
     "InputUnavailable",
     "InvalidBody",
+    "NotEnded",
     "ProcessNotFound",
     "ProgramMissing",
     "SessionEnded",
@@ -59,6 +60,10 @@ class AlreadyExists(Conflict):
 
 class InputUnavailable(Conflict):
     """The command reads no input, or has not read what it was sent before."""
+
+
+class NotEnded(Unavailable):
+    """It, or something it has started, goes on: the system hasn't let us end it."""
 
 
 class TooManyWaiting(Unavailable):

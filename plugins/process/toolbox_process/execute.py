@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from toolbox.errors import BadRequest
 from toolbox_process.engine import Engine
-from toolbox_process.engine import Spec
 from toolbox_process.errors import ExecutionTimeout
+from toolbox_process.errors import NotEnded
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
@@ -17,6 +17,7 @@ from toolbox_process.job import Reason
 from toolbox_process.models import ExecuteRequest
 from toolbox_process.shells import command_line
 from toolbox_process.shells import find_shell
+from toolbox_process.spec import Spec
 from toolbox_process.spool import Spool
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -43,11 +44,16 @@ def wait_or_end(engine: Engine, job: ProcessJob, timeout: int | None) -> None:
     """Wait for the end, and make one when the time is over. Raises ExecutionTimeout."""
     if engine.wait(job, timeout):
         return
-    engine.end(job, Reason.TIMEOUT, engine.settings.timeout_grace)
-    if job.reason is Reason.TIMEOUT or not job.done.is_set():
+    headers = {"X-Toolbox-Job": job.id}
+    try:
+        engine.end(job, Reason.TIMEOUT, engine.settings.timeout_grace)
+    except NotEnded as error:
+        engine.end_soon(job, Reason.TIMEOUT, engine.settings.timeout_grace)
         raise ExecutionTimeout(
-            f"still running after {timeout} s, so it was ended", {"X-Toolbox-Job": job.id}
-        )
+            f"still running after {timeout} s, and {error.message}", headers
+        ) from None
+    if job.reason is Reason.TIMEOUT or not job.done.is_set():
+        raise ExecutionTimeout(f"still running after {timeout} s, so it was ended", headers)
 
 
 def execute(engine: Engine, request: ExecuteRequest, spool: Spool) -> Job:

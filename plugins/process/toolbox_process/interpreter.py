@@ -22,7 +22,6 @@ from toolbox.decoding import decode_frame
 from toolbox.errors import ToolboxError
 from toolbox.loop import IN
 from toolbox_process.engine import Engine
-from toolbox_process.engine import Spec
 from toolbox_process.errors import TRY_AGAIN_LATER
 from toolbox_process.errors import ProgramMissing
 from toolbox_process.interpreter_models import ContextInfo
@@ -32,6 +31,7 @@ from toolbox_process.interpreter_run import Run
 from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
+from toolbox_process.spec import Spec
 from toolbox_process.spool import Spool
 from toolbox_process.writer import Writer
 
@@ -151,7 +151,7 @@ class InterpreterContext:
         job.capture.listen(self._pump)
         job.when_ended(lambda: self._on_ended(job, channel))
         if self.deleted:  # While it started.
-            self._engine.pool.submit(self._engine.end, job, Reason.CANCELLED)
+            self._engine.end_soon(job, Reason.CANCELLED)
         self._start_next()
 
     def _submit(self, run: Run) -> None:
@@ -214,7 +214,7 @@ class InterpreterContext:
 
     def _kill(self, run: Run, job: ProcessJob) -> None:
         if run is self._current:
-            self._engine.pool.submit(self._engine.end, job, Reason.TIMEOUT, 0.0)
+            self._engine.end_soon(job, Reason.TIMEOUT, 0.0)
 
     def _on_channel(self, channel: socket.socket) -> None:
         try:
@@ -237,7 +237,7 @@ class InterpreterContext:
     def _give_up(self, job: ProcessJob | None) -> None:
         """Whatever the code has done to the channel: the process is of no use without."""
         if job is not None and job is self._job and not job.exited:
-            self._engine.pool.submit(self._engine.end, job, Reason.CANCELLED, 0.0)
+            self._engine.end_soon(job, Reason.CANCELLED, 0.0)
 
     def _on_answer(self, line: bytes) -> None:
         run, job = self._current, self._job

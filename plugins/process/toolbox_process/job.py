@@ -18,9 +18,10 @@ from toolbox_process.capture import Capture
 from toolbox_process.followers import Followers
 from toolbox_process.limits import Counts
 from toolbox_process.limits import Limits
+from toolbox_process.marks import Mark
+from toolbox_process.procfs import Process
+from toolbox_process.procfs import read_process
 from toolbox_process.spool import Spool
-from toolbox_process.tree import Process
-from toolbox_process.tree import read_process
 from toolbox_process.writer import Writer
 
 POLL = 0.01
@@ -168,6 +169,8 @@ class ProcessJob(Job):
     """A job that is one child of this process, with whatever that starts."""
 
     process: subprocess.Popen[bytes]
+    mark: Mark
+    """What all its processes bear, from its start on."""
 
     def __init__(
         self,
@@ -241,16 +244,17 @@ class ProcessJob(Job):
 
     def note_ending(self, reason: Reason) -> Process | None:
         """It is about to be ended for ``reason``: its process, None if that has ended by itself.
-        *Any thread.*
+        Raises OSError if it can't be looked at. *Any thread.*
         """
         with self._lock:
             if self._exited:
                 return None
+            leader = read_process(self.process.pid)
             self._ending = self._ending or reason
-            return read_process(self.process.pid)
+            return leader
 
     def leader(self) -> Process | None:
-        """Its process, None if that has ended. *Any thread.*"""
+        """Its process, None if that has ended. Raises OSError. *Any thread.*"""
         with self._lock:
             return None if self._exited else read_process(self.process.pid)
 

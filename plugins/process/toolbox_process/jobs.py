@@ -10,7 +10,6 @@ import threading
 from toolbox.errors import BadRequest
 from toolbox_process.command import Command
 from toolbox_process.engine import Engine
-from toolbox_process.engine import Spec
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import InputUnavailable
@@ -28,9 +27,9 @@ from toolbox_process.job_models import StartJobRequest
 from toolbox_process.sessions import LocalSessions
 from toolbox_process.shells import command_line
 from toolbox_process.shells import find_shell
+from toolbox_process.spec import Spec
 from toolbox_process.spool import ERR
 from toolbox_process.spool import Chunk
-from toolbox_process.tree import Tree
 from toolbox_process.tree import send
 from toolbox_process.writer import InputClosed
 from toolbox_process.writer import InputFull
@@ -102,7 +101,7 @@ class LocalJobs:
     def _time_is_over(self, job: ProcessJob) -> None:
         if not job.done.is_set():
             grace = self._engine.settings.timeout_grace
-            self._engine.pool.submit(self._engine.end, job, Reason.TIMEOUT, grace)
+            self._engine.end_soon(job, Reason.TIMEOUT, grace)
 
     def wait(self, job_id: str, timeout: float) -> Job:
         job = self.get(job_id)
@@ -112,12 +111,18 @@ class LocalJobs:
 
     def signal(self, job_id: str, number: int, tree: bool) -> None:
         job = self.get(job_id)
-        if not isinstance(job, ProcessJob):
-            raise BadRequest("a command of a session can only be ended")
-        if tree and (leader := job.leader()) is not None:
-            send(Tree([leader], [job.id]).members(), number)
-        elif not job.signal(number):
+        if isinstance(job, Command):
+            self._sessions.signal(job, number, tree)
+        elif not isinstance(job, ProcessJob) or not self._signal(job, number, tree):
             raise CommandCompleted(f"job {job_id!r} has ended")
+
+    def _signal(self, job: ProcessJob, number: int, tree: bool) -> bool:
+        leader = self._engine.surely(job.leader) if tree else None
+        if leader is None:
+            return job.signal(number)
+        members = self._engine.surely(self._engine.tree(job, leader).members)
+        self._engine.surely(lambda: send(members, number))
+        return True
 
     def write(self, job_id: str, data: bytes, eof: bool) -> None:
         job = self.get(job_id)

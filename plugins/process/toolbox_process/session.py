@@ -8,36 +8,36 @@ fail, ``exit`` or be replaced without anybody waiting for ever.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-import shlex
-import shutil
-import subprocess
+import signal
 import threading
 from collections import deque
-from pathlib import Path
+from functools import partial
 
+from toolbox.errors import ToolboxError
 from toolbox.errors import describe_os_error
 from toolbox_process.command import Command
+from toolbox_process.command import Task
 from toolbox_process.engine import Engine
-from toolbox_process.engine import Spec
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import InputUnavailable
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SessionEnded
-from toolbox_process.job import Kind
-from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
 from toolbox_process.job import judge
 from toolbox_process.journal import SessionJournal
+from toolbox_process.marks import Mark
+from toolbox_process.script import Scripts
+from toolbox_process.script import run_line
 from toolbox_process.session_models import SessionInfo
+from toolbox_process.shell_process import Shell
 from toolbox_process.shells import command_word
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
-from toolbox_process.spool import Spool
 from toolbox_process.tree import Tree
-from toolbox_process.tree import children
-from toolbox_process.tree import read_process
+from toolbox_process.tree import send
 from toolbox_process.writer import InputClosed
 from toolbox_process.writer import InputFull
 from toolbox_process.writer import Writer
@@ -45,11 +45,12 @@ from toolbox_process.writer import Writer
 NEVER_RAN = -1
 """The exit code of a command whose shell ended before its turn came."""
 
-SHELL_OUTPUT = 64 * 1024
-"""Bytes kept of what the shell itself says."""
-
 SETTLE = 1.0
 """Seconds a command has to end after everything it started was."""
+
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+log = logging.getLogger("toolbox")
 
 
 class Session:
@@ -66,6 +67,7 @@ class Session:
         self.id = session_id
         self._engine = engine
         self._journal = journal
+        self._new_shell = partial(Shell, engine, session_id, shell)
         self._word = command_word(shell[0])
         self._token = secrets.token_hex(8)
         self._lock = threading.Lock()
@@ -73,27 +75,31 @@ class Session:
         self._queue: deque[Command] = deque()
         self._current: Command | None = None
         self._ended = False
+        self._deleted = False
+        self._replacing = False
+        self._before: list[Mark] = []
         self._number = 0
-        self._directory: Path | None = None
-        self._at = 0
-        self._line = b""
-        self._complaint = bytearray()
-        # What the shell says is read as it comes; a ring of a block or two is enough.
-        spool = Spool(SHELL_OUTPUT, SHELL_OUTPUT, engine.state.path, keep_head=False)
-        self.shell: ProcessJob = engine.start(
-            Spec(Kind.SHELL, session_id, shell, cwd, stdin=subprocess.PIPE, split=True), spool
-        )
-        self.shell.follow(self._read_shell)
+        self._scripts = Scripts(engine.pipes, secrets.token_hex(8))
+        self._shell = self._new_shell(cwd)
+        self._listen(self._shell)
         journal.create()
+
+    def _listen(self, shell: Shell) -> None:
+        shell.listen(self._read_status, self._on_shell_ended)
 
     @property
     def ended(self) -> bool:
         """Whether the shell has ended."""
-        return self._ended or self.shell.exited
+        return self._ended or (self._shell.job.exited and not self._spared())
+
+    def _spared(self) -> bool:
+        """Whether there is or will be another shell for the one that has ended."""
+        current = self._current
+        return self._replacing or (current is not None and current.spares_session)
 
     @property
     def reason(self) -> Reason | None:
-        return self.shell.reason
+        return self._shell.job.reason
 
     def info(self) -> SessionInfo:
         return SessionInfo(session_id=self.id, commands=[each.info() for each in self.commands()])
@@ -111,20 +117,21 @@ class Session:
             raise ProcessNotFound(f"session {self.id!r} has no command {command_id!r}")
         return found
 
-    def submit(self, text: str, wait: bool, echo: bool, command_id: str = "") -> Command:
-        """Run ``text`` when its turn has come. With ``wait`` it has nothing to read; without, it
-        reads what is sent to it. Raises SessionEnded.
-        """
+    def submit(self, command: Command) -> Command:
+        """Run it when its turn has come. Raises SessionEnded."""
         with self._lock:
             if self.ended:
                 raise SessionEnded(f"the shell of session {self.id!r} has ended")
-            command = Command(self._engine, self._journal, text, wait, echo, command_id)
             self._commands[command.id] = command
             self._queue.append(command)
             self._forget_old()
         self._engine.register(command)
         self._engine.loop.call_soon(self._start_next)
         return command
+
+    def new_command(self, task: Task) -> Command:
+        """A command that waits to be submitted."""
+        return Command(self._engine, self._journal, task)
 
     def _forget_old(self) -> None:
         excess = len(self._commands) - self._engine.settings.keep_jobs
@@ -138,7 +145,7 @@ class Session:
     # On the loop
 
     def _start_next(self) -> None:
-        while self._current is None and self._queue and not self._ended:
+        while self._queue and not (self._current or self._ended or self._replacing):
             command = self._queue.popleft()
             if command.cancelled:
                 command.finish(NEVER_RAN, Reason.CANCELLED)
@@ -147,60 +154,36 @@ class Session:
                 self._start(command)
             except (OSError, InputClosed, InputFull) as error:
                 text = describe_os_error(error) if isinstance(error, OSError) else "shell is gone"
+                self._current = None
+                command.running = False
+                command.clear()
                 command.note(f"can't be started: {text}\n")
                 command.finish(NEVER_RAN, Reason.SPAWN_FAILED)
 
     def _start(self, command: Command) -> None:
         self._number += 1
-        directory = self._make_directory()
-        command.files = [directory / f"{self._number}.{end}" for end in ("sh", "out", "err", "in")]
-        script, out, err, into = command.files
-        with os.fdopen(os.open(script, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(command.label.encode("utf-8", "surrogateescape") + b"\n")
-        for path, stream in ((out, OUT), (err, ERR)):
-            os.mkfifo(path, 0o600)
-            command.capture.add(os.open(path, os.O_RDONLY | os.O_NONBLOCK), stream)
-        source = "/dev/null"
+        shell, loop = self._shell, self._engine.loop
+        text = command.label.encode("utf-8", "surrogateescape")
+        command.before = shell.children()
+        cwd = command.task.cwd and shell.find_directory(command.task.cwd)
+        command.script = script = self._scripts.write(self._number, text, not command.wait)
+        for path, stream in ((script.out, OUT), (script.err, ERR)):
+            command.capture.add(os.open(path, READ), stream)
         if not command.wait:
-            os.mkfifo(into, 0o600)
             # For reading too, so that it can be opened before the shell has opened its end.
-            command.stdin = Writer(self._engine.loop, os.open(into, os.O_RDWR | os.O_NONBLOCK))
-            source = str(into)
-        quote = shlex.quote
-        line = (
-            f"{self._word} . {quote(str(script))} <{quote(source)} >{quote(str(out))}"
-            f" 2>{quote(str(err))}; {self._word} echo {self._token} {self._number} $?\n"
-        )
+            command.stdin = Writer(loop, os.open(script.source, os.O_RDWR | os.O_NONBLOCK))
+        answer = f"{self._token} {self._number}"
+        line = run_line(script, self._word, answer, cwd, command.task.envs)
         self._current = command
-        self._complaint.clear()
-        command.before = children(self.shell.process.pid)
+        shell.complaint.clear()
         command.counts = self._engine.limits.counts()
         command.running = True
-        assert self.shell.stdin is not None
-        self.shell.stdin.write(os.fsencode(line))
+        shell.write(line)
         for data in command.early:
             self._write(command, data)
 
-    def _make_directory(self) -> Path:
-        if self._directory is None or not self._directory.is_dir():
-            self._directory = self._engine.pipes.path() / secrets.token_hex(8)
-            self._directory.mkdir(0o700)
-        return self._directory
-
-    def _read_shell(self) -> None:
-        while (chunk := self.shell.spool.read(self._at, 1 << 16)).data:
-            self._at = chunk.end
-            if chunk.stream == ERR:
-                self._complaint += chunk.data[-SHELL_OUTPUT:]
-                del self._complaint[:-SHELL_OUTPUT]
-                continue
-            *lines, self._line = (self._line + chunk.data).split(b"\n")
-            for line in lines:
-                self._read_status(line.split())
-        if self.shell.done.is_set() and not self._ended:
-            self._on_shell_ended()
-
-    def _read_status(self, words: list[bytes]) -> None:
+    def _read_status(self, line: bytes) -> None:
+        words = line.split()
         if words[:2] != [self._token.encode(), str(self._number).encode()] or len(words) != 3:
             return  # Not ours: what a startup file of the shell has printed, say.
         if self._current is not None:
@@ -216,8 +199,7 @@ class Session:
             command.stdin.abort()
 
         def finish() -> None:
-            for file in command.files:
-                file.unlink(missing_ok=True)
+            command.clear()
             self._current = None
             command.running = False
             verdict = Reason.CANCELLED if command.cancelled else reason
@@ -226,21 +208,51 @@ class Session:
 
         command.capture.drain(finish)
 
-    def _on_shell_ended(self) -> None:
+    def _on_shell_ended(self, shell: Shell) -> None:
+        if shell is not self._shell or self._ended or self._replacing:
+            return
+        command, job = self._current, shell.job
         with self._lock:
-            self._ended = True
-        command, shell = self._current, self.shell
+            self._replacing = self._spared() and not self._deleted
+            self._ended = not self._replacing
         if command is not None:
-            if self._complaint:
-                command.note(self._complaint.decode("utf-8", "replace"))
-            assert shell.reason is not None
-            self._complete(command, shell.status, shell.reason)
+            if shell.complaint:
+                command.note(shell.complaint.decode("utf-8", "replace"))
+            if self._replacing:
+                command.note("the session's shell has ended with this command; it has another\n")
+            assert job.reason is not None
+            self._complete(command, job.status, job.reason)
+        if self._replacing:
+            self._engine.pool.submit(self._replace)
+        else:
+            self._finish_waiting()
+
+    def _finish_waiting(self) -> None:
         for waiting in self._queue:
             waiting.note("the session's shell ended before this command's turn\n")
             waiting.finish(NEVER_RAN, Reason.CANCELLED)
         self._queue.clear()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        self._scripts.remove()
+
+    def _replace(self) -> None:
+        """Start another shell where the one before was. On the pool: that takes a while."""
+        shell: Shell | None = None
+        try:
+            shell = self._new_shell(self._shell.place)
+        except (ToolboxError, OSError) as error:
+            log.error("session %s gets no other shell: %s", self.id, error)
+        with self._lock:
+            unwanted = shell is not None and self._deleted
+            if shell is not None:
+                self._before.append(self._shell.job.mark)
+                self._shell = shell
+            self._ended = shell is None
+            self._replacing = False
+        if shell is not None:
+            self._listen(shell)
+        if shell is not None and unwanted:
+            self._engine.end_soon(shell.job, Reason.CANCELLED)
+        self._engine.loop.call_soon(self._finish_waiting if self._ended else self._start_next)
 
     def _write(self, command: Command, data: bytes) -> None:
         if command.stdin is None or command.done.is_set():
@@ -286,18 +298,45 @@ class Session:
             raise InputUnavailable("the command has not read what it was sent before")
 
     def cancel(self, command: Command, grace: float) -> None:
-        """End one command: what it has started, or else the shell it keeps busy. Blocks."""
+        """End one command: what it has started and, if that doesn't, the shell it keeps busy, for
+        which the session gets another one in the same directory. Blocks. Raises NotEnded.
+        """
         command.cancelled = True
         if not command.running:
             self._engine.loop.call_soon(lambda: self._drop(command))
-        elif shell := self.shell.leader():
-            pids = children(shell.pid) - command.before
-            started = [each for pid in pids if (each := read_process(pid))]
-            if command.running:  # If not, they may be the next command's.
-                Tree(started, [], sessions=False).end(grace)
+        else:
+            started = self._engine.surely(lambda: self._shell.started(command.before))
+            if started and command.running:  # If not, they may be the next command's.
+                self._engine.surely(lambda: Tree(started, [], sessions=False).end(grace))
         if not command.done.wait(SETTLE):
-            self._engine.end(self.shell, Reason.CANCELLED, grace)
-            command.done.wait(SETTLE)
+            self._end_shell(command, grace)
+
+    def _end_shell(self, command: Command, grace: float) -> None:
+        """End the shell alone: what earlier commands have left in the background goes on."""
+        command.spares_session = self._shell.place is not None
+        for sig, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, SETTLE)):
+            if self._current is command and self._shell.job.signal(sig):
+                self._shell.job.signal(signal.SIGCONT)
+            command.done.wait(seconds)
+
+    def signal(self, command: Command, number: int, tree: bool) -> None:
+        """Send a signal to the processes a command has started, or to all below them too, and to
+        the shell if the command has set a trap for it or does everything itself.
+
+        Raises CommandCompleted, NotEnded. A shell that ends by it is replaced.
+        """
+        if not command.running:
+            what = "has ended" if command.done.is_set() else "has not begun"
+            raise CommandCompleted(f"command {command.id!r} {what}")
+        started = self._engine.surely(lambda: self._shell.started(command.before))
+        if tree and started:
+            members = Tree(started, [], sessions=False).members
+            started = self._engine.surely(members)
+        if command.running:
+            if not started or self._shell.catches(number):
+                command.spares_session = self._shell.place is not None
+                self._shell.job.signal(number)
+            self._engine.surely(lambda: send(started, number))
 
     def _drop(self, command: Command) -> None:
         if command in self._queue:
@@ -306,9 +345,11 @@ class Session:
 
     def end(self, grace: float | None = None) -> None:
         """End the shell and everything the session has started. Blocks until that is so."""
+        with self._lock:
+            self._deleted = True
         for command in self.commands():
             command.cancelled = True
-        self._engine.end(self.shell, Reason.CANCELLED, grace)
+        self._engine.end(self._shell.job, Reason.CANCELLED, grace, also=self._before)
         for command in self.commands():
             command.done.wait(SETTLE)
         self._journal.remove()

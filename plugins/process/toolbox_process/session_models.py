@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from toolbox_process.models import Environment
+
 
 class CreateSessionRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A session under an id of the client's choice."""
@@ -30,9 +32,14 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SessionExecuteRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A command for the session's shell. ``async`` is the older name of ``runAsync``."""
+    """A command for the session's shell. ``async`` is the older name of ``runAsync``.
+
+    ``cwd``, from where the shell is, and ``envs`` hold for this command only.
+    """
 
     command: str
+    cwd: str | None = None
+    envs: Environment | None = None
     run_async: bool | None = None
     legacy_async: bool | None = msgspec.field(name="async", default=None)
     suppress_input_echo: bool | None = None

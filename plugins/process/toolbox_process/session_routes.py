@@ -82,8 +82,7 @@ def session_execute_command(
 
     Commands run one after the other. With ``runAsync`` the answer is 202 at once.
     """
-    echo = not body.suppress_input_echo
-    command = backend.sessions.execute(session_id, body.command, body.wait, echo)
+    command = backend.sessions.execute(session_id, body)
     return session_answer(command, body.wait, http_dialect(headers), backend.max_result)
 
 

@@ -8,15 +8,19 @@ from pathlib import Path
 
 from toolbox.errors import BadRequest
 from toolbox_process.command import Command
+from toolbox_process.command import Task
 from toolbox_process.engine import Engine
 from toolbox_process.errors import AlreadyExists
+from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import SessionEnded
+from toolbox_process.execute import check_environment
 from toolbox_process.execute import check_text
 from toolbox_process.job import Reason
 from toolbox_process.output import END_REASON
 from toolbox_process.past import PastSession
 from toolbox_process.past import find_past
 from toolbox_process.session import Session
+from toolbox_process.session_models import SessionExecuteRequest
 from toolbox_process.shells import find_shell
 from toolbox_process.shells import session_arguments
 
@@ -37,9 +41,9 @@ class LocalSessions:
         if self._past:
             engine.loop.call_later(engine.settings.keep_seconds, self._forget_past)
         if program := engine.settings.entrypoint:
-            self._start(ENTRYPOINT, None).submit(
-                shlex.join(program), wait=False, echo=False, command_id=ENTRYPOINT_COMMAND
-            )
+            session = self._start(ENTRYPOINT, None)
+            task = Task(shlex.join(program), wait=False, command_id=ENTRYPOINT_COMMAND)
+            session.submit(session.new_command(task))
 
     def _start(self, session_id: str, cwd: str | None) -> Session:
         with self._lock:
@@ -112,23 +116,31 @@ class LocalSessions:
         if isinstance(session, PastSession):
             self._remove_past(session)
             return
-        session.end()
-        with self._lock:
-            if self._sessions.get(session_id) is session:
-                del self._sessions[session_id]
+        try:
+            session.end()
+        finally:
+            with self._lock:
+                if session.ended and self._sessions.get(session_id) is session:
+                    del self._sessions[session_id]
 
-    def execute(self, session_id: str, command: str, wait: bool, echo: bool) -> Command:
+    def execute(self, session_id: str, request: SessionExecuteRequest) -> Command:
         self._refuse_entrypoint(session_id)
-        if not command.strip():
+        if not request.command.strip():
             raise BadRequest("the command is empty")
-        check_text("the command", command)
+        task = Task(
+            check_text("the command", request.command),
+            request.wait,
+            not request.suppress_input_echo,
+            check_text("cwd", request.cwd or "") or None,
+            check_environment(request.envs),
+        )
         session = self._get_alive(session_id)
-        if not wait:
-            return session.submit(command, wait, echo)
+        if not task.wait:
+            return session.submit(session.new_command(task))
         with self._engine.waiting():
-            submitted = session.submit(command, wait, echo)
-            submitted.done.wait()
-        return submitted
+            command = session.submit(session.new_command(task))
+            command.done.wait()
+        return command
 
     def send_input(self, session_id: str, command_id: str, data: str) -> None:
         self._refuse_entrypoint(session_id)
@@ -137,10 +149,21 @@ class LocalSessions:
         session.send_input(session.command(command_id), text.encode("utf-8", "surrogateescape"))
 
     def cancel(self, command: Command) -> None:
-        """End a command of whichever session it is."""
-        for session in self.list():
-            if isinstance(session, Session) and command in session.commands():
-                session.cancel(command, self._engine.settings.grace)
+        """End a command of whichever session it is. Raises NotEnded."""
+        if session := self._find(command):
+            session.cancel(command, self._engine.settings.grace)
+
+    def signal(self, command: Command, number: int, tree: bool) -> None:
+        """Send a signal to a command of whichever session it is. Raises CommandCompleted."""
+        session = self._find(command)
+        if session is None:
+            raise CommandCompleted(f"command {command.id!r} has ended")
+        session.signal(command, number, tree)
+
+    def _find(self, command: Command) -> Session | None:
+        with self._lock:
+            sessions = [each for each in self._sessions.values() if each is not None]
+        return next((each for each in sessions if command in each.commands()), None)
 
     @staticmethod
     def _refuse_entrypoint(session_id: str) -> None:

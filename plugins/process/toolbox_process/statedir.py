@@ -11,7 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from toolbox_process.tree import read_process
+from toolbox_process.procfs import read_process
 
 PREFIX = "toolbox-process-"
 
@@ -25,7 +25,8 @@ class StateDirectory:
     """A private directory, made when it is first needed, and again if somebody deletes it.
 
     One that is ``small`` lies in memory where it can: files there are made ten times as fast. One
-    that is ``lasting`` is found by the worker after this one.
+    that is ``lasting`` is found by the worker after this one. Where a disk is full or can't be
+    written, there are others.
     """
 
     def __init__(self, configured: str, small: bool = False, lasting: bool = False) -> None:
@@ -33,16 +34,30 @@ class StateDirectory:
         self._small = small
         self._prefix = _own_prefix() if lasting else f"{PREFIX}{os.getpid()}-"
         self._adopted: dict[Path, int] = {}
-        self._path: Path | None = None
-        self._fd = -1
+        self._made: dict[Path, tuple[Path, int]] = {}
         self._lock = threading.Lock()
 
-    def path(self) -> Path:
-        """The directory, which exists. Raises OSError if there is no place for it."""
+    def path(self, passed: int = 0) -> Path:
+        """The directory, which exists, or another after so many are ``passed`` over. Raises OSError
+        if there is no place for it.
+        """
+        failure = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with self._lock:
-            if self._path is None or not self._path.is_dir():
-                self._path = self._make()
-            return self._path
+            for parent in dict.fromkeys(self._parents()):
+                try:
+                    path = self._at(parent)
+                except OSError as error:
+                    failure = error
+                    continue
+                if not passed:
+                    return path
+                passed -= 1
+        raise failure
+
+    def paths(self) -> list[Path]:
+        """Those that were made."""
+        with self._lock:
+            return [path for path, _ in self._made.values()]
 
     def adopt(self) -> list[Path]:
         """The directories that workers before this one have left, which are ours from now on."""
@@ -60,31 +75,39 @@ class StateDirectory:
                         self._adopted[path] = fd
         return list(self._adopted)
 
-    def _make(self) -> Path:
-        failure = OSError(errno.ENOENT, "deleted as soon as it was made")
-        for parent in self._parents() * 2:
-            try:
-                parent.mkdir(parents=True, exist_ok=True)
-                _remove_abandoned(parent)
-                path = Path(tempfile.mkdtemp(prefix=self._prefix, dir=parent))
-                if self._hold(path):
-                    return path
-            except OSError as error:
-                failure = error
-        raise failure
+    def _at(self, parent: Path) -> Path:
+        path, fd = self._made.get(parent, (None, -1))
+        if path is not None and path.is_dir():
+            return path
+        if self._configured:
+            parent.mkdir(parents=True, exist_ok=True)
+        made = self._make(parent) or self._make(parent)
+        if made is None:
+            raise FileNotFoundError(errno.ENOENT, "deleted as soon as it was made")
+        if fd >= 0:
+            os.close(fd)
+        self._made[parent] = made
+        return made[0]
 
-    def _hold(self, path: Path) -> bool:
-        """Lock the directory, so that everybody can see it is in use.
-
-        False if somebody took it for abandoned before, and has deleted it.
+    def _make(self, parent: Path) -> tuple[Path, int] | None:
+        """A new directory, locked so that everybody can see it is in use; None if somebody took it
+        for abandoned before, and has deleted it.
         """
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        path = Path(tempfile.mkdtemp(prefix=self._prefix, dir=parent))
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            path.rmdir()
+            raise
         with contextlib.suppress(OSError):  # Some file systems know no locks.
             fcntl.flock(fd, fcntl.LOCK_SH)
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = fd
-        return path.is_dir()
+        _remove_abandoned(parent)
+        if path.is_dir():
+            return path, fd
+        os.close(fd)
+        return None
 
     def _parents(self) -> list[Path]:
         if self._configured:
@@ -92,21 +115,18 @@ class StateDirectory:
         named = [os.environ.get("TMPDIR", ""), "/tmp", "/var/tmp", "/dev/shm"]
         if self._small:
             named.insert(0, "/dev/shm")
-        return [*(Path(name) for name in named if name), Path.cwd()]
+        with contextlib.suppress(OSError):  # It may be gone.
+            named.append(str(Path.cwd()))
+        return [Path(name) for name in named if name]
 
     def close(self) -> None:
         """Delete the directory, and what was adopted."""
         with self._lock:
-            for path, fd in self._adopted.items():
+            for path, fd in (*self._adopted.items(), *self._made.values()):
                 shutil.rmtree(path, ignore_errors=True)
                 os.close(fd)
             self._adopted.clear()
-            if self._path is not None:
-                shutil.rmtree(self._path, ignore_errors=True)
-                self._path = None
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
+            self._made.clear()
 
 
 def _own_prefix() -> str:
@@ -117,7 +137,10 @@ def _own_prefix() -> str:
 def _is_awaited(path: Path) -> bool:
     """Whether the next worker of a service may still look for it."""
     pid, started, *_ = f"{path.name.removeprefix(LASTING)}--".split("-")
-    owner = read_process(int(pid)) if pid.isdigit() else None
+    try:
+        owner = read_process(int(pid)) if pid.isdigit() else None
+    except OSError:
+        return True  # Nobody can tell now.
     return owner is not None and str(owner.started) == started
 
 

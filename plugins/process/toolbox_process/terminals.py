@@ -16,7 +16,6 @@ from toolbox_process.automation import Answerer
 from toolbox_process.automation import applies
 from toolbox_process.backend import TerminalClient
 from toolbox_process.engine import Engine
-from toolbox_process.engine import Spec
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SessionEnded
@@ -32,6 +31,7 @@ from toolbox_process.pty_models import CreatePtyRequest
 from toolbox_process.pty_models import PtyInfo
 from toolbox_process.pty_models import PtySize
 from toolbox_process.shells import find_shell
+from toolbox_process.spec import Spec
 from toolbox_process.spool import OUT
 from toolbox_process.spool import Spool
 from toolbox_process.writer import InputClosed
@@ -109,6 +109,7 @@ class LocalTerminal(ProcessJob):
             if self.deleted:
                 raise SessionEnded(f"terminal {self.name!r} was deleted before its start")
             arguments = [self._shell, "-i", "-l"]
+            self.mark = self._engine.new_mark(self.id)
             self._device = device = PtyDevice.start(arguments, *self._size, self._spawn)
             self.stdin = Writer(self.loop, device.fd, own=False)
             self.when_exited(device.release_slave)
@@ -119,7 +120,7 @@ class LocalTerminal(ProcessJob):
     def _spawn(self, arguments: list[str]) -> subprocess.Popen[bytes]:
         spec = Spec(Kind.TERMINAL, self.name, arguments, self.cwd, self.envs)
         null = subprocess.DEVNULL
-        return self._engine.spawn(spec, self.id, stdin=null, stdout=null, stderr=null)
+        return self._engine.spawn(spec, self.mark, stdin=null, stdout=null, stderr=null)
 
     def _begin(self) -> None:
         assert self._device is not None

@@ -1,99 +1,48 @@
 """Finding everything a job has started, and ending it for certain.
 
 A process belongs to a job if it descends from the job's first process, shares a session with one
-that belongs, or carries the job's mark in its environment: a daemon that has left its parent and
-its session behind still has the environment it was started with (environ in proc(5)).
+that belongs, or bears one of the job's marks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
 import time
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import NamedTuple
 
-MARK = "TOOLBOX_JOB"
-"""The environment variable that holds the job's id."""
+from toolbox_process.marks import Mark
+from toolbox_process.marks import Marks
+from toolbox_process.procfs import Process
+from toolbox_process.procfs import all_processes
+from toolbox_process.procfs import read_process
 
 KILL_LIMIT = 5.0
 """Seconds after which what can't be killed (it waits in the kernel) is given up."""
+
+POLL = 0.01
+"""Seconds between looks at processes where the kernel gives no pidfds."""
 
 _WATCHED = 128
 """Processes waited for at once; the others are found again by the next look."""
 
 
-class Process(NamedTuple):
-    """One process as ``/proc`` shows it. ``started``, in clock ticks, tells it from another that
-    has its pid later.
-    """
-
-    pid: int
-    parent: int
-    group: int
-    session: int
-    started: int
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a thousand of them in a row
-        return file.read() or b""
-
-
-def read_process(pid: int) -> Process | None:
-    """The process, or None if it has ended, were it only to be reaped."""
-    try:
-        stat = _read(f"/proc/{pid}/stat")
-    except OSError:
-        return None
-    # The name, in parentheses, may hold anything; what follows the last one doesn't.
-    fields = stat.rpartition(b")")[2].split()
-    if len(fields) < 20 or fields[0] in (b"Z", b"X"):
-        return None
-    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
-
-
-def all_processes() -> Iterator[Process]:
-    """Every live process."""
-    with os.scandir("/proc") as entries:
-        for entry in entries:
-            if entry.name.isdigit() and (process := read_process(int(entry.name))):
-                yield process
-
-
-def children(pid: int) -> frozenset[int]:
-    """The pids of the children of a process without threads."""
-    try:
-        # Quick, but not there on every kernel (CONFIG_PROC_CHILDREN).
-        return frozenset(map(int, _read(f"/proc/{pid}/task/{pid}/children").split()))
-    except OSError:
-        return frozenset(each.pid for each in all_processes() if each.parent == pid)
-
-
-def read_mark(pid: int) -> str:
-    """The id of the job that started the process, empty if none did or it may not be read."""
-    try:
-        environ = b"\0" + _read(f"/proc/{pid}/environ")
-    except OSError:
-        return ""
-    _, found, rest = environ.partition(b"\0" + MARK.encode() + b"=")
-    return rest.partition(b"\0")[0].decode("ascii", "replace") if found else ""
-
-
 class Tree:
     """The processes of one or several jobs.
 
-    ``leaders`` are the jobs' first processes, as far as they live; ``marks`` are job ids. Without
-    ``sessions`` it counts only who descends from a leader, not who shares its session.
+    ``leaders`` are the jobs' first processes, as far as they live. Without ``sessions`` it counts
+    only who descends from a leader, not who shares its session. Every method raises OSError if it
+    can't look.
     """
 
     def __init__(
-        self, leaders: Sequence[Process], marks: Sequence[str], sessions: bool = True
+        self, leaders: Sequence[Process], marks: Sequence[Mark], sessions: bool = True
     ) -> None:
-        self._marks = frozenset(marks)
+        self._marks = Marks(marks)
         self._known = set(leaders)
         self._sessions = sessions
 
@@ -103,12 +52,11 @@ class Tree:
         A signal must reach them in that order. A shell whose child has died of it first may be done
         before its own comes, and its trap would not run.
         """
-        processes = list(all_processes())
         own = os.getsid(0)
-        alive = set(processes)
+        alive = {each for each in all_processes() if each.pid != os.getpid()}
         members = {each for each in alive if (each.pid, each.started) in self._identities()}
         if self._marks:
-            members |= {each for each in alive - members if read_mark(each.pid) in self._marks}
+            members |= {each for each in alive - members if self._marks.fit(each)}
         todo = set(members)
         while todo:
             pids = {each.pid for each in todo}
@@ -117,7 +65,6 @@ class Tree:
                 each for each in alive - members if each.parent in pids or each.session in sessions
             }
             members |= todo
-        members = {each for each in members if each.pid != os.getpid()}
         self._known |= members
         return sorted(members, key=lambda each: (each.started, each.pid))
 
@@ -148,26 +95,51 @@ class Tree:
 
 @contextlib.contextmanager
 def _handle(process: Process) -> Iterator[int | None]:
-    """A pidfd of ``process``, None if it has ended; never of another that got its pid."""
+    """A pidfd of ``process``, None if there is none; never of another that got its pid."""
     try:
         fd = os.pidfd_open(process.pid)
     except OSError:
         yield None
         return
     try:
-        now = read_process(process.pid)
-        yield fd if now is not None and now.started == process.started else None
+        mine = _is_alive(process)
+    except OSError:  # That was the last descriptor.
+        mine = False
+    if not mine:
+        os.close(fd)
+        yield None
+        return
+    try:
+        yield fd
     finally:
         os.close(fd)
 
 
+def _is_alive(process: Process) -> bool:
+    now = read_process(process.pid)
+    return now is not None and now.started == process.started
+
+
 def send(processes: Sequence[Process], sig: int) -> None:
-    """Send ``sig`` to those that are alive."""
+    """Send ``sig`` to those that are alive and may be sent it. Raises OSError if it can't look."""
     for process in processes:
-        with _handle(process) as fd:
-            if fd is not None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    signal.pidfd_send_signal(fd, sig)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            _send(process, sig)
+
+
+def _send(process: Process, sig: int) -> None:
+    with _handle(process) as fd:
+        if fd is not None:
+            try:
+                signal.pidfd_send_signal(fd, sig)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.EPERM):
+                    raise
+    # Old kernels, gVisor and seccomp filters know no pidfds, or there is no descriptor for one. A
+    # pid could become another's between these two lines, but hardly ever does.
+    if _is_alive(process):
+        os.kill(process.pid, sig)
 
 
 def _kill_groups(processes: Sequence[Process]) -> None:
@@ -183,13 +155,16 @@ def wait_gone(processes: Sequence[Process], deadline: float) -> None:
     """Wait until the processes have ended, or ``deadline`` (monotonic) has come."""
     with contextlib.ExitStack() as stack:
         poll = select.poll()
-        waiting = 0
+        waiting, others = 0, []
         for process in processes[:_WATCHED]:
             fd = stack.enter_context(_handle(process))
             if fd is not None:
                 poll.register(fd, select.POLLIN)
                 waiting += 1
-        while waiting and (left := deadline - time.monotonic()) > 0:
-            for fd, _ in poll.poll(left * 1000 + 1):
+            elif _is_alive(process):
+                others.append(process)
+        while (waiting or others) and (left := deadline - time.monotonic()) > 0:
+            for fd, _ in poll.poll((min(left, POLL) if others else left) * 1000 + 1):
                 poll.unregister(fd)
                 waiting -= 1
+            others = [process for process in others if _is_alive(process)]
