@@ -56,6 +56,9 @@ ALWAYS: Mapping[str, str] = {
     "submodule.recurse": "false",
 }
 """What is set for every git process, whatever is configured."""
+FETCH = "--upload-pack=git-upload-pack"
+PUSH = "--receive-pack=git-receive-pack"
+"""Options, since of the programs configured for a remote git takes the first, not the last."""
 
 _SUSPECT = re.compile(
     rb"include|sshcommand|gitproxy|uploadpack|receivepack|helper|alternaterefscommand"
@@ -65,12 +68,12 @@ _SUSPECT = re.compile(
 """Section and key names can't be quoted or broken: where none of these is, nothing is named."""
 
 _DEFAULTS = (
-    (re.compile(r"remote\..*\.uploadpack"), "git-upload-pack"),
-    (re.compile(r"remote\..*\.receivepack"), "git-receive-pack"),
     (re.compile(r"core\.alternaterefscommand"), "true"),
     (re.compile(r"lfs\.(.*\.)?standalonetransferagent"), ""),
     (re.compile(r"lfs\.customtransfer\..*\.path"), "false"),
 )
+_UPLOAD_PACK = re.compile(r"remote\..*\.uploadpack")
+_PARTIAL = re.compile(r"remote\..*\.promisor|extensions\.partialclone")
 _HELPER = re.compile(r"credential\.(.*\.)?helper")
 
 
@@ -147,4 +150,7 @@ def _transport(
         found["GIT_SSH_COMMAND"] = theirs[-1] if theirs else usual
     if "core.gitproxy" in keys and "GIT_PROXY_COMMAND" not in environment:
         found["GIT_PROXY_COMMAND"] = ""
+    if any(map(_UPLOAD_PACK.fullmatch, keys)) and any(map(_PARTIAL.fullmatch, keys)):
+        # What is lacking is fetched behind our back, without our options: by no other program.
+        found["GIT_ALLOW_PROTOCOL"] = "git:http:https"
     return found

@@ -20,8 +20,10 @@ from toolbox_git.errors import AuthenticationFailed
 from toolbox_git.errors import BranchExists
 from toolbox_git.errors import BranchNotFound
 from toolbox_git.errors import DirtyWorktree
+from toolbox_git.errors import FilterFailed
 from toolbox_git.errors import MergeConflict
 from toolbox_git.errors import PushRejected
+from toolbox_git.errors import Refused
 from toolbox_git.errors import RemoteRejected
 from toolbox_git.errors import RepositoryNotFound
 from toolbox_git.errors import TransportFailed
@@ -86,6 +88,8 @@ ON_DISK = (
     Conflict,
     RequestTimeout,
     NotImplemented_,
+    FilterFailed,
+    Refused,
 )
 REMOTE = (AuthenticationFailed, TransportFailed)
 

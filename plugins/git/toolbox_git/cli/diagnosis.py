@@ -84,7 +84,7 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
         r"|operation too slow|unable to look up|rpc failed|unable to connect to|invalid index-pack"
         r"|transport '.*' not allowed|expected flush|protocol error|unexpected disconnect"
         r"|bad line length|http/\d|returned error: 5\d\d|unable to fork|dial tcp|no such host"
-        r"|remote helper|remote-https?' is not a git command|x509|batch response",
+        r"|ssh variant|remote helper|remote-https?' is not a git command|x509|batch response",
     ),
     (
         Conflict,
@@ -93,6 +93,11 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
         r"|cannot update checked out branch|refusing to (fetch|update)",
     ),
     (Forbidden, r"permission denied|read-only file system|operation not permitted|insufficient p"),
+    # Git doesn't always tell why; where it may write, only room can be lacking.
+    (
+        InsufficientStorage,
+        r"couldn't write|(unable to|failed to|could not|failure while) writ|write e",
+    ),
     (
         BadRequest,
         r"is not a valid (branch name|remote name|ref)|invalid (branch name|key|initial branch)"
@@ -104,6 +109,8 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
     (NotFound, r"no such remote"),
 )
 _REMOTE = (AuthenticationFailed, RemoteRejected, PushRejected, TransportFailed)
+_FILTER_ENDED = "remote end hung up unexpectedly"
+"""What git says of a filter, where there is no remote that it could mean."""
 _LAZY = r"from promisor remote|batch response|error downloading"
 """What a partial clone and Git LFS say: they fetch what is lacking when it is needed."""
 _DAMAGED = (
@@ -149,6 +156,8 @@ def _verdicts(printed: str) -> Iterator[str]:
 def _kind(text: str, remote: bool) -> type[ToolboxError] | None:
     """The error that ``text`` tells of; what the remote says counts only if git says nothing."""
     remote = remote or re.search(_LAZY, text, re.I) is not None
+    if not remote and _FILTER_ENDED in text:
+        return FilterFailed
     own = "\n".join(line for line in text.splitlines() if not line.startswith("remote: "))
     for part in (own, text):
         # Not compiled beforehand, which costs the start of every service a few milliseconds.

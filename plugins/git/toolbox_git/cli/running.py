@@ -265,7 +265,7 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
 @contextlib.contextmanager
 def _environment(call: Call, overrides: Overrides) -> Iterator[dict[str, str]]:
     """What the process inherits."""
-    env = {**clean_environment(), **overrides.env, **_ENVIRONMENT}
+    env = {**clean_environment(), **_ENVIRONMENT, **overrides.env}
     if call.git_dir is not None:
         env["GIT_DIR"] = str(call.git_dir)
     config = [*_CONFIG.items(), *overrides.config, *call.config.items()]

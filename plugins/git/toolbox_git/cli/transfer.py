@@ -7,6 +7,7 @@ from typing import Any
 
 from toolbox.errors import BadRequest
 from toolbox.errors import NotFound
+from toolbox_git import programs
 from toolbox_git.backend import Gone
 from toolbox_git.cli import lfs
 from toolbox_git.cli.running import Call
@@ -75,7 +76,7 @@ class Transfer:
             if len(commit) not in _FULL:
                 raise BranchNotFound(f"no commit {commit}")
             depth = [f"--depth={body.depth}"] if body.depth else []
-            made.git("fetch", "-q", "--no-tags", *depth, "origin", commit, **access)
+            made.git("fetch", "-q", "--no-tags", programs.FETCH, *depth, "origin", commit, **access)
         found = made.resolve(commit)
         lfs.fetch(made, "origin", found, **access)
         made.git("checkout", "-q", "--detach", found, "--", gone=access["gone"])
@@ -103,7 +104,7 @@ class Transfer:
 
     def _fetch(self, tree: Worktree, remote: str, options: dict[str, Any], *what: str) -> None:
         tree.git(
-            *("fetch", "-q", "--no-recurse-submodules", "--no-auto-gc", "--"),
+            *("fetch", "-q", "--no-recurse-submodules", "--no-auto-gc", programs.FETCH, "--"),
             *(to_bytes(remote), *map(to_bytes, what)),
             **options,
         )
@@ -121,7 +122,7 @@ class Transfer:
         lfs.push(tree, remote, branch, **options)
         reference = to_bytes(f"refs/heads/{branch}")
         tree.git(
-            *("push", "--porcelain", "--no-verify", "--recurse-submodules=no"),
+            *("push", "--porcelain", "--no-verify", "--recurse-submodules=no", programs.PUSH),
             *(["--set-upstream"] if body.set_upstream else []),
             *("--", to_bytes(remote), reference + b":" + reference),
             **options,

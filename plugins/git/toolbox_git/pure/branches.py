@@ -50,11 +50,9 @@ def delete_branch(repo: Repo, name: str) -> None:
     wanted = reference(name)
     if not is_branch_name(name) or wanted not in repo.refs:
         raise BranchNotFound(f"no branch {name!r}")
+    if _heads_on(repo, wanted):
+        raise Conflict(f"the branch {name!r} is checked out")
     common = Path(os.fsdecode(repo.commondir()))
-    for head in (common / "HEAD", *common.glob("worktrees/*/HEAD")):
-        with contextlib.suppress(OSError):
-            if head.read_bytes().strip() == b"ref: " + wanted:
-                raise Conflict(f"the branch {name!r} is checked out")
     repo.refs.remove_if_equals(wanted, None)
     (common / "logs" / os.fsdecode(wanted)).unlink(missing_ok=True)
     config = repo.get_config()
@@ -64,6 +62,35 @@ def delete_branch(repo: Repo, name: str) -> None:
         config.write_to_path()
 
 
+def _heads_on(repo: Repo, branch: Ref) -> list[Path]:
+    """The HEAD of each working tree that has ``branch`` checked out."""
+    common = Path(os.fsdecode(repo.commondir()))
+    found = []
+    for head in (common / "HEAD", *common.glob("worktrees/*/HEAD")):
+        with contextlib.suppress(OSError):
+            if head.read_bytes().strip() == b"ref: " + branch:
+                found.append(head)
+    return found
+
+
+def _refuse_held(repo: Repo, branch: Ref) -> None:
+    """Raises Conflict if another working tree has ``branch`` checked out."""
+    mine = (Path(os.fsdecode(repo.controldir())) / "HEAD").resolve()
+    for head in _heads_on(repo, branch):
+        # As git does: one whose directory is gone holds nothing.
+        place = head.with_name("gitdir")
+        gone = place.is_file() and not Path(os.fsdecode(place.read_bytes().strip())).exists()
+        if head.resolve() != mine and not gone and not _is_bare(repo, head):
+            name = to_text(branch.removeprefix(b"refs/heads/"))
+            raise Conflict(f"the branch {name!r} is checked out in another working tree")
+
+
+def _is_bare(repo: Repo, head: Path) -> bool:
+    """Whether ``head`` is of a bare repository, which has no working tree of its own."""
+    main = head.parent == Path(os.fsdecode(repo.commondir()))
+    return main and bool(repo.get_config().get_boolean((b"core",), b"bare", False))
+
+
 def checkout(repo: Repo, name: str) -> None:
     """Check out a local branch, a branch of a remote, or a commit."""
     branch = reference(name) if is_branch_name(name) else None
@@ -71,6 +98,8 @@ def checkout(repo: Repo, name: str) -> None:
         _track(repo, name)
     if branch and branch not in repo.refs:
         branch = None
+    if branch:
+        _refuse_held(repo, branch)
     commit = repo.refs[branch] if branch else resolve(repo, name)
     tree = Worktree(repo)
     switching.switch(tree, files_of(tree.repo, head_of(tree.repo)), files_of(tree.repo, commit))

@@ -25,8 +25,10 @@ from toolbox_git.pure import switching
 from toolbox_git.pure.changes import changes
 from toolbox_git.pure.revisions import commit_at
 from toolbox_git.pure.revisions import head_of
+from toolbox_git.pure.worktree import GITLINK
 from toolbox_git.pure.worktree import Worktree
 from toolbox_git.pure.worktree import is_intended
+from toolbox_git.pure.worktree import parents_of
 
 _MERGE_FILES = ("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
@@ -37,6 +39,7 @@ def add(tree: Worktree, files: list[str]) -> None:
     paths: set[bytes] = set()
     directories: list[bytes] = []
     for member in members:
+        _check_place(tree, member)
         full = Path(os.fsdecode(tree.top + b"/" + member))
         below = member + b"/"
         if full.is_dir() and not full.is_symlink() and not (full / ".git").exists():
@@ -64,6 +67,17 @@ def add(tree: Worktree, files: list[str]) -> None:
     for path in sorted(paths):
         tree.stage(path)
     tree.save()
+
+
+def _check_place(tree: Worktree, member: bytes) -> None:
+    """Raises BadRequest for what is in a submodule, or behind a link."""
+    for parent in parents_of(member):
+        entry = tree.entry(parent)
+        full = Path(os.fsdecode(tree.top + b"/" + parent))
+        if (entry and entry[0] == GITLINK) or (full / ".git").exists():
+            raise BadRequest(f"{to_text(member)} is in the submodule {to_text(parent)}")
+        if full.is_symlink():
+            raise BadRequest(f"{to_text(member)} is beyond a symbolic link")
 
 
 def commit(tree: Worktree, body: CommitRequest) -> str:

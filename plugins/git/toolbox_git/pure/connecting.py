@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import shutil
 
 import msgspec
 import urllib3
 from dulwich.client import GitClient
+from dulwich.client import SSHGitClient
 from dulwich.client import Urllib3HttpGitClient
 from dulwich.client import get_transport_and_path
 from dulwich.config import ConfigFile
@@ -15,6 +18,7 @@ from dulwich.config import StackedConfig
 from dulwich.config import apply_instead_of
 from dulwich.repo import Repo
 
+from toolbox_git.errors import TransportFailed
 from toolbox_git.pure.configuration import stored_credentials
 from toolbox_git.urls import Credentials
 from toolbox_git.urls import check_url
@@ -63,6 +67,10 @@ def connect(url: str, config: StackedConfig, access: Access) -> tuple[GitClient,
         password=credentials.password.encode().decode("latin-1") or None,
         ssh_command=os.environ.get("GIT_SSH_COMMAND"),
     )
+    if isinstance(client, SSHGitClient):
+        program = shlex.split(client.ssh_command)[0]
+        if shutil.which(program) is None:
+            raise TransportFailed(f"there is no program {program} to speak to the remote by")
     if isinstance(client, Urllib3HttpGitClient):
         # A silent peer is given up after one stall_timeout, not after four.
         retries = urllib3.Retry(total=10, connect=0, read=0, other=0, redirect=10)

@@ -9,9 +9,11 @@ from pathlib import Path
 from dulwich.repo import Repo
 
 from toolbox.errors import BadRequest
+from toolbox_git.errors import MergeConflict
 from toolbox_git.models import ResetRequest
 from toolbox_git.models import RestoreRequest
 from toolbox_git.names import to_member
+from toolbox_git.names import to_text
 from toolbox_git.pure import switching
 from toolbox_git.pure import writing
 from toolbox_git.pure.committing import forget_merge
@@ -20,6 +22,7 @@ from toolbox_git.pure.revisions import files_of
 from toolbox_git.pure.revisions import head_of
 from toolbox_git.pure.revisions import resolve
 from toolbox_git.pure.worktree import Worktree
+from toolbox_git.pure.worktree import is_conflict
 
 
 def reset(repo: Repo, body: ResetRequest) -> None:
@@ -66,6 +69,11 @@ def restore(tree: Worktree, body: RestoreRequest) -> None:
     else:
         source = index
     paths = _matching(tree, body.files, set(tree.index) | source.keys())
+    conflicts = {path: tree.index[path] for path in paths if is_conflict(tree, path)}
+    if conflicts and not staged and not body.source:
+        raise MergeConflict(
+            f"{to_text(min(conflicts))} has conflicts: there is no one version of it"
+        )
     for path in sorted(paths, reverse=True):
         if worktree and path not in source:
             entry = index.get(path)
@@ -81,6 +89,9 @@ def restore(tree: Worktree, body: RestoreRequest) -> None:
             tree.put_index(path, wanted)
         elif wanted != entry:
             tree.put_index(path, entry)
+    if not staged:
+        for path, conflict in conflicts.items():
+            tree.index[path] = conflict
     tree.save()
 
 

@@ -81,7 +81,9 @@ def _check_room(
     if status is None:
         return
     if stat.S_ISDIR(status.st_mode):
-        _check_directory(tree, path, leaving)
+        # What a submodule's directory holds stays there.
+        if wanted is None or not S_ISGITLINK(wanted[0]):
+            _check_directory(tree, path, leaving)
     elif not tree.is_ignored(path) and wanted != (
         tree.mode_of(status),
         tree.blob(path, status).id,

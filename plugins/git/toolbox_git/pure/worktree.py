@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -29,6 +30,7 @@ from dulwich.repo import Repo
 
 from toolbox.errors import BadRequest
 from toolbox.errors import NotImplemented_
+from toolbox_git.errors import FilterFailed
 from toolbox_git.names import to_text
 from toolbox_git.pure.index_reading import glance
 from toolbox_git.pure.index_reading import is_whole
@@ -158,7 +160,8 @@ class Worktree:
             raise BadRequest(f"{to_text(path)} is no file, link or directory")
         blob = Blob.from_string(Path(os.fsdecode(full)).read_bytes())
         assert self._normalizer is not None
-        return self._normalizer.checkin_normalize(blob, path)
+        with filtering():
+            return self._normalizer.checkin_normalize(blob, path)
 
     def content(self, path: bytes, mode: int, sha: bytes) -> bytes:
         """What a file of the repository is in the working tree."""
@@ -166,7 +169,8 @@ class Worktree:
         assert isinstance(blob, Blob)
         if not stat.S_ISLNK(mode):
             assert self._normalizer is not None
-            blob = self._normalizer.checkout_normalize(blob, path)
+            with filtering():
+                blob = self._normalizer.checkout_normalize(blob, path)
         return blob.data
 
     def is_ignored(self, path: bytes) -> bool:
@@ -222,6 +226,20 @@ class Worktree:
         entry = IndexEntry(0, 0, 0, 0, wanted[0], 0, 0, 0, ObjectID(wanted[1]))
         entry.set_skip_worktree(left_out)
         self.record(path, entry)
+
+
+@contextlib.contextmanager
+def filtering() -> Iterator[None]:
+    """Raises FilterFailed if a filter can't be run, of which there is no exception of dulwich's."""
+    try:
+        yield
+    except OSError as error:
+        raise FilterFailed(f"a filter can't be run: {error}") from None
+
+
+def is_conflict(tree: Worktree, path: bytes) -> bool:
+    """Whether a merge has left the path with several versions."""
+    return path in tree.index and isinstance(tree.index[path], ConflictedIndexEntry)
 
 
 def is_intended(entry: IndexEntry | ConflictedIndexEntry) -> bool:
