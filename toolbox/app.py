@@ -206,7 +206,7 @@ def _reader(
         case "headers":
             return lambda path: decode_headers(request.headers, kind)
         case "body":
-            return lambda path: decode_json(Body(request.environ).read_all(limit), kind)
+            return lambda path: _json(toolbox, limit, kind)
         case "stream":
             return lambda path: Body(request.environ)
         case "request":
@@ -219,6 +219,11 @@ def _reader(
             )
 
 
+def _json(toolbox: Toolbox, limit: int, kind: Any) -> Any:
+    toolbox.guard.check_json(request.environ)
+    return decode_json(Body(request.environ).read_all(limit), kind)
+
+
 # Around each request
 
 
@@ -227,6 +232,7 @@ def _before(toolbox: Toolbox, public: set[str], signed: dict[str, str]) -> None:
     endpoint = request.endpoint
     environ = request.environ
     environ[OPERATION] = endpoint or ""
+    toolbox.guard.check(environ)
     if endpoint not in public:
         if endpoint in signed and _has_signature():
             for name in SIGNED_QUERY:

@@ -81,6 +81,11 @@ class Auth:
         """The key of signed URLs, empty for none."""
         return self._signing_key
 
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever reaches the service may do something without a token."""
+        return self.mode == "none" or not self._token
+
     def secrets(self) -> list[str]:
         """The token in force and the signing key, as far as there are any."""
         return [self._token.decode(), self._signing_key]

@@ -14,6 +14,7 @@ and set only ``code``::
     ├── Gone                        410  GONE
     ├── PreconditionFailed          412  PRECONDITION_FAILED
     ├── ContentTooLarge             413  CONTENT_TOO_LARGE
+    ├── UnsupportedMediaType        415  UNSUPPORTED_MEDIA_TYPE
     ├── RangeNotSatisfiable         416  RANGE_NOT_SATISFIABLE
     ├── Unprocessable               422  UNPROCESSABLE_ENTITY
     ├── UpgradeRequired             426  UPGRADE_REQUIRED
@@ -140,6 +141,13 @@ class ContentTooLarge(ToolboxError):
 
     status = 413
     code = "CONTENT_TOO_LARGE"
+
+
+class UnsupportedMediaType(ToolboxError):
+    """The body is of a type that isn't taken."""
+
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
 
 
 class RangeNotSatisfiable(ToolboxError):

@@ -14,6 +14,7 @@ from typing import Any
 
 from toolbox.auth import Auth
 from toolbox.errors import Unavailable
+from toolbox.guard import Guard
 from toolbox.handoff import Sockets
 from toolbox.logs import make_observers
 from toolbox.loop import Loop
@@ -59,6 +60,7 @@ class Toolbox:
         self.settings = settings
         self.registry = registry
         self.auth = auth
+        self.guard = Guard(auth, settings.auth, settings.server.host)
         self.work_dir = work_dir
         self.mask = mask
         self.backends: dict[str, Any] = {}

@@ -171,14 +171,9 @@ class Body:
             parts.append(data)
         return b"".join(parts)
 
-    @property
-    def media_type(self) -> str:
-        """That of the content type, in lower case: it has none (RFC 9110, 8.3.1)."""
-        return parse_options_header(self.content_type)[0].lower()
-
     def is_multipart(self) -> bool:
         """Whether the content type says ``multipart/form-data``."""
-        return self.media_type == "multipart/form-data"
+        return media_type(self.content_type) == "multipart/form-data"
 
     def parts(self) -> Iterator[Part]:
         """The parts of a ``multipart/form-data`` body (RFC 7578), one at a time as they come.
@@ -190,6 +185,11 @@ class Body:
         from toolbox.multipart import read_parts
 
         return read_parts(self)
+
+
+def media_type(content_type: str) -> str:
+    """The type without its parameters, in lower case: it has none (RFC 9110, 8.3.1)."""
+    return parse_options_header(content_type)[0].lower()
 
 
 class Part:

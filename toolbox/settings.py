@@ -97,6 +97,21 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
             '"none": whoever reaches the port may do anything.'
         ),
     ] = "token"
+    allowed_hosts: Annotated[
+        list[str],
+        Meta(
+            description="Where no token is asked for: names that the service may be reached by "
+            "beside localhost, the machine's, and addresses; a proxy's, say. "
+            '"*.example.com" is every name below it, "*" any: then web pages can reach it, too.'
+        ),
+    ] = []
+    allowed_origins: Annotated[
+        list[str],
+        Meta(
+            description="Where no token is asked for: origins whose pages may send requests, as "
+            '"https://app.example.com"; "*" is any. Those of the service itself always may.'
+        ),
+    ] = []
     token_file: Annotated[
         str, Meta(description="File whose first line is the token; TOOLBOX_TOKEN wins over it.")
     ] = ""
