@@ -79,7 +79,6 @@ def gunicorn_options(settings: CoreSettings) -> dict[str, Any]:
         "timeout": 120,
         "limit_request_line": 0,  # Paths travel in queries, so it is the header limit that counts.
         "limit_request_field_size": HEADER_SIZE,
-        "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         "control_socket_disable": True,
         "loglevel": level if level == "debug" else "warning",
         "logger_class": "toolbox.logs.GunicornLogger",

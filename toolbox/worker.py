@@ -20,6 +20,7 @@ import os
 import select
 import socket
 import sys
+import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -56,6 +57,11 @@ log = logging.getLogger("toolbox")
 
 class Worker(ThreadWorker):
     """The worker process: it owns the :class:`Toolbox` and everything that runs in it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        *_, cfg, _log = arguments
+        cfg.set("worker_tmp_dir", _heartbeat_directory())
+        super().__init__(*arguments)
 
     def init_process(self) -> None:
         self.wsgi = None
@@ -307,6 +313,16 @@ class _Recorder:
         line = data.split(b"\r\n", 1)[0].decode("latin-1")
         _, status, self.reason = line.split(" ", 2)
         self.status = int(status)
+
+
+def _heartbeat_directory() -> str | None:
+    """Where gunicorn's file can be made by which the master sees that the worker lives: in memory,
+    unless a job has filled that, or else wherever there is room for a file.
+    """
+    for directory in ("/dev/shm", None):
+        with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=directory):
+            return directory
+    return os.curdir
 
 
 def _spare_descriptor() -> int:

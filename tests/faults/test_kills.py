@@ -149,8 +149,10 @@ def test_the_worker_killed_under_load(busy: Service, capsys: pytest.CaptureFixtu
         answer = http.get(f"/process/session/{path}")
         assert answer.status_code == 200
         assert answer.headers["X-Toolbox-End-Reason"] == "daemon-restart"
-        assert "exitCode" not in answer.text
     assert answer.text == "begun\n"
+    # F-E3: whoever polls for its exit code comes to an end that is no success.
+    ended = http.get(f"/process/session/kept/command/{command}").json()
+    assert ended["exitCode"] == -1
     # What is gone is told to be gone, and why.
     for path in (f"/x/jobs/{job}", "/process/pty/kept"):
         answer = http.get(path)

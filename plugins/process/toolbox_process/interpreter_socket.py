@@ -111,10 +111,10 @@ class InterpreterSocket(SocketHandler):
         if size <= 0:
             return False
         chunk = run.spool.read(self.at, size)
-        if not chunk.data:
-            return False
         if chunk.offset > self.at:
             ws.close(POLICY, "slow consumer")
+            return False
+        if not chunk.data:
             return False
         self.at = chunk.end
         self._send_text(ws, chunk.stream, self._decoders[chunk.stream].decode(chunk.data))

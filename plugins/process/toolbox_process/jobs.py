@@ -183,11 +183,10 @@ def read_output(job: Job, query: OutputQuery) -> JobOutput:
     at, left, gap = query.offset, query.limit, 0
     while left:
         chunk = job.spool.read(at, left)
+        gap += chunk.offset - at
+        at = chunk.end
         if not chunk.data:
             break
-        gap += chunk.offset - at
         pieces.append(piece(chunk, query.encoding))
-        at, left = chunk.end, left - len(chunk.data)
-    if not pieces and job.spool.start > at:
-        gap, at = job.spool.start - at, job.spool.start
+        left -= len(chunk.data)
     return JobOutput(pieces=pieces, next_offset=at, gap=gap, done=done and at >= job.spool.end)

@@ -218,7 +218,7 @@ class JournaledSpool(Spool):
     """A spool whose beginning is in a journal, too."""
 
     def __init__(
-        self, memory: int, limit: int, directory: Callable[[], Path], journal: Journal
+        self, memory: int, limit: int, directory: Callable[[int], Path], journal: Journal
     ) -> None:
         super().__init__(memory, limit, directory)
         self._journal = journal

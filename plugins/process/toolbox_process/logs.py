@@ -84,7 +84,8 @@ def pieces(job: Output, dialect: Dialect) -> Iterator[bytes]:
 
 
 def _mark(chunk: Chunk, dialect: Dialect) -> bytes:
-    return MARKERS[chunk.stream] + chunk.data if dialect is Dialect.MARKED else chunk.data
+    marked = dialect is Dialect.MARKED and chunk.data
+    return MARKERS[chunk.stream] + chunk.data if marked else chunk.data
 
 
 def _gap(at: int, chunk: Chunk, dialect: Dialect) -> Iterator[bytes]:
@@ -123,7 +124,12 @@ class LogFollower(OutputFollower):
         if self._until is not None:
             size = min(size, self._until - self._at)
         chunk = self._output.spool.read(self._at, size)
-        if not chunk.data or size <= 0:
+        if size <= 0:
+            return False
+        if not chunk.data:
+            for note in _gap(self._at, chunk, self._dialect):
+                ws.send(note)
+            self._at = max(self._at, chunk.end)
             return False
         if len(chunk.data) == size:
             chunk = chunk._replace(data=chunk.data[: whole_characters(chunk.data)])

@@ -38,7 +38,6 @@ def collect(spool: Spool, stream: int | None, limit: int) -> Text:
         tail += chunk.data[room:]
         if len(tail) > limit:
             dropped += _cut(tail, half)
-    dropped += max(0, spool.start - at)
     if len(tail) > limit - half:
         dropped += _cut(tail, half)
     if not dropped:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from msgspec import UNSET
-
 from toolbox_process.engine import Engine
 from toolbox_process.job import ENDED
 from toolbox_process.job import Reason
@@ -19,17 +17,20 @@ from toolbox_process.journal import replay
 from toolbox_process.session_models import CommandInfo
 from toolbox_process.session_models import SessionInfo
 
+CUT_OFF = -1
+"""The exit code of what ended with its worker: no success, and who waits for one goes on."""
+
 
 class PastCommand:
-    """See :class:`toolbox_process.backend.SessionCommand`. One that was cut off has no exit code:
-    nobody saw it end.
+    """See :class:`toolbox_process.backend.SessionCommand`. One that was cut off ends with
+    :data:`CUT_OFF`: nobody saw its exit code.
     """
 
     def __init__(self, engine: Engine, directory: Path, head: Head) -> None:
         self._head = head
         self.loop = engine.loop
         self.id = head.id
-        self.exit_code: int | None = head.exit_code
+        self.exit_code: int | None = _exit_code(head)
         self.reason: Reason | None = head.reason or Reason.DAEMON_RESTART
         self.done = ENDED
         self.spool = engine.new_spool()
@@ -80,9 +81,12 @@ class PastSession:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
+def _exit_code(head: Head) -> int:
+    return CUT_OFF if head.exit_code is None else head.exit_code
+
+
 def _describe(head: Head) -> CommandInfo:
-    exit_code = UNSET if head.exit_code is None else head.exit_code
-    return CommandInfo(id=head.id, command=head.text, exit_code=exit_code)
+    return CommandInfo(id=head.id, command=head.text, exit_code=_exit_code(head))
 
 
 def find_past(engine: Engine) -> dict[str, PastSession]:

@@ -17,7 +17,9 @@ class CreateSessionRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
 
 
 class CommandInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A command of a session. Without an exit code it has not ended, or nobody saw that."""
+    """A command of a session. Without an exit code it has not ended; -1 if it could not be started,
+    never had its turn, or ended with the service, which the header tells.
+    """
 
     id: str
     command: str

@@ -100,16 +100,19 @@ class Spool:
     """Appended to by one thread, read by any.
 
     ``memory`` bytes stay in memory; beyond, blocks of files without a name are made in
-    ``directory()``. More than about ``limit`` bytes are never kept. With ``keep_head`` the first
-    block outlives the middle.
+    ``directory(0)`` or, when that is full, in ``directory(1)`` and so on, until it raises OSError.
+    More than about ``limit`` bytes are never kept. With ``keep_head`` the first block outlives the
+    middle. What can't be stored, or not be read again, is a gap as what was dropped is.
     """
 
     def __init__(
-        self, memory: int, limit: int, directory: Callable[[], Path], keep_head: bool = True
+        self, memory: int, limit: int, directory: Callable[[int], Path], keep_head: bool = True
     ) -> None:
         self._memory = memory
         self._limit = limit
         self._directory = directory
+        self._passed = 0
+        self._full = 0  # Bytes of memory there are once no directory has room.
         self._victim = 1 if keep_head else 0  # The block that is dropped first.
         self._blocks: list[_Block] = [_Block(0, None)]
         self._runs = array("Q")
@@ -172,45 +175,44 @@ class Spool:
 
     def _store(self, data: bytes) -> None:
         block = self._blocks[-1]
-        if not block.on_disk and block.length + len(data) > self._block_size(block):
-            block = self._spill(block)
-        elif block.length + len(data) > self._block_size(block):
-            block = self._add_block()
+        if block.length + len(data) > self._block_size(block):
+            block = self._next_block(block)
+        while not self._appended(block, data):
+            # A block that holds nothing would be taken for the end by who reads on.
+            if not block.length:
+                self._blocks.pop().close()
+            block = self._new_block(self._end)
+            self._blocks.append(block)
+        self._trim()
+
+    def _appended(self, block: _Block, data: bytes) -> bool:
         try:
             block.append(data)
         except OSError as error:
-            log.error("output can't be stored: %s", error.strerror)
-            self._limit = min(self._limit, BLOCKS * self._memory)
-            block = _Block(self._end, None)
-            self._blocks.append(block)
-            block.append(data)
-        self._trim()
+            self._pass_over(error)
+            return False
+        return True
+
+    def _pass_over(self, error: OSError) -> None:
+        """Go on in the next directory."""
+        log.error("output can't be stored: %s", error.strerror)
+        self._passed += 1
 
     def _block_size(self, block: _Block) -> int:
         return self._limit // BLOCKS if block.on_disk else self._memory
 
-    def _spill(self, block: _Block) -> _Block:
-        """Go on in a file, with what was in memory if that is all there is."""
-        if len(self._blocks) > 1 or self._limit <= self._memory:
-            return self._add_block()
-        added = self._new_block(0)
-        if added.on_disk:
-            try:
-                added.append(block.read(0, block.length))
-            except OSError:
-                added.close()
-                added = _Block(self._end, None)
-                self._blocks.append(added)
+    def _next_block(self, block: _Block) -> _Block:
+        """One to go on in; a file takes over what was in memory if that is all there is."""
+        added = self._reused_block() or self._new_block(self._end)
+        if added.on_disk and block.start == 0 and len(self._blocks) == 1 and not block.on_disk:
+            added.start = 0
+            if self._appended(added, block.read(0, block.length)):
+                self._blocks[0] = added
                 return added
-            self._blocks[0] = added
-            return added
-        added.start = self._end
+            added.close()
+            return self._next_block(block)
         self._blocks.append(added)
         return added
-
-    def _add_block(self) -> _Block:
-        self._blocks.append(self._reused_block() or self._new_block(self._end))
-        return self._blocks[-1]
 
     def _reused_block(self) -> _Block | None:
         """The oldest one's file, if its bytes would be dropped next: making one takes longer."""
@@ -223,19 +225,27 @@ class Spool:
         return block
 
     def _new_block(self, start: int) -> _Block:
-        if self._limit <= BLOCKS * self._memory:
-            return _Block(start, None)
-        try:
-            with tempfile.TemporaryFile(dir=self._directory(), buffering=0) as file:
-                return _Block(start, os.dup(file.fileno()))
-        except OSError as error:
-            log.error("output can't be kept on disk: %s", error.strerror)
-            self._limit = min(self._limit, BLOCKS * self._memory)
-            return _Block(start, None)
+        while self._limit > BLOCKS * self._memory and not self._full:
+            try:
+                directory = self._directory(self._passed)
+            except OSError as error:
+                log.error("output can't be kept on disk: %s", error.strerror)
+                self._full = BLOCKS * self._memory
+                break
+            try:
+                with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+                    return _Block(start, os.dup(file.fileno()))
+            except OSError as error:
+                self._pass_over(error)
+        return _Block(start, None)
 
     def _trim(self) -> None:
         while len(self._blocks) > self._victim + 1 and self._kept() > self._limit:
             self._blocks.pop(self._victim).close()
+        if self._full:
+            memory = [each for each in self._blocks[self._victim :] if not each.on_disk]
+            while len(memory) > 1 and sum(each.length for each in memory) > self._full:
+                self._blocks.remove(memory.pop(0))
 
     def _kept(self) -> int:
         return sum(block.length for block in self._blocks)
@@ -247,30 +257,38 @@ class Spool:
         """
         with self._lock:
             offset = max(offset, self._floor)
-            block = self._find(offset)
-            if block is None:
-                return Chunk(max(offset, self._end), self._stream, b"")
-            offset = max(offset, block.start)
-            index = bisect_right(self._runs, offset)
-            if index < len(self._runs):
-                size = min(size, self._runs[index] - offset)
-            return Chunk(offset, self._first_stream ^ (index & 1), block.read(offset, size))
+            while block := self._find(offset):
+                offset = max(offset, block.start)
+                index = bisect_right(self._runs, offset)
+                ahead = self._runs[index] - offset if index < len(self._runs) else size
+                if data := self._read(block, offset, min(size, ahead)):
+                    return Chunk(offset, self._first_stream ^ (index & 1), data)
+                offset = block.end
+            return Chunk(max(offset, self._end), self._stream, b"")
+
+    def _read(self, block: _Block, offset: int, size: int) -> bytes:
+        try:
+            return block.read(offset, size)
+        except OSError as error:
+            log.error("output can't be read: %s", error.strerror)
+            return b""
 
     def _find(self, offset: int) -> _Block | None:
+        """The block with ``offset`` in it, else the next one."""
         for block in reversed(self._blocks):
+            if block.start <= offset < block.end:
+                return block
             if block.start <= offset:
-                if offset < block.end:
-                    return block
                 break
-        return next((block for block in self._blocks if block.start > offset), None)
+        return next((each for each in self._blocks if each.length and each.end > offset), None)
 
     def chunks(self, offset: int = 0, size: int = 1 << 20) -> Iterator[Chunk]:
-        """Everything from ``offset`` to what is the end now."""
+        """Everything from ``offset`` to what is the end now; if that is lost, a chunk of no bytes
+        after it.
+        """
         end = self._end
         while offset < end:
             chunk = self.read(offset, size)
-            if not chunk.data:
-                return
             yield chunk
             offset = chunk.end
 
