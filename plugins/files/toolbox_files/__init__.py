@@ -11,9 +11,13 @@ __version__ = "0.1.0"
 
 @hookimpl
 def toolbox_group() -> Group:
-    from toolbox_files import extensions
+    # Each adds its operations to the group.
+    from toolbox_files import archiving  # noqa: F401
+    from toolbox_files import extensions  # noqa: F401
+    from toolbox_files import projects  # noqa: F401
+    from toolbox_files.routes import group
 
-    return extensions.group
+    return group
 
 
 @hookimpl

@@ -1,10 +1,8 @@
-"""The file operations beyond the Daytona API, all under ``/x/files``."""
+"""The file operations beyond the Daytona API, under ``/x/files``; see also :mod:`.archiving` and
+:mod:`.projects`.
+"""
 
 from __future__ import annotations
-
-import errno
-from collections.abc import Callable
-from collections.abc import Iterator
 
 from toolbox.errors import Conflict
 from toolbox.errors import ContentTooLarge
@@ -13,25 +11,17 @@ from toolbox.errors import PreconditionFailed
 from toolbox.errors import Unavailable
 from toolbox.handler import SocketHandler
 from toolbox.request import Body
-from toolbox.request import RequestInfo
 from toolbox.response import Answer
-from toolbox.response import StreamAnswer
 from toolbox_files import editing
 from toolbox_files.backend import FilesBackend
 from toolbox_files.backend import ResumableUpload
 from toolbox_files.conditions import Conditions
-from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import BinaryFile
 from toolbox_files.errors import ChecksumMismatch
 from toolbox_files.errors import EditMismatch
-from toolbox_files.errors import InvalidArchive
 from toolbox_files.errors import WrongOffset
-from toolbox_files.models import ArchiveFormat
-from toolbox_files.models import ArchiveQuery
 from toolbox_files.models import Edited
 from toolbox_files.models import EditRequest
-from toolbox_files.models import Unpacked
-from toolbox_files.models import UnpackQuery
 from toolbox_files.models import UploadEnd
 from toolbox_files.models import UploadHeaders
 from toolbox_files.models import UploadQuery
@@ -39,14 +29,8 @@ from toolbox_files.models import UploadState
 from toolbox_files.models import WatchQuery
 from toolbox_files.routes import READ_ERRORS
 from toolbox_files.routes import WRITE_ERRORS
-from toolbox_files.routes import group as group
+from toolbox_files.routes import group
 from toolbox_files.uploading import receive_raw
-
-ARCHIVE_TYPES: dict[ArchiveFormat, str] = {
-    "tar": "application/x-tar",
-    "tar.gz": "application/gzip",
-    "tar.zst": "application/zstd",
-}
 
 
 @group.get("/x/files/upload", answers=UploadState, errors=WRITE_ERRORS)
@@ -107,49 +91,6 @@ def edit_file(backend: FilesBackend, headers: Conditions, body: EditRequest) -> 
     """
     lines = editing.edit_file(backend, body.path, body.edits, headers)
     return Answer(Edited(lines), headers={"ETag": backend.etag(body.path)})
-
-
-@group.get("/x/files/archive", errors=READ_ERRORS)
-def download_archive(
-    backend: FilesBackend, query: ArchiveQuery, request: RequestInfo
-) -> StreamAnswer:
-    """Send a directory as tar, names relative to it, compressed as ``format`` says.
-
-    Sockets, FIFOs and devices are left out. A file that changes meanwhile has the size it had at
-    first, with zeros for what is missing; what has gone or can't be read is left out. If there is
-    anything of that, a last member ``.`` tells it in its PAX header ``comment``.
-    """
-    name = f"{backend.info(query.path).name.strip('/.') or 'files'}.{query.format}"
-    return StreamAnswer(
-        _while_wanted(backend.pack(query.path, query.format), request.client_gone),
-        ARCHIVE_TYPES[query.format],
-        headers={"Content-Disposition": content_disposition("attachment", name)},
-    )
-
-
-def _while_wanted(blocks: Iterator[bytes], gone: Callable[[], bool]) -> Iterator[bytes]:
-    """The same without those that are empty; it ends if the client has gone by then."""
-    for block in blocks:
-        if block:
-            yield block
-        elif gone():
-            raise BrokenPipeError(errno.EPIPE, "the client has gone; the archive was ended")
-
-
-@group.put("/x/files/archive", errors=(InvalidArchive, *WRITE_ERRORS))
-def upload_archive(
-    backend: FilesBackend, query: UnpackQuery, body: Body, request: RequestInfo
-) -> Unpacked:
-    """Unpack a tar into a directory, which is made; gzip, zstd, xz and bzip2 are recognised.
-
-    Refused are members that would land outside, FIFOs, devices, and links that lead outside;
-    ``outside_links`` allows symbolic ones. What is there already is replaced, also a link, and
-    never written through. Set-id bits are not kept. What is unpacked when it fails stays, each
-    file of it whole.
-    """
-    with backend.unpack(query.path, query.outside_links, request.client_gone) as archive:
-        receive_raw(body, archive)
-        return Unpacked(archive.finish())
 
 
 @group.websocket("/x/files/watch", errors=(Conflict, NotImplemented_, Unavailable, *READ_ERRORS))

@@ -104,6 +104,11 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=0, le=86400, description="Time it may take; 0 for as long as it takes."),
     ] = 0
 
+    gitignore: Annotated[
+        bool,
+        Meta(description="Leave out what .gitignore files do, and what is in .git."),
+    ] = False
+
 
 class FoundFiles(msgspec.Struct, frozen=True):
     """Files and directories whose names match."""
@@ -262,32 +267,6 @@ class Edited(msgspec.Struct, frozen=True):
 
 
 ArchiveFormat = Literal["tar", "tar.gz", "tar.zst"]
-
-
-class ArchiveQuery(msgspec.Struct, frozen=True):
-    """The directory, and how its archive is made."""
-
-    path: RequiredText
-    format: ArchiveFormat = "tar.gz"
-
-
-class UnpackQuery(msgspec.Struct, frozen=True):
-    """The directory, and whether symbolic links in it may lead out of it."""
-
-    path: RequiredText
-    outside_links: Annotated[
-        bool,
-        Meta(
-            description="Make symbolic links that lead outside, too, as virtual environments have "
-            "them; nothing is written through them."
-        ),
-    ] = False
-
-
-class Unpacked(msgspec.Struct, frozen=True):
-    """What an archive held."""
-
-    members: int
 
 
 class WatchQuery(msgspec.Struct, frozen=True):

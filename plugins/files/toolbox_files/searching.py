@@ -70,6 +70,7 @@ class Search:
             "limit": options.limit,
             "seconds": options.seconds,
             "rg": rg,
+            "gitignore": options.gitignore,
         }
         self._blocks = self._run(msgspec.json.encode(task))
         # So that a helper that can't be started is an error answer, not a cut one.

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as quote
 
+from toolbox_files.helpers.gitignore import ignored_in
 from toolbox_files.helpers.globs import compile_glob
 from toolbox_files.helpers.lines import CHUNK
 from toolbox_files.helpers.lines import matching_lines
@@ -37,7 +38,8 @@ class Task:
     ``kind`` is ``names`` or ``lines``. ``root`` is where the walk starts, ``shown`` what it is
     called in the results, ``skip`` are names of directories that aren't entered. ``limit`` results
     are given after the first ``offset``, 0 is no limit. ``seconds`` bounds the time, 0 doesn't.
-    ``rg`` is a ripgrep program to use, or empty.
+    ``gitignore`` leaves out what ``.gitignore`` files do, and what is in ``.git``. ``rg`` is a
+    ripgrep program to use, or empty.
     """
 
     def __init__(
@@ -51,16 +53,26 @@ class Task:
         limit: int = 0,
         seconds: float = 0,
         rg: str = "",
+        gitignore: bool = False,
     ) -> None:
         self.kind = kind
         self.root = os.fsdecode(name_bytes(root))
         self.shown = os.fsdecode(name_bytes(shown))
         self.pattern = pattern
-        self.skip = frozenset(os.fsdecode(name_bytes(name)) for name in skip or ())
+        # Git itself never looks into its own directory.
+        names = [*(skip or ()), *([".git"] if gitignore else ())]
+        self.skip = frozenset(os.fsdecode(name_bytes(name)) for name in names)
         self.offset = offset
         self.limit = limit
         self.seconds = seconds
         self.rg = rg
+        self.gitignore = gitignore
+
+    def walk(self) -> Iterator[tuple[str, str, str, str]]:
+        """All there is to look at, see :func:`toolbox_files.helpers.walking.walk`."""
+        if not self.gitignore:
+            return walk(self.root, self.shown, self.skip)
+        return walk(self.root, self.shown, self.skip, ignored_in(self.root))
 
 
 def names(task: Task) -> Iterator[str]:
@@ -72,7 +84,7 @@ def names(task: Task) -> Iterator[str]:
     matches = compile_glob(pattern)
     if matches is None:
         return
-    for _, shown, name, _ in walk(task.root, task.shown, task.skip):
+    for _, shown, name, _ in task.walk():
         if matches(name):
             yield _quoted_name(shown)
 
@@ -96,7 +108,8 @@ def lines(task: Task) -> Iterator[str]:
 
 def candidates(task: Task, pattern: bytes) -> Iterator[tuple[str, str]]:
     """The regular files worth reading, in order: their paths and what they are called."""
-    if task.rg and os.path.isdir(task.root):
+    # It reads .gitignore files in another way than git does.
+    if task.rg and not task.gitignore and os.path.isdir(task.root):
         # Imported late: not every search needs what it imports.
         from toolbox_files.helpers.ripgrep import files_with_text
 
@@ -104,7 +117,7 @@ def candidates(task: Task, pattern: bytes) -> Iterator[tuple[str, str]]:
         if found is not None:
             yield from found
             return
-    for path, shown, _, kind in walk(task.root, task.shown, task.skip):
+    for path, shown, _, kind in task.walk():
         if kind == "f":
             yield path, shown
 

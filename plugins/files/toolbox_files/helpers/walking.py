@@ -13,11 +13,16 @@ import os
 import stat
 from collections.abc import Iterator
 
+from toolbox_files.helpers.gitignore import Ignored
 
-def walk(root: str, shown: str, skip: frozenset[str]) -> Iterator[tuple[str, str, str, str]]:
+
+def walk(
+    root: str, shown: str, skip: frozenset[str], ignored: Ignored | None = None
+) -> Iterator[tuple[str, str, str, str]]:
     """Every entry at and below ``root``: its path, what it is called, its name and its type.
 
-    The type is ``d``, ``f`` for a regular file, or empty.
+    The type is ``d``, ``f`` for a regular file, or empty. Directories whose names are in ``skip``
+    aren't entered; what is ``ignored`` is left out.
     """
     try:
         mode = os.stat(root).st_mode
@@ -27,15 +32,18 @@ def walk(root: str, shown: str, skip: frozenset[str]) -> Iterator[tuple[str, str
     if not stat.S_ISDIR(mode):
         return
     prefix = "" if shown == "." else shown.rstrip("/") + "/"
-    levels = [(prefix, _entries(root))]
+    levels = [(prefix, _entries(root), ignored)]
     while levels:
-        prefix, entries = levels[-1]
+        prefix, entries, ignored = levels[-1]
         for entry in entries:
             name = entry.name
             kind = _entry_type(entry)
+            if ignored is not None and ignored(name, kind == "d"):
+                continue
             yield entry.path, prefix + name, name, kind
             if kind == "d" and name not in skip:
-                levels.append((f"{prefix}{name}/", _entries(entry.path)))
+                below = ignored and ignored.below(name, entry.path)
+                levels.append((f"{prefix}{name}/", _entries(entry.path), below))
                 break
         else:
             levels.pop()
