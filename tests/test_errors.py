@@ -210,6 +210,16 @@ def test_the_rest_of_a_path_may_be_anything(toys: Service, rest: str) -> None:
     assert answer.json() == {"rest": unquote(rest)}
 
 
+def test_an_encoded_slash_parts_nothing(toys: Service) -> None:
+    # F-C17: RFC 3986, 2.2
+    for path in ("/faulty%2Frest/a", "/greet/a%2fb/c", "/faulty/refused/a%2Fb/"):
+        assert toys.http.get(path).status_code in (301, 404)
+    refused = toys.http.get("/faulty/refused/a%2Fb").json()
+    assert (refused["message"], refused["path"]) == ("a/b is refused", "/faulty/refused/a/b")
+    other = toys.http.get("/faulty/refused/a%2Fb/?c")
+    assert other.headers["location"] == "/faulty/refused/a%2Fb?c"
+
+
 def test_the_rest_of_a_path_begins_with_a_slash(toys: Service) -> None:
     answer = toys.http.get("/faulty/rest?a=b")
     assert (answer.status_code, answer.headers["location"]) == (301, "/faulty/rest/?a=b")

@@ -47,8 +47,11 @@ from toolbox.request import only
 from toolbox.request import prepare
 from toolbox.response import JSON
 from toolbox.response import respond
+from toolbox.routing import EncodedSlashes
 from toolbox.routing import MatchingRule
 from toolbox.routing import Rest
+from toolbox.routing import encoded
+from toolbox.routing import with_slashes
 from toolbox.signing import SIGNATURE_QUERY
 from toolbox.signing import SIGNED_QUERY
 
@@ -89,6 +92,7 @@ def create_app(toolbox: Toolbox) -> Flask:
         app.wsgi_app, toolbox.settings.server.path_prefix, constants
     )
     toolbox.registry.hook.toolbox_app(app=app, toolbox=toolbox)
+    app.wsgi_app = EncodedSlashes(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
@@ -200,7 +204,7 @@ def _reader(
         prepare(kind)
     match argument.source:
         case "path":
-            return lambda path: decode_path(path[name], kind, name)
+            return lambda path: decode_path(with_slashes(path[name]), kind, name)
         case "query":
             return lambda path: decode_query(request.args, kind)
         case "headers":
@@ -212,7 +216,7 @@ def _reader(
         case "request":
             return lambda path: RequestInfo(
                 request.method,
-                request.path,
+                with_slashes(request.path),
                 request.query_string.decode("latin-1"),
                 request.headers,
                 request.environ,
@@ -279,7 +283,7 @@ def _on_error(mask: Mask, error: Exception) -> Response:
     elif error.status >= 500:
         log.warning("%s %s: %s [%s]", *_line()[:2], error.message, _request_id())
     request.environ[ERROR] = error.code
-    answer = envelope(error, request.path, request.method)
+    answer = envelope(error, with_slashes(request.path), request.method)
     answer = msgspec.structs.replace(answer, message=mask(answer.message))
     body = msgspec.json.encode(answer)
     return Response(body, error.status, error.headers, content_type="application/json")
@@ -287,7 +291,7 @@ def _on_error(mask: Mask, error: Exception) -> Response:
 
 def _line() -> tuple[str, str, str]:
     """What a log line says of the request; never its query, which may hold a token."""
-    return request.method, repr(request.path), _request_id()
+    return request.method, repr(with_slashes(request.path)), _request_id()
 
 
 def _from_http_exception(error: HTTPException) -> ToolboxError:
@@ -309,7 +313,7 @@ def _other_slash() -> Response | None:
     if not path or not adapter.test(path, request.method):
         return None
     query = request.query_string.decode("latin-1")
-    location = request.script_root + path + (f"?{query}" if query else "")
+    location = request.script_root + encoded(path) + (f"?{query}" if query else "")
     return Response(
         status=301 if request.method in ("GET", "HEAD") else 307, headers={"Location": location}
     )

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from toolbox.routing import with_slashes
+
 if TYPE_CHECKING:
     from toolbox.handoff import OnEnd
     from toolbox.handoff import OpenSocket
@@ -130,7 +132,7 @@ def describe(environ: dict[str, Any], **more: Any) -> Ended:
     told = {
         "operation": get(OPERATION, ""),
         "method": get("REQUEST_METHOD", ""),
-        "path": get("PATH_INFO", ""),
+        "path": with_slashes(get("PATH_INFO", "")),
         "seconds": 0.0,
         "received": body.received if body is not None else 0,
         "sent": 0,

@@ -8,6 +8,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -391,15 +392,23 @@ def test_a_client_that_leaves_stops_nothing(session: Session, tmp_path: Path) ->
     assert session.logs(left)["stdout"] == "on\n"
 
 
-@pytest.mark.parametrize("name", ["../..", ".", "a b", "\u65e5\u672c", "x" * 300, "-rf", "'\"$("])
+@pytest.mark.parametrize(
+    "name",
+    ["../..", ".", "a/b", "/", "a b", "\u65e5\u672c", "x" * 300, "-rf", "'\"$(", "a%2Fb"],
+)
 def test_any_id_is_an_id(service: Service, name: str) -> None:
     """No id is ever a path."""
     answer = service.http.post("/process/session", json={"sessionId": name})
     assert answer.status_code == 201
     listed = [each["sessionId"] for each in service.http.get("/process/session").json()]
     assert name in listed
-    if name not in ("../..", "."):
-        assert service.http.delete(f"/process/session/{name}").status_code == 204
+    if name != ".":
+        # F-C17: a slash is part of the id if it is encoded.
+        path = f"/process/session/{quote(name, safe='')}"
+        assert service.http.get(path).json()["sessionId"] == name
+        answer = service.http.post(f"{path}/exec", json={"command": "echo hi"}, headers=NEW)
+        assert answer.json()["stdout"] == "hi\n"
+        assert service.http.delete(path).status_code == 204
 
 
 def test_older_dialects(session: Session) -> None:
