@@ -79,8 +79,8 @@ def test_every_operation_but_the_public_ones_needs_the_token(toys: Service) -> N
                 assert (status != 401) == (operation.get("security") == []), path
                 if status != 401:
                     public.add(path)
-    # The last two check the token themselves.
-    known = {"/healthz", "/readyz", "/version", "/", "/page/{name}", "/init", "/api/socket.io/"}
+    # The last one checks the token itself.
+    known = {"/healthz", "/readyz", "/version", "/", "/page/{name}", "/api/socket.io/"}
     assert {"/healthz", "/readyz"} <= public <= known
 
 

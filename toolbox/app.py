@@ -18,9 +18,11 @@ from flask import g
 from flask import request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
+from werkzeug.routing import WebsocketMismatch
 from werkzeug.wrappers import Response
 
 from toolbox import status
+from toolbox.client import client_of
 from toolbox.errors import BadRequest
 from toolbox.errors import NotFound
 from toolbox.errors import ToolboxError
@@ -72,20 +74,23 @@ def create_app(toolbox: Toolbox) -> Flask:
     app.url_map.converters["rest"] = Rest
     constants: dict[str, tuple[str, bytes]] = {}
     public: set[str] = set()
+    initial: set[str] = set()
     signed: dict[str, str] = {}
     for group, operation, backend in _operations(toolbox):
         endpoint = f"{group}.{operation.name}"
         view = _socket_view if operation.websocket else _view
         _add_rule(app, operation, endpoint, view(toolbox, operation, backend))
         if operation.public:
-            public.add(endpoint)
+            (initial if operation.initial else public).add(endpoint)
         if operation.signed:
             signed[endpoint] = group
         if operation.constant:
             constant = msgspec.json.encode(operation.function(None))
             constants[operation.path] = endpoint, constant
     _add_upgrade_hints(app, toolbox, public)
-    app.before_request(lambda: _before(toolbox, public, signed))
+    app.before_request(
+        lambda: _before(toolbox, public | initial if toolbox.auth.is_open else public, signed)
+    )
     app.after_request(_after)
     app.register_error_handler(Exception, partial(_on_error, toolbox.mask))
     app.wsgi_app = _Entrance(  # type: ignore[method-assign]
@@ -128,7 +133,7 @@ def _add_upgrade_hints(app: Flask, toolbox: Toolbox, public: set[str]) -> None:
 
     def hint(**_: str) -> Response:
         check_handshake(request.environ)
-        raise BadRequest("this path is a WebSocket")
+        raise BadRequest("this path is a WebSocket: the Connection header must say upgrade")
 
     for operation in operations:
         if operation.websocket and operation.path not in plain:
@@ -176,14 +181,15 @@ def _socket_view(toolbox: Toolbox, operation: Operation, backend: Backend) -> Vi
     def view(**path: str) -> Response:
         environ = request.environ
         key = check_handshake(environ)
-        toolbox.sockets.reserve()
+        stranger = AUTH not in environ
+        toolbox.sockets.reserve(stranger)
         try:
             arguments = [read(path) for read in readers]
             handler = operation.function(backend(), *arguments)
             if not isinstance(handler, Response):
                 _request_id()  # The 101 has it.
                 on_end = toolbox.observers.on_end(environ)
-                toolbox.sockets.accept(environ, key, handler, on_end)
+                toolbox.sockets.accept(environ, key, handler, on_end, stranger)
                 return HandedOff()
         except Exception:
             toolbox.sockets.release()
@@ -245,6 +251,8 @@ def _before(toolbox: Toolbox, public: set[str], signed: dict[str, str]) -> None:
             environ[AUTH] = "signature"
         else:
             environ[AUTH] = toolbox.auth.check(environ)
+        if (client := client_of(environ)) is not None:
+            client.admit()  # From here on its body may be read.
         if endpoint is not None:
             toolbox.check_ready()
 
@@ -274,7 +282,10 @@ def _on_error(mask: Mask, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         if error.code == 404 and (other := _other_slash()):
             return other
-        error = _from_http_exception(error)
+        if isinstance(error, WebsocketMismatch):
+            error = BadRequest("this path is no WebSocket")
+        else:
+            error = _from_http_exception(error)
     if isinstance(error, OSError):
         error = from_os_error(error) or error
     if not isinstance(error, ToolboxError):

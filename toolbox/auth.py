@@ -151,7 +151,7 @@ class Auth:
         if self.mode == "none":
             return
         with self._replacing:  # Of two that come first at once, only one is the first.
-            if self._token or self.mode == "token":
+            if not self.is_open:
                 presented = _bearer(authorization)
                 if presented is None:
                     raise Unauthorized("the token in force is needed to replace it")

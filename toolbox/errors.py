@@ -14,11 +14,14 @@ and set only ``code``::
     ├── Gone                        410  GONE
     ├── PreconditionFailed          412  PRECONDITION_FAILED
     ├── ContentTooLarge             413  CONTENT_TOO_LARGE
+    ├── UriTooLong                  414  URI_TOO_LONG
     ├── UnsupportedMediaType        415  UNSUPPORTED_MEDIA_TYPE
     ├── RangeNotSatisfiable         416  RANGE_NOT_SATISFIABLE
+    ├── ExpectationFailed           417  EXPECTATION_FAILED
     ├── Unprocessable               422  UNPROCESSABLE_ENTITY
     ├── UpgradeRequired             426  UPGRADE_REQUIRED
     ├── TooManyRequests             429  TOO_MANY_REQUESTS
+    ├── HeadersTooLarge             431  REQUEST_HEADER_FIELDS_TOO_LARGE
     ├── NotImplemented_             501  NOT_IMPLEMENTED
     ├── BadGateway                  502  BAD_GATEWAY
     ├── Unavailable                 503  SERVICE_UNAVAILABLE
@@ -143,6 +146,13 @@ class ContentTooLarge(ToolboxError):
     code = "CONTENT_TOO_LARGE"
 
 
+class UriTooLong(ToolboxError):
+    """The URL is over the limit."""
+
+    status = 414
+    code = "URI_TOO_LONG"
+
+
 class UnsupportedMediaType(ToolboxError):
     """The body is of a type that isn't taken."""
 
@@ -155,6 +165,13 @@ class RangeNotSatisfiable(ToolboxError):
 
     status = 416
     code = "RANGE_NOT_SATISFIABLE"
+
+
+class ExpectationFailed(ToolboxError):
+    """The client expects what no server can do (RFC 9110, 10.1.1)."""
+
+    status = 417
+    code = "EXPECTATION_FAILED"
 
 
 class Unprocessable(ToolboxError):
@@ -176,6 +193,13 @@ class TooManyRequests(ToolboxError):
 
     status = 429
     code = "TOO_MANY_REQUESTS"
+
+
+class HeadersTooLarge(ToolboxError):
+    """The headers are too many, or too long (RFC 6585, 5)."""
+
+    status = 431
+    code = "REQUEST_HEADER_FIELDS_TOO_LARGE"
 
 
 class NotImplemented_(ToolboxError):

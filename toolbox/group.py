@@ -82,6 +82,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         """The first argument that comes from one of ``sources``."""
         return next((each for each in self.arguments if each.source in sources), None)
 
+    @property
+    def initial(self) -> bool:
+        """Whether it is public only while there is no token: it takes a body."""
+        return self.public and self.argument("body", "stream") is not None
+
 
 class Group:
     """The operations of one API group.
@@ -128,13 +133,14 @@ class Group:
 
         ``path`` is written as in OpenAPI: ``/port/{port}/in-use``; ``{rest:path}``, at the end,
         takes all that is left, slashes too, and may be empty.
-        ``public`` operations need no token, ``signed`` ones none if the URL carries a signature
-        for its query parameter ``path`` (:mod:`toolbox.signing`). ``constant`` promises that the
-        answer never changes and needs no argument, so it is made once. ``max_body`` overrides
-        ``[server] max_body``. ``trailing_slash`` answers the path with a slash at its end too,
-        instead of redirecting. ``answers`` is the type of the JSON answer, for a function that
-        returns one of :mod:`toolbox.response`; ``content_type`` is what the OpenAPI document says
-        of an answer that isn't JSON.
+        ``public`` operations need no token; one that takes a body does as soon as there is a token
+        at all, since bodies of strangers are not read. ``signed`` ones need none if the URL
+        carries a signature for its query parameter ``path`` (:mod:`toolbox.signing`). ``constant``
+        promises that the answer never changes and needs no argument, so it is made once.
+        ``max_body`` overrides ``[server] max_body``. ``trailing_slash`` answers the path with a
+        slash at its end too, instead of redirecting. ``answers`` is the type of the JSON answer,
+        for a function that returns one of :mod:`toolbox.response`; ``content_type`` is what the
+        OpenAPI document says of an answer that isn't JSON.
         """
 
         def register(function: F) -> F:

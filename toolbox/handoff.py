@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 import time
@@ -21,6 +22,12 @@ from toolbox.settings import WebSocketSettings
 from toolbox.subprotocols import choose_subprotocol
 from toolbox.subprotocols import offered_subprotocols
 
+NONCE = 16
+"""Bytes of a key (RFC 6455, 4.1)."""
+
+MAX_STRANGERS = 64
+"""Sockets whose clients have shown no token yet; for one more, the oldest is dropped."""
+
 
 def check_handshake(environ: dict[str, Any]) -> str:
     """The client's key. Raises BadRequest unless this is a WebSocket handshake, version 13, and
@@ -32,9 +39,23 @@ def check_handshake(environ: dict[str, Any]) -> str:
         raise BadRequest("this is a WebSocket: an upgrade is expected", version)
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
         raise BadRequest("WebSocket version 13 is expected", version)
+    if not _is_nonce(key):
+        raise BadRequest("Sec-WebSocket-Key must be 16 bytes in base64")
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        raise BadRequest("a WebSocket needs HTTP/1.1")
+    if "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "").strip("0"):
+        # What follows the head would be taken for frames.
+        raise BadRequest("a WebSocket handshake has no body")
     if "gunicorn.socket" not in environ:
         raise NotImplemented_("this server can't hand over its sockets")
     return key
+
+
+def _is_nonce(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == NONCE
+    except ValueError:
+        return False
 
 
 class OpenSocket(Protocol):
@@ -71,7 +92,7 @@ class Sockets:
     def __init__(self, settings: WebSocketSettings, loop: Loop) -> None:
         self._settings = settings
         self._loop = loop
-        self._open: set[OpenSocket] = set()
+        self._open: dict[OpenSocket, None] = {}  # The oldest first.
         self._reserved = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -79,14 +100,24 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._open)
 
-    def reserve(self) -> None:
-        """Take a place for a socket to come. Raises Unavailable if there is none."""
+    def reserve(self, stranger: bool = False) -> None:
+        """Take a place for a socket to come. Raises Unavailable if there is none.
+
+        A ``stranger`` may take that of another one.
+        """
         with self._changed:
             if self._stopping:
                 raise Unavailable("the service is stopping")
+            if stranger:
+                self._drop_stranger()
             if len(self._open) + self._reserved >= self._settings.max_sockets:
                 raise Unavailable("too many WebSockets are open", {"Retry-After": "1"})
             self._reserved += 1
+
+    def _drop_stranger(self) -> None:
+        strangers = [ws for ws in self._open if getattr(ws, "stranger", False)]
+        if len(strangers) >= min(MAX_STRANGERS, self._settings.max_sockets // 2):
+            strangers[0].abort()  # type: ignore[attr-defined]
 
     def release(self) -> None:
         """Give a reserved place back."""
@@ -99,6 +130,7 @@ class Sockets:
         key: str,
         handler: SocketHandler | TakeOver,
         on_end: OnEnd,
+        stranger: bool = False,
     ) -> None:
         """Take the socket and hand it to ``handler``, answering 101 unless it is a
         :class:`TakeOver`. The socket has the place reserved until it ends.
@@ -107,7 +139,7 @@ class Sockets:
 
         def ended(ws: OpenSocket, code: int, reason: str) -> None:
             with self._changed:
-                self._open.discard(ws)
+                self._open.pop(ws, None)
                 self._changed.notify_all()
             on_end(ws, code, reason)
 
@@ -120,9 +152,10 @@ class Sockets:
 
             greeting = _greeting(environ, key)
             ws = WebSocket(sock, self._loop, handler, self._settings, ended, greeting, early)
+            ws.stranger = stranger
         with self._changed:
             self._reserved -= 1
-            self._open.add(ws)
+            self._open[ws] = None
             stopping = self._stopping
         ws.start()
         if stopping:

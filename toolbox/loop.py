@@ -12,9 +12,12 @@ import logging
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
+
+from toolbox.clock import TICK
+from toolbox.clock import awake
+from toolbox.clock import tick
 
 IN = select.EPOLLIN
 OUT = select.EPOLLOUT
@@ -88,9 +91,11 @@ class Loop:
                 pass  # The pipe is full of wake-ups already.
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Run ``callback`` on the loop after ``seconds``. *Any thread.*"""
+        """Run ``callback`` on the loop after ``seconds``, those in which the service was stopped
+        not counted. *Any thread.*
+        """
         timer = Timer(callback)
-        due = time.monotonic() + seconds
+        due = awake() + seconds
         if self.here:
             self._add_timer(due, timer)
         else:
@@ -118,6 +123,7 @@ class Loop:
         while not self._stopping:
             ready = self._epoll.poll(self._timeout(), 256)
             self._round += 1
+            tick()
             for fd, events in ready:
                 if fd == self._wake_read:
                     self._drain_wake_ups()
@@ -144,8 +150,8 @@ class Loop:
         while self._timers and self._timers[0][2].cancelled:
             heapq.heappop(self._timers)
         if not self._timers:
-            return -1
-        return max(0.0, self._timers[0][0] - time.monotonic())
+            return TICK
+        return max(0.0, min(TICK, self._timers[0][0] - awake()))
 
     def _drain_wake_ups(self) -> None:
         try:
@@ -156,7 +162,7 @@ class Loop:
         self._woken = False
 
     def _run_timers(self) -> None:
-        now = time.monotonic()
+        now = awake()
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
             if not timer.cancelled:

@@ -99,7 +99,9 @@ def _operation(
     }
     if operation.description:
         described["description"] = operation.description
-    if operation.public:
+    if operation.initial:
+        described["security"] = [{"bearer": []}, {}]
+    elif operation.public:
         described["security"] = []
     elif operation.signed:
         described["security"] = [{"bearer": []}, {"signature": []}]

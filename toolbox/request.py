@@ -20,6 +20,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.datastructures import MultiDict
 from werkzeug.http import parse_options_header
 
+from toolbox.client import ClientSocket
+from toolbox.client import client_of
 from toolbox.decoding import convert_text
 from toolbox.decoding import decode
 from toolbox.decoding import prepare as prepare
@@ -67,7 +69,8 @@ class Body:
         self._input = environ["wsgi.input"]
         self._chunked = environ.get("wsgi.input_terminated", False) and self.length is None
         self._left = self.length or 0
-        self._socket, self._reader = _connection(environ, self.length)
+        self._client = client_of(environ)
+        self._socket, self._reader = _connection(environ, self._client, self.length)
         self._early = memoryview(self._reader.unreader.take_buffered() if self._reader else b"")
         environ["toolbox.body"] = self  # For whoever counts what came.
 
@@ -83,9 +86,8 @@ class Body:
         it stops sending.
         """
         if self._socket is not None:
-            buffer = bytearray(min(size, self._left))
-            count = self.readinto(memoryview(buffer))
-            return bytes(memoryview(buffer)[:count])
+            return self._read_socket(min(size, self._left))
+        self._invite()
         wanted = size if self._chunked else min(size, self._left)
         if not wanted:
             return b""
@@ -100,6 +102,21 @@ class Body:
         if not data and not self._chunked:
             raise BadRequest("the client went away before the body was complete")
         return data
+
+    def _read_socket(self, size: int) -> bytes:
+        assert self._socket is not None
+        if size and not self._early:
+            self._invite()
+            try:
+                self._socket.wait_readable()  # No buffer is held for a client that sends nothing.
+            except TimeoutError:
+                raise RequestTimeout("the client stopped sending the body") from None
+        buffer = memoryview(bytearray(size))
+        return bytes(buffer[: self.readinto(buffer)])
+
+    def _invite(self) -> None:
+        if self._client is not None:
+            self._client.invite()
 
     def _read_input(self, size: int) -> bytes:
         reader: Any = getattr(self._input, "reader", None)
@@ -125,6 +142,7 @@ class Body:
         want = min(len(buffer), self._left)
         if not want:
             return 0
+        self._invite()
         if self._early:
             count = min(want, len(self._early))
             buffer[:count] = self._early[:count]
@@ -154,6 +172,8 @@ class Body:
 
     def drain(self) -> None:
         """Read and drop what is left, so that an early answer doesn't reset the connection."""
+        if self._client is not None and self._client.uninvited:
+            return  # It waits to be told, and is told not to.
         buffer = memoryview(bytearray(CHUNK))
         while self.readinto(buffer):
             pass
@@ -218,17 +238,14 @@ class Part:
             raise BadRequest(f"the field {self.name!r} is not UTF-8") from None
 
 
-def _connection(environ: dict[str, Any], length: int | None) -> tuple[socket.socket | None, Any]:
-    """The connection's socket and gunicorn's body reader, if the body may be read from them."""
-    sock = environ.get("gunicorn.socket")
+def _connection(
+    environ: dict[str, Any], client: ClientSocket | None, length: int | None
+) -> tuple[ClientSocket | None, Any]:
+    """The connection and gunicorn's body reader, if the body may be read from them."""
     reader = getattr(environ.get("wsgi.input"), "reader", None)
-    plain = type(sock) is socket.socket and environ.get("wsgi.url_scheme") == "http"
-    if not plain or not length or getattr(reader, "length", None) != length:
+    if client is None or not length or getattr(reader, "length", None) != length:
         return None, None
-    if "100-continue" in environ.get("HTTP_EXPECT", "").lower():
-        # Which layer has sent "100 Continue" by now is the server's business; leave it to it.
-        return None, None
-    return sock, reader
+    return client, reader
 
 
 def decode_json(data: bytes, kind: Any) -> Any:

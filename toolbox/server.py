@@ -18,6 +18,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from toolbox.arbiter import watch
 from toolbox.assemble import Prepared
 from toolbox.assemble import wsgi_app
 from toolbox.processes import adopt_orphans
@@ -35,8 +36,6 @@ said why, in one line.
 
 BACKLOG = 2048
 DESCRIPTORS = 65536
-HEADER_SIZE = 256 * 1024
-"""Bytes of one header: 64 KiB of environment for a PTY travel base64-encoded in one."""
 
 log = logging.getLogger("toolbox")
 
@@ -76,9 +75,11 @@ def gunicorn_options(settings: CoreSettings) -> dict[str, Any]:
         "backlog": BACKLOG,
         "keepalive": server.keep_alive,
         "graceful_timeout": server.shutdown_timeout,
-        "timeout": 120,
-        "limit_request_line": 0,  # Paths travel in queries, so it is the header limit that counts.
-        "limit_request_field_size": HEADER_SIZE,
+        "timeout": server.hang_timeout,
+        "on_starting": watch,
+        "limit_request_line": 0,  # The lobby looks at it; gunicorn knows no limit over 8,190.
+        "limit_request_field_size": server.max_head,
+        "limit_request_fields": server.max_headers,
         "control_socket_disable": True,
         "loglevel": level if level == "debug" else "warning",
         "logger_class": "toolbox.logs.GunicornLogger",

@@ -66,6 +66,26 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     header_timeout: Annotated[
         int, Meta(ge=1, le=3600, description="Seconds a client may take to send its headers.")
     ] = 10
+    max_strangers: Annotated[
+        int,
+        Meta(
+            ge=16,
+            description="Waiting connections that have shown no token; for one more, the one that "
+            "has waited longest is closed.",
+        ),
+    ] = 1024
+    max_url: Annotated[int, Meta(ge=1024, description="Bytes of a URL; over it is 414.")] = 65536
+    max_head: Annotated[
+        int,
+        Meta(
+            # 64 KiB of environment for a terminal travel base64-encoded in one header.
+            ge=4096,
+            description="Bytes of the URL and all headers of a request; over it is 431.",
+        ),
+    ] = 262144
+    max_headers: Annotated[
+        int, Meta(ge=16, le=32768, description="Headers of a request; more are 431.")
+    ] = 100
     stall_timeout: Annotated[
         int,
         Meta(ge=1, le=86400, description="Seconds without a byte moved that end a transfer."),
@@ -73,6 +93,15 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_timeout: Annotated[
         int, Meta(ge=1, le=600, description="Seconds between SIGTERM and the end, at most.")
     ] = 10
+    hang_timeout: Annotated[
+        int,
+        Meta(
+            ge=2,
+            le=86400,
+            description="Seconds after which a worker process that hangs is replaced, with "
+            "everything that runs in it; time in which the service was stopped doesn't count.",
+        ),
+    ] = 120
     max_body: Annotated[
         int, Meta(ge=1024, description="Bytes of a JSON body; operations may set their own.")
     ] = 8 * 1024 * 1024

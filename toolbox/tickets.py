@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
+
+from toolbox.clock import awake
 
 LIFETIME = 30.0
 """Seconds from the issue of a ticket to its end."""
@@ -28,7 +29,7 @@ class Tickets:
         """A new ticket: 43 characters that need no escape in a URL."""
         ticket = secrets.token_urlsafe(32)
         with self._lock:
-            self._ends[ticket] = time.monotonic() + LIFETIME
+            self._ends[ticket] = awake() + LIFETIME
             while len(self._ends) > OUTSTANDING:
                 del self._ends[next(iter(self._ends))]
         return ticket
@@ -36,7 +37,7 @@ class Tickets:
     def redeem(self, ticket: str) -> bool:
         """Whether ``ticket`` is good, which it is once."""
         with self._lock:
-            return self._ends.pop(ticket, 0.0) > time.monotonic()
+            return self._ends.pop(ticket, 0.0) > awake()
 
     def void(self) -> None:
         """Make every outstanding ticket worthless."""

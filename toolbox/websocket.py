@@ -15,7 +15,6 @@ import logging
 import select
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from wsproto.events import Message
 from wsproto.events import Ping
 from wsproto.events import TextMessage
 
+from toolbox.clock import awake
 from toolbox.handler import ABNORMAL
 from toolbox.handler import INTERNAL_ERROR
 from toolbox.handler import NORMAL
@@ -52,6 +52,11 @@ CLOSE_WAIT = 2.0
 RECEIVE = 64 * 1024
 MAX_CONTROL = 64
 MAX_REASON = 123
+TURN = 32
+"""Frames of one socket acted on before the others have their turn."""
+STRANGER_FRAMES = 64
+STRANGER_MESSAGE = 64 * 1024
+"""Frames, and bytes of one message, that may come before the handler has admitted the client."""
 
 log = logging.getLogger("toolbox")
 
@@ -71,6 +76,10 @@ class WebSocket:
     ) -> None:
         self.received_bytes = 0
         self.sent_bytes = 0
+        self.stranger = False
+        """Whether the client has shown no token yet."""
+        self._allowance = STRANGER_FRAMES
+        self._behind = False
         self._sock = sock
         self._fd = sock.fileno()
         self._loop = loop
@@ -92,7 +101,7 @@ class WebSocket:
         self._ended = False
         self._events = 0
         self._paused = False
-        self._alive_at = time.monotonic()
+        self._alive_at = awake()
         self._timer: Timer | None = None
 
     def start(self) -> None:
@@ -124,6 +133,10 @@ class WebSocket:
             self._loop.add(self._fd, self._events, self._ready)
         self._timer = self._loop.call_later(self._settings.ping_interval, self._tick)
         self._take_events()
+
+    def admit(self) -> None:
+        """The client has shown the token to the handler."""
+        self.stranger = False
 
     # Sending
 
@@ -207,7 +220,7 @@ class WebSocket:
             except OSError:
                 self._loop.call_soon(self._end)
                 break
-            self._alive_at = time.monotonic()
+            self._alive_at = awake()
             self.sent_bytes += count
             self._pending -= count
             self._head = self._head[count:]
@@ -239,7 +252,7 @@ class WebSocket:
         if events & OUT:
             with self._lock:
                 self._flush()
-        if events & (IN | HANGUP) and not self._ended:
+        if events & (IN | HANGUP) and not self._ended and not self._behind:
             self._on_readable()
 
     def _on_readable(self) -> None:
@@ -252,7 +265,7 @@ class WebSocket:
         if not data:
             self._end()
             return
-        self._alive_at = time.monotonic()
+        self._alive_at = awake()
         self.received_bytes += len(data)
         with self._lock:
             if self._protocol.state is not ConnectionState.CLOSED:
@@ -262,16 +275,28 @@ class WebSocket:
     def _take_events(self) -> None:
         """Act on what wsproto has understood. Bytes that break the protocol come out of it as a
         close with the code that says so.
+
+        A packet may hold thousands of frames: after some of them it is the others' turn.
         """
+        self._behind = False
         events = self._protocol.events()
-        while not self._ended:
+        for _ in range(TURN):
+            if self._ended:
+                return
             with self._lock:
                 event = next(events, None)
             if event is None:
                 return
             self._on_event(event)
+        self._behind = True
+        self._loop.call_soon(self._take_events)
 
     def _on_event(self, event: Event) -> None:
+        if self.stranger:
+            self._allowance -= 1
+            if self._allowance < 0:
+                self.close(POLICY, "too much has come before the token")
+                return
         if isinstance(event, Message):
             self._on_message(event)
         elif isinstance(event, Ping):
@@ -282,11 +307,15 @@ class WebSocket:
     def _on_message(self, event: Message) -> None:  # type: ignore[type-arg]
         if self._ending is not None:
             return
-        self._message.append(event.data)
+        if event.data:  # Fragments without any could be gathered for ever.
+            self._message.append(event.data)
         self._message_size += len(event.data)
-        if self._message_size > self._settings.max_message:
+        limit = self._settings.max_message
+        if self.stranger:
+            limit = min(limit, STRANGER_MESSAGE)
+        if self._message_size > limit:
             self._message.clear()
-            self.close(TOO_BIG, f"the limit of a message is {self._settings.max_message} bytes")
+            self.close(TOO_BIG, f"the limit of a message is {limit} bytes")
         elif event.message_finished:
             parts, self._message, self._message_size = self._message, [], 0
             empty: str | bytes = "" if isinstance(event, TextMessage) else b""
@@ -324,7 +353,7 @@ class WebSocket:
         """Ping, or give up a peer from which nothing has come and which takes nothing."""
         if self._ended:
             return
-        if time.monotonic() - self._alive_at > self._settings.dead_after:
+        if awake() - self._alive_at > self._settings.dead_after:
             self._end()
             return
         if not self._control:

@@ -1,13 +1,16 @@
-"""gunicorn's gthread worker, kinder to slow clients and quicker with fast ones.
+"""gunicorn's gthread worker, for which no client is too slow and none too many.
 
-Four differences, each measured:
+What differs, each measured:
 
-* A connection is closed by the thread that served it. Stock closes on the accept loop and waits
-  there, up to two seconds, for a client that keeps its end open: everybody stalls.
+* A connection has a thread only while a request of it is being served. Before its head is complete
+  and after its last answer it waits in the :class:`toolbox.lobby.Lobby`, on the accept loop: stock
+  waits in threads for heads, and on the accept loop, for two seconds, for a client that keeps its
+  end open.
+* Threads that wait for a client, in the middle of a body or an answer, don't count, and are bounded
+  (:mod:`toolbox.lanes`).
 * A kept-alive connection lingers a moment in its thread, as its next request mostly comes at once:
   two thread changes less for each request. Only a few may linger, and none while others wait.
-* Clients that send headers or take bytes too slowly are cut off; running out of file descriptors
-  refuses a connection instead of ending the worker.
+* Running out of file descriptors refuses a connection instead of ending the worker.
 * Errors of the HTTP parser are answered in our envelope.
 """
 
@@ -17,30 +20,40 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import select
-import socket
+import selectors
 import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
-import msgspec
-from gunicorn import util
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.gthread import _DEFER
 from gunicorn.workers.gthread import ThreadWorker
 
 from toolbox.announcing import announce
-from toolbox.errors import envelope
-from toolbox.errors import from_status
-from toolbox.observing import Ended
+from toolbox.client import ClientSocket
+from toolbox.clock import tick
+from toolbox.errors import ToolboxError
+from toolbox.heads import HeadLimits
+from toolbox.heads import is_complete
+from toolbox.lanes import Lanes
+from toolbox.lobby import RECEIVE
+from toolbox.lobby import Connection
+from toolbox.lobby import Lobby
+from toolbox.lobby import LobbyLimits
+from toolbox.lobby import shut
 from toolbox.observing import describe
 from toolbox.processes import kill_descendants
 from toolbox.processes import pin_to_one_core
+from toolbox.refusing import answer
+from toolbox.refusing import ended
+from toolbox.refusing import refusal
 from toolbox.settings import SettingsError
-from toolbox.threads import Pool
+from toolbox.threads import Crew
 
 if TYPE_CHECKING:
     from toolbox.lifecycle import Toolbox
@@ -49,6 +62,11 @@ LINGER_MS = 20
 REFUSING = 0.01
 """Seconds between two attempts to refuse a connection without a descriptor to do it with."""
 MAX_LINGERING = 4
+ACCEPTED = 64
+"""Connections taken before others have their turn."""
+MAX_CALLERS = 4096
+"""Idle connections of those who have shown a token."""
+SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 SWITCH_INTERVAL = 0.0002
 """Seconds a thread may hold the GIL while others want it; the default of 5 ms is felt in a PTY."""
 
@@ -58,6 +76,9 @@ log = logging.getLogger("toolbox")
 class Worker(ThreadWorker):
     """The worker process: it owns the :class:`Toolbox` and everything that runs in it."""
 
+    tpool: Crew
+    poller: selectors.BaseSelector
+
     def __init__(self, *arguments: Any) -> None:
         *_, cfg, _log = arguments
         cfg.set("worker_tmp_dir", _heartbeat_directory())
@@ -66,7 +87,6 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         self.wsgi = None
         self._lingering = 0
-        self._reading: dict[Any, float] = {}
         self._spare = _spare_descriptor()
         self._stopping: threading.Thread | None = None
         sys.setswitchinterval(SWITCH_INTERVAL)
@@ -74,10 +94,16 @@ class Worker(ThreadWorker):
         os.environ.pop("SERVER_SOFTWARE", None)
         super().init_process()
 
-    def get_thread_pool(self) -> Pool:
-        pool = Pool(self.cfg.threads)
-        pool.start()
-        return pool
+    def get_thread_pool(self) -> Crew:
+        crew = Crew(self.cfg.threads)
+        crew.start()
+        return crew
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Raises ValueError for what this worker can't do."""
+        if cfg.is_ssl:
+            raise ValueError("TLS belongs to a proxy in front of the service")
 
     @property
     def toolbox(self) -> Toolbox:
@@ -98,6 +124,7 @@ class Worker(ThreadWorker):
         if self.age == 1:
             # Once: a worker that replaces another changes nothing for the world outside.
             announce(self.toolbox, self.sockets[0].getsockname())
+        self._open_lobby()
         try:
             super().run()
         finally:
@@ -107,6 +134,20 @@ class Worker(ThreadWorker):
                 self._stopping.join()
             if not self.is_parent_alive():
                 kill_descendants(keep=set())  # As the master does after a worker.
+
+    def _open_lobby(self) -> None:
+        server = self.toolbox.settings.server
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._head_limits = HeadLimits(server.max_url, server.max_head)
+        self._lanes = Lanes(self.tpool, server.threads, server.stall_timeout, server.header_timeout)
+        limits = LobbyLimits(
+            strangers=min(server.max_strangers, descriptors // 4),
+            callers=min(MAX_CALLERS, descriptors // 2),
+            keep_alive=server.keep_alive,
+            header_timeout=server.header_timeout,
+            head=self._head_limits,
+        )
+        self._lobby = Lobby(self.poller, limits, self.enqueue_req, self._gone)
 
     # Ending
 
@@ -158,76 +199,116 @@ class Worker(ThreadWorker):
                 return
             self.accept(listener)
 
-    def accept(self, listener: socket.socket) -> None:
-        try:
-            super().accept(listener)
-        except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
-                raise
-            log.error("a connection was refused: %s", error.strerror)
-            # Without a descriptor it can't be accepted, and unaccepted it would wake us for ever.
-            if self._spare >= 0:
-                os.close(self._spare)
-            else:
-                time.sleep(REFUSING)  # Another thread was quicker; it will give one back.
-            with contextlib.suppress(OSError):
-                listener.accept()[0].close()
-            self._spare = _spare_descriptor()
+    def accept(self, listener: Any) -> None:
+        """Take those who have connected, some at a time."""
+        for _ in range(ACCEPTED):
+            try:
+                sock, address = listener.accept()
+            except OSError as error:
+                if error.errno in SHORT:
+                    self._refuse_one(listener, error)
+                elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+                    raise
+                return
+            self.nr_conns += 1
+            client = ClientSocket(sock, self._lanes)
+            self._lobby.enter(Connection(self.cfg, client, address, listener.getsockname()))
+
+    def _refuse_one(self, listener: Any, error: OSError) -> None:
+        log.error("a connection was refused: %s", error.strerror)
+        if self._lobby.close_oldest():
+            return
+        # Without a descriptor it can't be accepted, and unaccepted it would wake us for ever.
+        if self._spare >= 0:
+            os.close(self._spare)
+        else:
+            time.sleep(REFUSING)  # Another thread was quicker; it will give one back.
+        with contextlib.suppress(OSError):
+            listener.accept()[0].close()
+        self._spare = _spare_descriptor()
+
+    def notify(self) -> None:
+        tick()
+        super().notify()
 
     def murder_pending(self) -> None:
-        """Called at least once a second: also end those that don't get their headers done."""
-        super().murder_pending()
-        now = time.monotonic()
-        for conn, deadline in list(self._reading.items()):
-            if now > deadline:
-                self._reading.pop(conn, None)
-                try:
-                    conn.sock.shutdown(socket.SHUT_RD)
-                except OSError:
-                    pass
+        self._lobby.tidy()
 
-    def handle(self, conn: Any) -> Any:
-        result = False
+    def murder_keepalived(self, force: bool = False) -> None:
+        if force:
+            self._lobby.close_all()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        self._lobby.hasten(deadline - time.monotonic())
+
+    def _gone(self, conn: Connection) -> None:
+        self.nr_conns -= 1
+
+    def enqueue_req(self, conn: Connection) -> None:
+        self.tpool.submit(partial(self._work, conn))
+
+    def _work(self, conn: Connection) -> None:
+        """Serve a connection on a thread, and give it back to the accept loop."""
+        kept = closed = False
         try:
-            result = self._serve(conn)
+            kept = self._serve(conn)
         finally:
-            self._reading.pop(conn, None)
-            if result is False:
-                _close(conn)
-        return result
+            if not kept:
+                closed = shut(conn.sock)
+            self.method_queue.defer(self._take_back, conn, kept, closed)
 
-    def _serve(self, conn: Any) -> Any:
-        while True:
-            self._reading[conn] = time.monotonic() + self.toolbox.settings.server.header_timeout
-            result = super().handle(conn)
-            if result is _DEFER or not result or not self.alive:
-                return result
-            if conn.parser.unreader.buf.getvalue():
-                continue
-            if not self._linger(conn):
-                return result
+    def _take_back(self, conn: Connection, kept: bool, closed: bool) -> None:
+        if closed:
+            self._gone(conn)
+        elif kept:
+            self._lobby.enter(conn)
+        else:
+            self._lobby.part(conn)
 
-    def _linger(self, conn: Any) -> bool:
+    def _serve(self, conn: Connection) -> bool:
+        """Serve what is there of requests; whether the connection is kept."""
+        try:
+            while True:
+                self._give_head(conn)
+                if not self.handle(conn):
+                    return False
+                conn.head += conn.parser.unreader.take_buffered()
+                if not is_complete(conn.head, self._head_limits) and not self._linger(conn):
+                    return True
+        except OSError:
+            return False
+        except ToolboxError as error:
+            self.handle_error(None, conn.sock, conn.client, error)
+            return False
+
+    def _give_head(self, conn: Connection) -> None:
+        if conn.refusal is not None:
+            raise conn.refusal
+        conn.init()
+        conn.parser.unreader.unread(bytes(conn.head))
+        conn.head.clear()
+
+    def _linger(self, conn: Connection) -> bool:
         """Wait a moment for the next request of this connection; whether it has come."""
-        if self._lingering >= MAX_LINGERING or self._pool_is_busy():
+        if self._lingering >= MAX_LINGERING or self.tpool.busy or not self.alive:
             return False
         self._lingering += 1
         try:
             poll = select.poll()
             poll.register(conn.sock, select.POLLIN)
-            return bool(poll.poll(LINGER_MS))
-        except (OSError, ValueError):
-            return False
+            if not poll.poll(LINGER_MS):
+                return False
         finally:
             self._lingering -= 1
+        seen = len(conn.head)
+        data = conn.sock.take(RECEIVE)
+        if data == b"":
+            raise ConnectionResetError
+        conn.head += data or b""
+        return is_complete(conn.head, self._head_limits, seen)
 
-    def _pool_is_busy(self) -> bool:
-        return bool(self.tpool and self.tpool._work_queue.qsize())
-
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        self._reading.pop(conn, None)
-        # Undone by gunicorn before it reads the next request of the connection.
-        conn.sock.settimeout(self.toolbox.settings.server.stall_timeout)
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        conn.sock.begin(req)
         self.toolbox.enter()
         began = time.monotonic()
         complete = False
@@ -259,60 +340,17 @@ class Worker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what the parser refused as every other error is answered."""
-        answer = _Recorder()
-        super().handle_error(req, answer, addr, exc)
-        path, method = getattr(req, "path", "") or "", getattr(req, "method", "") or ""
-        error = from_status(answer.status, answer.reason, {})
-        body = msgspec.json.encode(envelope(error, path, method))
-        head = (
-            f"HTTP/1.1 {answer.status} {answer.reason}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        try:
-            client.sendall(head.encode("latin-1") + body)
-        except OSError:
-            pass
+        error = refusal(self, req, addr, exc)
+        data = answer(error, req)
+        with contextlib.suppress(OSError):
+            client.sendall(data)
         if self.toolbox.observers:
-            self.toolbox.observers.tell(
-                Ended(
-                    operation="",
-                    method=method,
-                    path=path,
-                    status=answer.status,
-                    seconds=0.0,
-                    received=0,
-                    sent=len(body),
-                    error=error.code,
-                    client=str((addr or ("",))[0]),
-                )
-            )
+            self.toolbox.observers.tell(ended(error, req, addr, len(data)))
 
 
 def _remember(worker: Worker, req: Any, environ: dict[str, Any], answer: Any) -> None:
     """Keep both for :meth:`Worker._tell`: gunicorn calls this at the end of a request."""
     req.exchange = environ, answer
-
-
-class _Recorder:
-    """Stands in for the client while gunicorn decides what an error is answered with."""
-
-    def __init__(self) -> None:
-        self.status = 500
-        self.reason = "Internal Server Error"
-
-    def fileno(self) -> int:
-        return -1
-
-    def gettimeout(self) -> float:
-        return 0.0
-
-    def setblocking(self, blocking: bool) -> None:
-        pass
-
-    def sendall(self, data: bytes) -> None:
-        line = data.split(b"\r\n", 1)[0].decode("latin-1")
-        _, status, self.reason = line.split(" ", 2)
-        self.status = int(status)
 
 
 def _heartbeat_directory() -> str | None:
@@ -331,12 +369,3 @@ def _spare_descriptor() -> int:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return -1
-
-
-def _close(conn: Any) -> None:
-    """Close in this thread. What the accept loop does to it afterwards returns at once."""
-    try:
-        conn.sock.setblocking(True)
-        util.close_graceful(conn.sock)
-    except OSError:
-        pass

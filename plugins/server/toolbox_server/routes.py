@@ -22,7 +22,11 @@ group = Group(
 )
 
 
-@group.post("/init", public=True, errors=(InvalidBody, BadRequest, Unauthorized))
+MAX_BODY = 64 * 1024
+"""Bytes of a body that may come from a stranger."""
+
+
+@group.post("/init", public=True, max_body=MAX_BODY, errors=(InvalidBody, BadRequest, Unauthorized))
 def initialize(backend: ServerBackend, body: InitializeRequest, headers: Authorization) -> Message:
     """Set the bearer token, or replace it.
 

@@ -87,6 +87,7 @@ class EventSocket(SocketHandler):
             self._refused = True
             _send(ws, _packet(CONNECT_ERROR, {"message": error.message}))
             return
+        ws.admit()
         self._cancel_timer()
         _send(ws, _packet(CONNECT, {"sid": secrets.token_urlsafe(15)}))
         self._ping_later(ws)
