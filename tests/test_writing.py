@@ -136,6 +136,17 @@ def test_f_a2_the_last_check_sees_nothing_of_the_own_write(kind: str, tmp_path: 
     assert (first.st_size, first.st_mtime_ns) == (last.st_size, last.st_mtime_ns)
 
 
+def test_each_write_in_place_changes_the_time(tmp_path: Path) -> None:
+    """As conditional writes need it; a clock of milliseconds wouldn't tell."""
+    file, _ = in_place(tmp_path, b"old")
+    times = []
+    for number in range(10):
+        with replacing(file) as target:
+            target.write(b"%d" % number)
+        times.append(file.stat().st_mtime_ns)
+    assert len(set(times)) == len(times)
+
+
 def test_a_file_that_gets_another_name_meanwhile_keeps_both(kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     with replacing(tmp_path / "file") as target:

@@ -37,6 +37,7 @@ def overwrite(target: Path, directory: int, old: os.stat_result | None, source: 
             with _copy(target, directory, old.st_size) as copy:
                 _fill_old(target, fd, source, copy)
             _keep_privileges(fd, old, capability)
+            _be_newer(fd, old)
     except OSError as error:
         # Root can open files of the kernel for writing that take nothing.
         if error.errno == errno.EIO and is_kernels(os.fstat(fd)):
@@ -148,6 +149,16 @@ def _capability(path: Path) -> bytes | None:
     with contextlib.suppress(OSError):
         return os.getxattr(path, _CAPABILITY)
     return None
+
+
+def _be_newer(fd: int, old: os.stat_result) -> None:
+    """Have another time than the old content: the clock of a file system may tick slowly, and who
+    compares times must see the difference.
+    """
+    now = os.fstat(fd)
+    if now.st_mtime_ns == old.st_mtime_ns:
+        with contextlib.suppress(OSError):
+            os.utime(fd, ns=(now.st_atime_ns, now.st_mtime_ns + 1))
 
 
 def _keep_privileges(fd: int, old: os.stat_result, capability: bytes | None) -> None:

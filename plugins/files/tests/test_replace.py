@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,24 @@ def test_f_e9_binary_files_are_not_changed(service: Service, tmp_path: Path) -> 
         assert written(file) == before
     # Nothing is lost where there is nothing to replace.
     assert replace(service, [office], "absent", "x")[0]["success"]
+
+
+@pytest.mark.parametrize("links", [1, 2])
+def test_nothing_is_lost_where_several_replace_at_once(
+    service: Service, tmp_path: Path, links: int
+) -> None:
+    names = [f"word{number}" for number in range(4)]
+    file = tmp_path / "file"
+    file.write_text(" ".join(names))
+    if links == 2:
+        os.link(file, tmp_path / "other")
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(lambda name: replace(service, [file], name, name.upper()), names)
+    done = [result["success"] for (result,) in results]
+    # One that didn't succeed is told so, and changed nothing.
+    expected = [name.upper() if fine else name for name, fine in zip(names, done, strict=True)]
+    assert file.read_text() == " ".join(expected)
+    assert any(done)
 
 
 def test_a_text_across_the_blocks_a_file_is_read_in(service: Service, tmp_path: Path) -> None:

@@ -53,6 +53,19 @@ def test_pieces_become_the_file_when_they_are_complete(service: Service, tmp_pat
     assert [path.name for path in target.parent.iterdir()] == ["file"]
 
 
+def test_f_a2_a_file_with_several_names_gets_the_pieces(service: Service, tmp_path: Path) -> None:
+    target, other = tmp_path / "file", tmp_path / "other"
+    target.write_bytes(b"old")
+    os.link(target, other)
+    etag = service.http.get("/files/download", params={"path": str(other)}).headers["etag"]
+    append(service, target, 0, 1000, False)
+    answer = append(service, target, 1000, 300_000, True, **{"If-Match": etag})
+    assert answer.json() == {"offset": 300_000, "complete": True}
+    assert other.read_bytes() == CONTENT
+    assert other.samefile(target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "other"]
+
+
 def test_the_file_that_is_replaced_gives_its_mode(service: Service, tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_bytes(b"old")

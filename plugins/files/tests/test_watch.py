@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,25 +140,6 @@ def test_f_c20_files_on_their_way_are_not_told_of(
     assert not [each for each in found if "cookie" in each]
     below = {name for _, name in told if name.startswith("copy/")}
     assert below <= {f"copy/{name}" for name in ("new", "old", "#12", "resumed")}
-
-
-def test_f_c14_a_kernel_without_inotify_is_told(
-    make_service: Callable[..., Service], tmp_path: Path
-) -> None:
-    filtered = Path(__file__).with_name("without_calls.py")
-    calls = "inotify_init1,memfd_create,renameat2"
-    service = make_service(wrapper=(sys.executable, str(filtered), calls))
-    answer = service.http.get("/x/files/watch", params={"path": "."}, headers=UPGRADE)
-    assert (answer.status_code, answer.json()["code"]) == (501, "NOT_IMPLEMENTED")
-    # The rest goes on.
-    answer = service.http.get("/files/download", params={"path": "/proc/self/status"})
-    assert answer.text.startswith("Name:")
-    (tmp_path / "old").touch()
-    (tmp_path / "new").touch()
-    query = {"source": str(tmp_path / "old"), "destination": str(tmp_path / "new")}
-    assert service.http.post("/files/move", params=query).status_code == 409
-    (tmp_path / "new").unlink()
-    assert service.http.post("/files/move", params=query).status_code == 200
 
 
 def test_a_watch_ends_with_what_is_watched(watch: Watch, tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ READ = 1024 * 1024
 STALLED = 1800
 """Seconds without a byte to or from the helper after which it is ended."""
 
+GRACE = 3
+"""Seconds a helper whose pipes are closed may take to end."""
+
 _MOMENT = 500
 """Milliseconds until it is asked whether the client still waits."""
 
@@ -57,11 +60,16 @@ def _helper(*arguments: str, **pipes: int) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        process.kill()
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
+        # Without its pipes it ends, and takes away what isn't complete.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        process.kill()
         process.wait()
+        assert process.stderr
+        process.stderr.close()
 
 
 def _check(process: subprocess.Popen[bytes]) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import BinaryIO
 
+from toolbox.errors import PreconditionFailed
 from toolbox.errors import ToolboxError
 from toolbox.request import CHUNK
 from toolbox.writing import write_all
+from toolbox_files.backend import FilesBackend
+from toolbox_files.conditions import Conditions
 from toolbox_files.models import ReplaceResult
 from toolbox_files.text import check_text
 
-OpenSource = Callable[[str], BinaryIO]
-OpenTarget = Callable[[str], AbstractContextManager[BinaryIO]]
+ATTEMPTS = 5
+"""How often one file is tried that others change meanwhile."""
 
 
 def replace_in_files(
-    files: list[str], old: bytes, new: bytes, open_source: OpenSource, open_target: OpenTarget
+    backend: FilesBackend, files: list[str], old: bytes, new: bytes
 ) -> list[ReplaceResult]:
     """Replace ``old`` by ``new`` in each of ``files``; one result for each, in order.
 
@@ -27,17 +28,33 @@ def replace_in_files(
     results = []
     for name in files:
         try:
-            with open_source(name) as source:
-                if _occurs(source, old):
-                    source.seek(0)
-                    with open_target(name) as target:
-                        for block in replaced(_text_blocks(source), old, new):
-                            write_all(target, block)
+            _replace(backend, name, old, new)
         except ToolboxError as error:
             results.append(ReplaceResult(file=name, success=False, error=error.message))
         else:
             results.append(ReplaceResult(file=name, success=True))
     return results
+
+
+def _replace(backend: FilesBackend, name: str, old: bytes, new: bytes) -> None:
+    """Replace in one file, again if it changes meanwhile: the change of another isn't lost."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            return _replace_unchanged(backend, name, old, new)
+        except PreconditionFailed:
+            if not left:
+                raise
+
+
+def _replace_unchanged(backend: FilesBackend, name: str, old: bytes, new: bytes) -> None:
+    etag = backend.etag(name)
+    with backend.open(name) as source:
+        if not _occurs(source, old):
+            return
+        source.seek(0)
+        with backend.replace(name, Conditions(if_match=etag)) as target:
+            for block in replaced(_text_blocks(source), old, new):
+                write_all(target, block)
 
 
 def _blocks(source: BinaryIO) -> Iterator[bytes]:

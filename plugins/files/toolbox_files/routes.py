@@ -116,8 +116,9 @@ def download_files(backend: FilesBackend, body: DownloadRequest) -> MultipartAns
 def upload_file(backend: FilesBackend, query: PathQuery, headers: Conditions, body: Body) -> Answer:
     """Store a file: the multipart field ``file``, or any other body as it is.
 
-    Missing directories are made. The old file stays whole until the new one is complete. The
-    answer's ``ETag`` is that of the new file.
+    Missing directories are made. The old file stays whole until the new one is complete, which gets
+    its owner, mode and attributes; set-id bits and capabilities, too, where the kernel lets the
+    service's user set them. The answer's ``ETag`` is that of the new file.
     """
     with backend.replace(query.path, headers) as file:
         receive_body(body, file)
@@ -201,4 +202,4 @@ def replace_in_files(backend: FilesBackend, body: ReplaceRequest) -> list[Replac
     Binary files (a NUL anywhere) that hold it are not changed, which their results tell.
     """
     old, new = body.pattern.encode(), body.new_value.encode()
-    return replacing.replace_in_files(body.files, old, new, backend.open, backend.replace)
+    return replacing.replace_in_files(backend, body.files, old, new)

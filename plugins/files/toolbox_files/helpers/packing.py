@@ -52,8 +52,7 @@ def pack(directory: str, target: io.RawIOBase, kind: str) -> None:
                 writer.note(prefix, str(error.strerror))
                 continue
             for entry in entries:
-                writer.add(entry, prefix + entry.name)
-                if entry.is_dir(follow_symlinks=False):
+                if writer.add(entry, prefix + entry.name):
                     pending.append((entry.path, f"{prefix}{entry.name}/"))
         writer.add_notes(directory)
 
@@ -93,14 +92,14 @@ class _Writer:
             member.pax_headers = {"comment": "\n".join(self._notes + more)}
             self._archive.addfile(member)
 
-    def add(self, entry: os.DirEntry[str], name: str) -> None:
-        """Add one file, a directory without what is in it."""
+    def add(self, entry: os.DirEntry[str], name: str) -> bool:
+        """Add one file, a directory without what is in it; whether it is a directory."""
         try:
             status = entry.stat(follow_symlinks=False)
             kind = _TYPES.get(stat.S_IFMT(status.st_mode))
             if kind is None:
                 self.note(name, "left out, it is no file, directory or link")
-                return
+                return False
             if kind == tarfile.REGTYPE:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
                 file = os.fdopen(os.open(entry.path, flags), "rb", buffering=0)
@@ -110,13 +109,14 @@ class _Writer:
                     member.linkname = os.readlink(entry.path)  # noqa: PTH115
         except OSError as error:
             self.note(name, str(error.strerror))
-            return
+            return False
         if kind == tarfile.REGTYPE:
             with file:
                 self._add_file(file, name)
         else:
             self._archive.addfile(member)
         self._archive.members.clear()
+        return bool(kind == tarfile.DIRTYPE)
 
     def _add_file(self, file: BinaryIO, name: str) -> None:
         status = os.fstat(file.fileno())
