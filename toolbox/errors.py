@@ -112,10 +112,16 @@ class NotFound(ToolboxError):
 
 
 class RequestTimeout(ToolboxError):
-    """The work or the client took longer than it may."""
+    """The work or the client took longer than it may.
+
+    The message begins with the Daytona Toolbox API's words: clients look for "timeout" in it.
+    """
 
     status = 408
     code = "REQUEST_TIMEOUT"
+
+    def __init__(self, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(f"request timeout: {message}", headers)
 
 
 class Conflict(ToolboxError):

@@ -64,11 +64,12 @@ def test_home_dir_with_the_generated_client(client: ApiClient, service: Service)
 
 
 @pytest.mark.parametrize("path", ["/user-home-dir", "/project-dir"])
-def test_no_home_is_500(make_service: Callable[..., Service], path: str) -> None:
+def test_no_home_is_a_typed_error(make_service: Callable[..., Service], path: str) -> None:
+    """F-C14."""
     answer = make_service(wrapper=("env", "-u", "HOME")).http.get(path)
-    assert answer.status_code == 500
+    assert answer.status_code == 404
     body = answer.json()
-    assert (body["statusCode"], body["code"]) == (500, "INTERNAL_SERVER_ERROR")
+    assert (body["statusCode"], body["code"]) == (404, "HOME_NOT_FOUND")
     assert (body["source"], body["path"], body["method"]) == ("DAYTONA_DAEMON", path, "GET")
     assert "HOME" in body["message"]
 

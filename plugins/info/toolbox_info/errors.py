@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from toolbox.errors import ToolboxError
+from toolbox.errors import NotFound
 
 
-class HomeUnknown(ToolboxError):
-    """The user has no home directory."""
+class HomeUnknown(NotFound):
+    """The environment names no home directory."""
+
+    code = "HOME_NOT_FOUND"

@@ -95,7 +95,7 @@ class Connection:
         except TimeoutError:
             self.notify("$/cancelRequest", {"id": number})
             raise ServerTimeout(
-                f"the language server did not answer {method} within {timeout:g} s"
+                f"timeout: the language server did not answer {method} within {timeout:g} s"
             ) from None
         finally:
             with self._lock:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from daytona_toolbox_api_client.models.code_run_response import CodeRunResponse
+from toolbox_process.typescript import find_runner
 
 from toolbox.testing import Service
 
@@ -71,6 +72,15 @@ def test_arguments_stay_as_they_are(service: Service) -> None:
     assert (status, json.loads(text)) == (0, ARGUMENTS)
 
 
+def without_typescript(tmp_path: Path) -> str:
+    """A PATH on which node and npm are all there is for it."""
+    for name in ("node", "npm", "npx", "env", "sh"):
+        found = shutil.which(name)
+        assert found
+        (tmp_path / name).symlink_to(found)
+    return str(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def ts_node(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A PATH on which ts-node is installed."""
@@ -91,7 +101,8 @@ def test_typescript(service: Service, ts_node: str) -> None:
     code, text = run(service, program, "typescript", envs=envs, argv=["a b", "-c"])
     said, file = text.splitlines()
     assert (code, said) == (56, "56 [ 'a b', '-c' ]")
-    assert not Path(file).parent.exists()
+    assert Path(file).parent == service.work_dir
+    assert not Path(file).exists()
     code, text = run(service, "enum E { A }\n\nthrow new Error('no')", "typescript", envs=envs)
     assert code == 1
     assert "code.ts:3" in text
@@ -112,13 +123,14 @@ def test_nothing_to_read(service: Service) -> None:
 
 def test_errors(service: Service) -> None:
     assert error(post(service, "x", "ruby")) == (400, "BAD_REQUEST")
-    assert error(post(service, "x", envs={"a b": ""})) == (400, "BAD_REQUEST")
+    assert error(post(service, "x", envs={"a=b": ""})) == (400, "BAD_REQUEST")
     assert error(post(service, "x", argv=["\0"])) == (400, "BAD_REQUEST")
     for body in ({"code": "x"}, {"language": "python"}, {"code": "", "language": "python"}):
         answer = service.http.post("/process/code-run", json=body)
         assert error(answer) == (400, "INVALID_REQUEST_BODY")
     answer = post(service, "import time; time.sleep(1000)", timeout=1)
     assert error(answer) == (408, "PROCESS_EXECUTION_TIMEOUT")
+    assert "timeout" in answer.json()["message"]  # F-C1
     assert run(service, "print(1)", envs={"PATH": "/nowhere"}) == (-1, "python3: not installed")
 
 
@@ -319,3 +331,137 @@ def test_text_beside_charts_is_left_alone(service: Service) -> None:
     answer = post(service, program).json()
     assert answer["result"] == "no newlinedtn_artifact_k39fd2:{}\n"
     assert len(answer["artifacts"]["charts"]) == 1
+
+
+@pytest.mark.timeout(180)
+def test_typescript_where_nothing_for_it_is_installed(service: Service, tmp_path: Path) -> None:
+    """F-E1: an exact release is fetched, whatever is the newest."""
+    envs = {"PATH": without_typescript(tmp_path)}
+    (service.work_dir / "beside.ts").write_text("export const name: string = 'beside'\n")
+    program = (
+        "import { name } from './beside';\nimport * as os from 'os';\nenum E { A = 3 }\n"
+        "const x: number = 1;\nconsole.log(x, E.A, name, typeof os.EOL, process.argv.slice(1))"
+    )
+    done = run(service, program, "typescript", envs=envs, argv=["a b", "-c"])
+    assert done == (0, "1 3 beside string [ 'a b', '-c' ]\n")
+    code, text = run(service, "let x: number = ;", "typescript", envs=envs)
+    assert (code, text) == (2, "code.ts(1,17): error TS1109: Expression expected.\n")
+
+
+def test_a_typescript_that_is_no_library_is_not_used(tmp_path: Path) -> None:
+    """F-E1: from 7 on there is only a program, with which ts-node crashes."""
+    package = tmp_path / "node_modules" / "typescript"
+    (package / "bin").mkdir(parents=True)
+    for name in ("tsc", "ts-node"):
+        file = package / "bin" / name
+        file.touch(0o755)
+        (tmp_path / name).symlink_to(file)
+    node = shutil.which("node")
+    assert node
+    (tmp_path / "node").symlink_to(node)
+    (tmp_path / "npx").touch(0o755)
+    for version, used in (("5.9.3", True), ("6.0.0", True), ("7.0.1", False), ("next", False)):
+        (package / "package.json").write_text(json.dumps({"version": version}))
+        assert (find_runner(str(tmp_path)).arguments[-1] == str(package)) is used
+    (package / "package.json").unlink()
+    assert find_runner(str(tmp_path)).arguments[-1] != str(package)
+
+
+SPAWN = """
+import concurrent.futures, dataclasses, inspect, multiprocessing, pickle
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+def double(point):
+    return Point(point.x * 2)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("%s")
+    with context.Pool(2) as pool:
+        print(pool.map(double, [Point(1), Point(2)]))
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        print(pool.submit(double, Point(3)).result())
+    print(inspect.getsource(double), end="")
+    print(pickle.loads(pickle.dumps(Point(4))), __name__, __spec__, sorted(globals()))
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.parametrize("prelude", ["", "import matplotlib\n"])
+def test_python_starts_processes(service: Service, method: str, prelude: str) -> None:
+    """F-C15: they import the program, which is therefore a file."""
+    code, text = run(service, prelude + SPAWN % method, timeout=60)
+    *lines, last = text.splitlines()
+    assert (code, lines) == (
+        0,
+        [
+            "[Point(x=2), Point(x=4)]",
+            "Point(x=6)",
+            "def double(point):",
+            "    return Point(point.x * 2)",
+        ],
+    )
+    assert last.startswith("Point(x=4) __main__ None [")
+    assert ("main" in last, "'sys'" in last) == (True, False)
+
+
+def test_python_is_as_if_read_from_standard_input(service: Service) -> None:
+    """F-C15, F-C19: no frame, name or path of ours is to be seen."""
+    code, text = run(service, "def f():\n    raise KeyError('x')\nf()")
+    assert (code, text) == (
+        1,
+        "Traceback (most recent call last):\n"
+        '  File "<stdin>", line 3, in <module>\n'
+        '  File "<stdin>", line 2, in f\n'
+        "KeyError: 'x'\n",
+    )
+    code, text = run(service, "x = 1\n1 +")
+    assert code == 1
+    assert text.startswith('  File "<stdin>", line 2\n')
+    code, text = run(
+        service,
+        "import logging\ntry:\n    1/0\nexcept Exception:\n"
+        "    logging.exception('told', stack_info=True)",
+    )
+    assert 'File "<stdin>", line 3, in <module>\n    1/0\n' in text
+    assert "toolbox" not in text
+    assert run(service, "raise KeyboardInterrupt")[0] == 130
+    hook = "import sys\nsys.excepthook = lambda *e: print('hook', e[0].__name__)\n1/0"
+    assert run(service, hook) == (1, "hook ZeroDivisionError\n")
+    names = "print(__doc__, [n for n in dir() if n[:2] != '__'], __annotations__)\nx: int = 1"
+    assert run(service, names) == (0, "None [] {}\n")
+    assert run(service, "import atexit\natexit.register(print, 'last')\nexit('no')") == (
+        1,
+        "no\nlast\n",
+    )
+    cookie = "# -*- coding: utf-8 -*-\nprint('h\u00e9')"
+    assert run(service, cookie) == (0, "h\u00e9\n")
+
+
+@pytest.mark.parametrize("language", ["javascript", "typescript"])
+def test_process_exit_cuts_nothing(service: Service, ts_node: str, language: str) -> None:
+    """F-C15: more than a pipe holds, to both streams."""
+    program = (
+        "process.stdout.write('x'.repeat(300000)); console.error('y'.repeat(300000));\n"
+        "console.log('end'); process.exit(3)"
+    )
+    code, text = run(service, program, language, envs={"PATH": ts_node})
+    assert (code, len(text)) == (3, 600005)
+    assert text.endswith("y\nend\n")
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", "typescript"])
+def test_source_that_no_disk_has_room_for(
+    make_service: Any, ts_node: str, tmp_path: Path, language: str
+) -> None:
+    """F-C14, F-C15: it is handed over in memory."""
+    (tmp_path / "full").mkdir()
+    mount = f'mount -t tmpfs -o nr_inodes=1 none {tmp_path}/full && exec "$@"'
+    service = make_service(
+        settings=f"[process.local]\nstate_dir = '{tmp_path}/full'\n",
+        wrapper=("unshare", "--mount", "sh", "-c", mount, "sh"),
+    )
+    say = "print(7)" if language == "python" else "console.log(7)"
+    assert run(service, say, language, envs={"PATH": ts_node}) == (0, "7\n")

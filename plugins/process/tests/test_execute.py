@@ -105,10 +105,8 @@ def error(answer: httpx.Response) -> tuple[int, str]:
         ({"command": ""}, "BAD_REQUEST"),
         ({"command": "echo \0"}, "BAD_REQUEST"),
         ({"command": "true", "cwd": "a\0b"}, "BAD_REQUEST"),
-        ({"command": "true", "envs": {"1X": "y"}}, "BAD_REQUEST"),
         ({"command": "true", "envs": {"X=Y": "y"}}, "BAD_REQUEST"),
         ({"command": "true", "envs": {"": "y"}}, "BAD_REQUEST"),
-        ({"command": "true", "envs": {"\u00c4": "y"}}, "BAD_REQUEST"),
         ({"command": "true", "envs": {"X\n": "y"}}, "BAD_REQUEST"),
         ({"command": "true", "envs": {"X": "y\0"}}, "BAD_REQUEST"),
         ({"cmd": "true"}, "INVALID_REQUEST_BODY"),
@@ -152,6 +150,8 @@ def test_a_timeout_leaves_nothing(service: Service, tmp_path: Path) -> None:
             answer = client.post("/process/execute", json=body)
             took = time.monotonic() - begun
         assert error(answer) == (408, "PROCESS_EXECUTION_TIMEOUT")
+        # F-C1: the SDKs' own tests look for this.
+        assert "request timeout: command execution timeout" in answer.json()["message"]
         assert not alive(read_pid(file)), name
         return took
 

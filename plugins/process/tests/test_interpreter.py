@@ -179,6 +179,7 @@ def test_timeout(service: Service, context: str) -> None:
     result = run(service, "print(1)\nwhile True: pass", contextId=context, timeout=1)
     assert time.monotonic() - begun < 10
     assert (result.short, result.errors, result.controls) == (("1\n", "", 4008), [], [])
+    assert "timeout" in result.reason  # F-C1
     assert run(service, "print(x)", contextId=context).stdout == "5\n", "the state is kept"
 
 
@@ -280,7 +281,7 @@ def test_delete_ends_what_runs(service: Service, context: str, pid_file: Path) -
         ("{}", 1008),
         ('{"code": "1", "timeout": -1}', 1008),
         ('{"code": "1", "contextId": "nobody"}', 1008),
-        ('{"code": "1", "envs": {"A B": "c"}}', 1008),
+        ('{"code": "1", "envs": {"A=B": "c"}}', 1008),
     ],
 )
 def test_bad_first_messages(service: Service, message: str, code: int) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import select
+import shutil
 import socket
 import threading
 import time
@@ -185,7 +186,7 @@ def test_post_then_connect(service: Service) -> None:
     terminal.until(b"20 90\r\n")
     answer = delete(service, "posted")
     assert answer.status_code == 200
-    assert isinstance(answer.json()["message"], str)
+    assert answer.json() == {}
     assert terminal.finish() == (1011, '{"exitCode": 137, "exitReason": "SIGKILL"}')
     assert [each["status"] for each in terminal.controls] == ["connected"]
 
@@ -608,3 +609,66 @@ def test_the_profile_holds_for_everything_that_inherits_it(make_service: Any) ->
     service.http.post("/process/session", json={"sessionId": "s"})
     answer = service.http.post("/process/session/s/exec", json=body)
     assert answer.json()["output"] == "cat cat\n"
+
+
+def test_erasing_takes_a_whole_character(service: Service, tmp_path: Path) -> None:
+    """F-C6: IUTF8 is set, also for a terminal that is started late and one that was resized."""
+    late = {"id": "late", "lazyStart": True, "envs": QUIET}
+    assert service.http.post("/process/pty", json=late).status_code == 201
+    for number, name in enumerate(("erase", "late")):
+        terminal = create(service, name) if name == "erase" else connect(service, name)
+        file = tmp_path / f"typed-{number}"
+        service.http.post(f"/process/pty/{name}/resize", json={"cols": 90, "rows": 30})
+        terminal.type(f"cat > {file}; echo en''ded\n")
+        eventually(file.exists, "cat")
+        terminal.type("a\u00e9\u65e5\U0001f600\x7f\x7f\x7fz\n\x04")
+        terminal.until(b"ended\r\n")
+        assert file.read_bytes() == b"az\n"
+        delete(service, name)
+        terminal.finish()
+
+
+def test_what_old_clients_decode(service: Service) -> None:
+    """F-C2: the Go client of 0.190 takes no members it doesn't know."""
+    body = {"id": "deleted", "envs": QUIET}
+    assert service.http.post("/process/pty", json=body).json() == {"sessionId": "deleted"}
+    answer = delete(service, "deleted")
+    assert (answer.status_code, answer.json()) == (200, {})
+
+
+def test_the_words_clients_match(service: Service) -> None:
+    """F-F1."""
+    body = {"id": "twice", "envs": QUIET}
+    service.http.post("/process/pty", json=body)
+    message = service.http.post("/process/pty", json=body).json()["message"]
+    assert message == "PTY session 'twice' already exists"
+    delete(service, "twice")
+    for answer in (delete(service, "twice"), service.http.get("/process/pty/twice")):
+        assert answer.json()["message"] == "PTY session not found: 'twice'"
+    answer = service.http.post("/process/pty/twice/resize", json={"cols": 1, "rows": 1})
+    assert (answer.status_code, "PTY session not found" in answer.json()["message"]) == (410, True)
+    terminal = connect(service, "never")
+    terminal.finish()
+    assert "PTY session not found" in terminal.controls[-1]["error"]
+
+
+def test_no_pager_waits_for_a_key(service: Service, tmp_path: Path) -> None:
+    """F-E15: neither one that is named, nor with the options and files it is given."""
+    one, two = tmp_path / "a b", tmp_path / "two"
+    one.write_text("one\n" * 200)
+    two.write_text("two\n" * 200)
+    envs = {**QUIET, "TOOLBOX_PROFILE": "automation"}
+    terminal = create(service, "pagers", "", envs_token(envs))
+    pagers = [pager for pager in ("less", "less -N +G", "more") if shutil.which(pager.split()[0])]
+    for number, pager in enumerate(pagers):
+        terminal.type(f"seq 10000 | {pager}; echo en''d-{number}\n")
+        terminal.until(b"end-%d\r\n" % number)
+        terminal.until(b"10000\r\n")
+        terminal.type(f"{pager} '{one}' {two}; echo en''d-of-{number}\n")
+        terminal.until(b"end-of-%d\r\n" % number)
+    assert terminal.data.count(b"one\r\n") >= 200 * len(pagers)
+    assert terminal.data.count(b"two\r\n") >= 200 * len(pagers)
+    terminal.type("bash -c 'seq 5000 | less'; echo en''d-of-all\n")
+    terminal.until(b"5000\r\nend-of-all\r\n")
+    delete(service, "pagers")
+    terminal.finish()

@@ -662,3 +662,28 @@ def test_many_sessions_at_once(make_service: Any) -> None:
     with ThreadPoolExecutor(32) as pool:
         assert all(pool.map(one, range(50)))
     assert service.http.get("/process/session").json() == []
+
+
+def test_the_words_clients_match(service: Service) -> None:
+    """F-F1: harbor and others look for them in the message."""
+    body = {"sessionId": "d"}
+    service.http.post("/process/session", json=body)
+    answer = service.http.post("/process/session", json=body)
+    assert (answer.status_code, answer.json()["message"]) == (409, "session already exists: 'd'")
+    answer = service.http.get("/process/session/d/command/none")
+    assert answer.status_code == 404
+    assert answer.json()["message"].startswith("command not found: 'none'")
+    logs = service.http.get("/process/session/d/command/none/logs")
+    assert logs.json()["message"].startswith("command not found: 'none'")
+    service.http.delete("/process/session/d")
+    gone = [
+        service.http.get("/process/session/d"),
+        service.http.delete("/process/session/d"),
+        service.http.post("/process/session/d/exec", json={"command": "true"}),
+        service.http.get("/process/session/d/command/none"),
+        service.http.post("/process/session/d/command/none/input", json={"data": "x"}),
+    ]
+    assert {each.json()["message"] for each in gone} == {"session not found: 'd'"}
+    assert service.http.get("/x/jobs/d").json()["message"] == "job not found: 'd'"
+    context = service.http.delete("/process/interpreter/context/d")
+    assert context.json()["message"] == "context not found: 'd'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toolbox_process import shells
@@ -38,3 +39,30 @@ def test_the_order_of_shells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for odd in ("", "/usr/bin/python3", str(tmp_path / "no" / "sh")):
         monkeypatch.setenv("SHELL", odd)
         assert find_shell("") in ("/bin/sh", "/usr/bin/sh")
+
+
+def test_the_shell_is_chosen_once(make_service: Any, tmp_path: Path) -> None:
+    """F-C18: what is installed or named later changes nothing."""
+    first, second = tmp_path / "dash", tmp_path / "bash"
+    for path, name in ((first, "one"), (second, "two")):
+        program(path)
+        path.write_text(f'#!/bin/sh\nexport CHOSEN={name}\nexec /bin/sh "$@"\n')
+    service = make_service(env={"SHELL": str(first)}, wrapper=without_list(tmp_path))
+    body = {"command": "echo $CHOSEN"}
+    assert service.http.post("/process/execute", json=body).json()["result"] == "one\n"
+    service.http.post("/env", json={"set": {"SHELL": str(second)}})
+    (tmp_path / "shells").write_text("/bin/bash\n/usr/bin/bash\n/bin/zsh\n/usr/bin/zsh\n")
+    assert service.http.post("/process/execute", json=body).json()["result"] == "one\n"
+    service.http.post("/process/session", json={"sessionId": "s"})
+    answer = service.http.post("/process/session/s/exec", json=body).json()
+    assert answer["output"] == "one\n"
+    first.unlink()
+    assert service.http.post("/process/execute", json=body).json()["exitCode"] == 0
+
+
+def without_list(tmp_path: Path) -> tuple[str, ...]:
+    """A program that runs another where ``/etc/shells`` is ours, and empty at first."""
+    listed = tmp_path / "shells"
+    listed.touch()
+    mount = f'mount --bind {listed} /etc/shells && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", mount, "sh")

@@ -1,8 +1,9 @@
 """The profile ``automation``: for terminals and commands that no human looks at.
 
 Asked for by ``TOOLBOX_PROFILE=automation`` among a job's variables or the service's own. No program
-then shows its output by the page, and a terminal's questions to whoever displays it are answered,
-as there is nobody else who would: programs wait for these answers.
+then shows its output by the page, nor does a pager that a command of bash names; and a terminal's
+questions to whoever displays it are answered, as there is nobody else who would: programs wait for
+these answers.
 """
 
 from __future__ import annotations
@@ -14,9 +15,17 @@ from collections.abc import Mapping
 PROFILE = "TOOLBOX_PROFILE"
 AUTOMATION = "automation"
 
+_UNPAGED = '() {{ command {0} "$@" | command cat; }}'
+"""A function of bash: a pager whose output is no terminal shows all and waits for nothing."""
+
+_FUNCTIONS = {f"BASH_FUNC_{name}%%": _UNPAGED.format(name) for name in ("less", "more", "most")}
+
 VARIABLES = {
+    **_FUNCTIONS,
     **dict.fromkeys(("PAGER", "MANPAGER", "GIT_PAGER", "GH_PAGER", "SYSTEMD_PAGER"), "cat"),
     "AWS_PAGER": "",
+    # Where less is not run by bash: what fits is shown without waiting, the rest up to its end.
+    "LESS": "-EFRX",
     "GIT_TERMINAL_PROMPT": "0",
     "DEBIAN_FRONTEND": "noninteractive",
 }

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,17 +23,19 @@ from toolbox_process.execute import wait_or_end
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
 from toolbox_process.models import CodeRunRequest
+from toolbox_process.nameless import nameless_file
 from toolbox_process.spec import Spec
 from toolbox_process.spool import Spool
+from toolbox_process.typescript import PRELOAD
+from toolbox_process.typescript import SANDBOX
+from toolbox_process.typescript import find_runner
 
-SANDBOX = Path(__file__).parent / "sandbox"
-"""Programs run by the sandbox's interpreters."""
+RUN_CODE = SANDBOX / "run_code.py"
 
 MAX_CHARTS = 64 * 1024 * 1024
 """Bytes of charts in an answer; what is over is left out."""
 
 _MATPLOTLIB = re.compile(r"^[^#\n]*\bmatplotlib\b", re.MULTILINE)
-_COMPILER = '{"module":"CommonJS"}'
 
 
 @dataclass
@@ -62,6 +61,7 @@ def run_code(
     envs = check_environment(request.envs)
     argv = [check_text("an argument", each) for each in request.argv or []]
     path = {**os.environ, **envs}.get("PATH", os.defpath)
+    cwd = check_text("cwd", request.cwd or "")
     label = f"{request.language} ({len(request.code)} characters)"
     with ExitStack() as files, engine.waiting():
         program = prepare(engine, request.code, argv, path, files)
@@ -70,7 +70,8 @@ def run_code(
                 Kind.CODE,
                 label,
                 program.arguments,
-                envs=envs,
+                cwd,
+                envs,
                 stdin=program.stdin,
                 pass_fds=program.pass_fds,
             ),
@@ -80,17 +81,26 @@ def run_code(
         return job, [] if program.charts is None else list(read_charts(program.charts))
 
 
-@contextmanager
-def _memory_file(name: str, text: str = "") -> Iterator[int]:
-    """A file without a name, at its beginning, open while the block runs."""
-    fd = os.memfd_create(name)
+def _open(files: ExitStack, engine: Engine, text: str = "") -> int:
+    """A file without a name, at its beginning, open as long as ``files``."""
+    fd = nameless_file(text.encode("utf-8", "surrogatepass"), engine.state.path)
+    files.callback(os.close, fd)
+    return fd
+
+
+def _write(files: ExitStack, engine: Engine, name: str, text: str) -> tuple[str, tuple[int, ...]]:
+    """The path of a file that is there as long as ``files``, and the descriptors that the program
+    needs for it: one if there is no room on disk. Raises OSError.
+    """
     try:
-        with os.fdopen(os.dup(fd), "wb") as file:
-            file.write(text.encode("utf-8", "surrogatepass"))
-        os.lseek(fd, 0, os.SEEK_SET)
-        yield fd
-    finally:
-        os.close(fd)
+        directory = engine.state.path() / f"code-{os.urandom(8).hex()}"
+        directory.mkdir(0o700)
+        files.callback(shutil.rmtree, directory, ignore_errors=True)
+        (directory / name).write_text(text, "utf-8", "surrogatepass")
+    except OSError:
+        fd = _open(files, engine, text)
+        return f"/proc/self/fd/{fd}", (fd,)
+    return str(directory / name), ()
 
 
 def _find(path: str, *names: str) -> str:
@@ -103,45 +113,29 @@ def _find(path: str, *names: str) -> str:
 
 def _python(engine: Engine, code: str, argv: list[str], path: str, files: ExitStack) -> Program:
     python = _find(path, "python3", "python")
-    source = files.enter_context(_memory_file("code", code))
+    source, fds = _write(files, engine, "main.py", code)
     if not _MATPLOTLIB.search(code):
-        return Program([python, "-u", "-", *argv], stdin=source)
-    charts = files.enter_context(_memory_file("charts"))
+        arguments = [python, "-u", "-c", RUN_CODE.read_text(), source, *argv]
+        return Program(arguments, pass_fds=fds)
+    charts = _open(files, engine)
     runner = str(SANDBOX / "run_with_charts.py")
-    arguments = [python, "-u", runner, str(source), str(charts), *argv]
-    return Program(arguments, pass_fds=(source, charts), charts=charts)
+    arguments = [python, "-u", runner, source, str(charts), *argv]
+    return Program(arguments, pass_fds=(*fds, charts), charts=charts)
 
 
 def _javascript(engine: Engine, code: str, argv: list[str], path: str, files: ExitStack) -> Program:
-    source = files.enter_context(_memory_file("code", code))
-    preload = str(SANDBOX / "node_argv.cjs")
-    return Program([_find(path, "node"), "--require", preload, "-", *argv], stdin=source)
+    source = _open(files, engine, code)
+    return Program([_find(path, "node"), *PRELOAD, "-", *argv], stdin=source)
 
 
 def _typescript(engine: Engine, code: str, argv: list[str], path: str, files: ExitStack) -> Program:
-    directory = engine.state.path() / f"code-{os.urandom(8).hex()}"
-    directory.mkdir(0o700)
-    files.callback(shutil.rmtree, directory, ignore_errors=True)
-    file = directory / "code.ts"
+    how = find_runner(path)
+    if how.reads_input:
+        return Program([*how.arguments, "-", *argv], stdin=_open(files, engine, code))
     # In the first line, so that the numbers of the others are right.
-    file.write_text("process.argv.splice(1, 1);" + code, "utf-8", "surrogatepass")
-    return Program([*_typescript_runner(path), str(file), *argv])
-
-
-def _typescript_runner(path: str) -> list[str]:
-    """What runs a TypeScript file: ts-node, tsx, node itself from 22.6 on, or what npx fetches."""
-    transpile = ["--transpileOnly", "--compilerOptions", _COMPILER]
-    if found := shutil.which("ts-node", path=path):
-        return [found, *transpile]
-    if found := shutil.which("tsx", path=path):
-        return [found]
-    node = _find(path, "node")
-    probe = "process.exit(process.allowedNodeEnvironmentFlags.has(process.argv[1]) ? 0 : 1)"
-    flag = "--experimental-transform-types"
-    if subprocess.run([node, "-e", probe, flag], check=False).returncode == 0:
-        return [node, "--no-warnings", flag]
-    npx = [_find(path, "npx"), "--yes", "--loglevel=error", "--package=typescript"]
-    return [*npx, "--package=ts-node", "ts-node", *transpile]
+    prelude = "" if how.ours else "process.argv.splice(1, 1);"
+    source, fds = _write(files, engine, "code.ts", prelude + code)
+    return Program([*how.arguments, source, *argv], pass_fds=fds)
 
 
 _LANGUAGES: dict[str, Callable[[Engine, str, list[str], str, ExitStack], Program]] = {

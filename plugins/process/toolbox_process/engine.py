@@ -42,6 +42,7 @@ from toolbox_process.marks import new_mark
 from toolbox_process.output import END_REASON
 from toolbox_process.procfs import Process
 from toolbox_process.settings import LocalSettings
+from toolbox_process.shells import ChosenShell
 from toolbox_process.spare import Spare
 from toolbox_process.spec import Spec
 from toolbox_process.spec import open_pipes
@@ -83,20 +84,29 @@ class Engine:
         self.journals = Journals(lasting, settings.total_output_limit)
         self.limits = Limits()
         self.spare = Spare()
+        self._shell = ChosenShell(settings.shell)
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
         self._finished = Finished(settings, context.loop)
         self._places = threading.BoundedSemaphore(context.options.max_waiting)
         self.restarted = context.restarted
 
-    def not_there(self, what: str) -> ProcessNotFound:
-        """The error for an id that is not known, and why that may be."""
+    def not_there(self, what: str, name: str) -> ProcessNotFound:
+        """The error for an id that is not known, and why that may be.
+
+        Clients look for the first words, which are the Daytona Toolbox API's.
+        """
+        text = f"{what} not found: {name!r}"
         if not self.restarted:
-            return ProcessNotFound(f"there is no {what}")
+            return ProcessNotFound(text)
         return ProcessNotFound(
-            f"there is no {what}; the service was restarted, and what ran before it has ended",
+            f"{text}; the service was restarted, and what ran before it has ended",
             {END_REASON: Reason.DAEMON_RESTART.value},
         )
+
+    def shell(self) -> str:
+        """The path of the shell, the same as long as the service runs. Raises ProgramMissing."""
+        return self._shell.path()
 
     # Starting
 
@@ -161,9 +171,7 @@ class Engine:
     def spawn(self, spec: Spec, mark: Mark, **streams: int) -> subprocess.Popen[bytes]:
         """Start the program itself. Raises as :meth:`start`."""
         cwd = self.work_dir / spec.cwd if spec.cwd else self.work_dir
-        env = {**environment(), **spec.envs}
-        if applies(env):
-            env = {**env, **VARIABLES, **spec.envs}
+        env = self.environment_of(spec)
         try:
             return popen(
                 list(spec.arguments),
@@ -178,6 +186,11 @@ class Engine:
             if error.errno in SHORTAGE:
                 raise
             raise SpawnFailed(describe_os_error(error)) from None
+
+    def environment_of(self, spec: Spec) -> dict[str, str]:
+        """What a program sees: the service's variables, the profile's, and its own, which win."""
+        env = {**environment(), **spec.envs}
+        return {**env, **VARIABLES, **spec.envs} if applies(env) else env
 
     def adopt(self, job: ProcessJob, process: subprocess.Popen[bytes]) -> None:
         """Watch over the process of a job from now on."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 
 from toolbox.errors import BadRequest
+from toolbox.variables import is_variable_name
 from toolbox_process.engine import Engine
 from toolbox_process.errors import ExecutionTimeout
 from toolbox_process.errors import NotEnded
@@ -16,11 +16,8 @@ from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
 from toolbox_process.models import ExecuteRequest
 from toolbox_process.shells import command_line
-from toolbox_process.shells import find_shell
 from toolbox_process.spec import Spec
 from toolbox_process.spool import Spool
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def check_text(name: str, text: str) -> str:
@@ -31,10 +28,10 @@ def check_text(name: str, text: str) -> str:
 
 
 def check_environment(envs: Mapping[str, str | None] | None) -> dict[str, str]:
-    """Variables as they are set. Raises BadRequest for a name no shell could use."""
+    """Variables as they are set. Raises BadRequest for what no environment can hold."""
     checked: dict[str, str] = {}
     for name, value in (envs or {}).items():
-        if not _NAME.fullmatch(name):
+        if not is_variable_name(name):
             raise BadRequest(f"{name!r} is no name of an environment variable")
         checked[name] = check_text(f"the variable {name}", value or "")
     return checked
@@ -50,10 +47,13 @@ def wait_or_end(engine: Engine, job: ProcessJob, timeout: int | None) -> None:
     except NotEnded as error:
         engine.end_soon(job, Reason.TIMEOUT, engine.settings.timeout_grace)
         raise ExecutionTimeout(
-            f"still running after {timeout} s, and {error.message}", headers
+            f"command execution timeout: still running after {timeout} s, and {error.message}",
+            headers,
         ) from None
     if job.reason is Reason.TIMEOUT or not job.done.is_set():
-        raise ExecutionTimeout(f"still running after {timeout} s, so it was ended", headers)
+        raise ExecutionTimeout(
+            f"command execution timeout: still running after {timeout} s, so it was ended", headers
+        )
 
 
 def execute(engine: Engine, request: ExecuteRequest, spool: Spool) -> Job:
@@ -65,9 +65,9 @@ def execute(engine: Engine, request: ExecuteRequest, spool: Spool) -> Job:
         raise BadRequest("the command is empty")
     check_text("the command", request.command)
     envs = check_environment(request.envs)
-    shell = find_shell(engine.settings.shell)
+    shell = engine.shell()
     with engine.waiting():
-        arguments, script = command_line(shell, request.command)
+        arguments, script = command_line(shell, request.command, engine.state.path)
         try:
             job = engine.start(
                 Spec(

@@ -249,9 +249,8 @@ class InterpreterContext:
         if run is None or job is None or answer.id != run.number:
             return
         job.capture.read_now()
-        code = TIMED_OUT if run.timed_out else NORMAL
         self._current = None
-        self._finish(run, Outcome(code, None if run.timed_out else answer.error))
+        self._finish(run, _time_is_over(run) if run.timed_out else Outcome(NORMAL, answer.error))
         self._start_next()
 
     def _finish(self, run: Run, outcome: Outcome) -> None:
@@ -276,7 +275,7 @@ class InterpreterContext:
 
     def _outcome_of_death(self, run: Run, job: ProcessJob) -> Outcome:
         if run.timed_out:
-            return Outcome(TIMED_OUT)
+            return _time_is_over(run)
         what = (
             "the context was deleted"
             if self.deleted
@@ -303,6 +302,11 @@ class InterpreterContext:
             return
         run.client.pump()
         job.capture.pause(job.spool.end - run.client.at > AHEAD)
+
+
+def _time_is_over(run: Run) -> Outcome:
+    text = f"request timeout: code execution timeout: still running after {run.timeout} s"
+    return Outcome(TIMED_OUT, None, text)
 
 
 def _find_python() -> str:

@@ -53,7 +53,7 @@ class LocalInterpreters:
         with self._lock:
             context = self._contexts.pop(context_id, None)
         if context is None:
-            raise self._engine.not_there(f"context {context_id!r}")
+            raise self._engine.not_there("context", context_id)
         context.delete()
 
     def submit(self, request: CodeRequest, timeout: int, client: RunClient) -> Run:
@@ -65,7 +65,7 @@ class LocalInterpreters:
         with self._lock:
             context = self._contexts.get(request.context_id or DEFAULT)
         if context is None:
-            raise self._engine.not_there(f"context {request.context_id!r}")
+            raise self._engine.not_there("context", request.context_id or DEFAULT)
         run = Run(request.code, envs, timeout, client, context)
         context.submit(run)
         return run

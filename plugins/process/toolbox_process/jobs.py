@@ -26,7 +26,6 @@ from toolbox_process.job_models import Piece
 from toolbox_process.job_models import StartJobRequest
 from toolbox_process.sessions import LocalSessions
 from toolbox_process.shells import command_line
-from toolbox_process.shells import find_shell
 from toolbox_process.spec import Spec
 from toolbox_process.spool import ERR
 from toolbox_process.spool import Chunk
@@ -50,7 +49,7 @@ class LocalJobs:
     def get(self, job_id: str) -> Job:
         job = self._engine.find(job_id)
         if job is None:
-            raise self._engine.not_there(f"job {job_id!r}")
+            raise self._engine.not_there("job", job_id)
         return job
 
     def start(self, request: StartJobRequest) -> Job:
@@ -64,7 +63,7 @@ class LocalJobs:
         with self._starting:
             if known := self._engine.find(request.id):
                 if self._requests.get(request.id) != request:
-                    raise AlreadyExists(f"job {request.id!r} is another")
+                    raise AlreadyExists(f"job already exists: {request.id!r} is another")
                 return known
             job = self._start(request, envs)
             self._requests = {
@@ -75,8 +74,8 @@ class LocalJobs:
 
     def _start(self, request: StartJobRequest, envs: dict[str, str]) -> Job:
         engine = self._engine
-        shell = find_shell(engine.settings.shell)
-        arguments, script = command_line(shell, request.command)
+        shell = engine.shell()
+        arguments, script = command_line(shell, request.command, engine.state.path)
         try:
             job = engine.start(
                 Spec(

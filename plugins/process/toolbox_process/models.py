@@ -38,6 +38,7 @@ class CodeRunRequest(msgspec.Struct, frozen=True, kw_only=True):
     code: Annotated[str, Meta(min_length=1)]
     language: Annotated[str, Meta(min_length=1)]
     argv: list[str] | None = None
+    cwd: str | None = None
     envs: Environment | None = None
     timeout: Seconds | None = None
 

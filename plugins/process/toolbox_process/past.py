@@ -74,7 +74,7 @@ class PastSession:
         for head in self._heads:
             if head.id == command_id:
                 return PastCommand(self._engine, self._directory, head)
-        raise self._engine.not_there(f"command {command_id!r} of session {self.id!r}")
+        raise self._engine.not_there("command", command_id)
 
     def remove(self) -> None:
         """Delete what is kept of it."""

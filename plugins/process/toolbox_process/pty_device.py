@@ -7,13 +7,35 @@ program opens the terminal itself, and so gets it as its controlling one (open(2
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import termios
 from collections.abc import Callable
+from collections.abc import Mapping
 
 import ptyprocess  # type: ignore[import-untyped]
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+_IUTF8 = 0o40000
+"""From asm-generic/termbits-common.h, the same everywhere; in ``termios`` from Python 3.14 on."""
+
 _TRAMPOLINE = 'exec <>"$0" >&0 2>&0; exec "$@"'
+
+
+def keep_odd_variables(environment: Mapping[str, str]) -> list[str]:
+    """What stands before the arguments so that ``sh`` passes on the variables it can't use itself:
+    dash drops them.
+    """
+    odd = [f"{name}={value}" for name, value in environment.items() if not _NAME.fullmatch(name)]
+    return ["env", "--", *odd] if odd else []
+
+
+def _erase_whole_characters(fd: int) -> None:
+    """Set IUTF8 (termios(3)): in cooked mode a erase takes a character, not a byte of one."""
+    attributes = termios.tcgetattr(fd)
+    attributes[0] |= _IUTF8
+    termios.tcsetattr(fd, termios.TCSANOW, attributes)
 
 
 class PtyDevice(ptyprocess.PtyProcess):  # type: ignore[misc]
@@ -42,6 +64,7 @@ class PtyDevice(ptyprocess.PtyProcess):  # type: ignore[misc]
             os.set_inheritable(slave, False)
             name = os.ttyname(slave)
             termios.tcsetwinsize(master, (rows, columns))
+            _erase_whole_characters(master)
             process = spawn(["/bin/sh", "-c", _TRAMPOLINE, name, *arguments])
         except BaseException:
             os.close(master)

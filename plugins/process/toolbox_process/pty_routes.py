@@ -14,7 +14,6 @@ from toolbox_process.pty_models import ConnectQuery
 from toolbox_process.pty_models import CreateConnectQuery
 from toolbox_process.pty_models import CreatePtyRequest
 from toolbox_process.pty_models import CreatePtyResponse
-from toolbox_process.pty_models import Message
 from toolbox_process.pty_models import PtyHeaders
 from toolbox_process.pty_models import PtyInfo
 from toolbox_process.pty_models import PtyList
@@ -46,10 +45,11 @@ def get_pty_session(backend: ProcessBackend, session_id: str) -> PtyInfo:
 
 
 @group.delete("/process/pty/{session_id}", errors=(ProcessNotFound,))
-def delete_pty_session(backend: ProcessBackend, session_id: str) -> Message:
+def delete_pty_session(backend: ProcessBackend, session_id: str) -> dict[str, str]:
     """End a terminal and everything that was started on it."""
     backend.terminals.delete(session_id)
-    return Message(message="the terminal has ended")
+    # No more than that: the Go client of 0.190 refuses members it doesn't know.
+    return {}
 
 
 @group.post("/process/pty/{session_id}/resize", errors=(InvalidBody, SessionEnded))

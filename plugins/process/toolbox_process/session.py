@@ -114,7 +114,7 @@ class Session:
         with self._lock:
             found = self._commands.get(command_id)
         if found is None:
-            raise ProcessNotFound(f"session {self.id!r} has no command {command_id!r}")
+            raise ProcessNotFound(f"command not found: {command_id!r} in session {self.id!r}")
         return found
 
     def submit(self, command: Command) -> Command:

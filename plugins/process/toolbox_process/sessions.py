@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 import threading
-from pathlib import Path
 
 from toolbox.errors import BadRequest
+from toolbox.variables import home_directory
 from toolbox_process.command import Command
 from toolbox_process.command import Task
 from toolbox_process.engine import Engine
@@ -21,7 +21,6 @@ from toolbox_process.past import PastSession
 from toolbox_process.past import find_past
 from toolbox_process.session import Session
 from toolbox_process.session_models import SessionExecuteRequest
-from toolbox_process.shells import find_shell
 from toolbox_process.shells import session_arguments
 
 ENTRYPOINT = "entrypoint"
@@ -48,13 +47,13 @@ class LocalSessions:
     def _start(self, session_id: str, cwd: str | None) -> Session:
         with self._lock:
             if session_id in self._sessions:
-                raise AlreadyExists(f"session {session_id!r} exists")
+                raise AlreadyExists(f"session already exists: {session_id!r}")
             self._sessions[session_id] = None  # The id is taken while the shell starts.
         journal = self._engine.journals.open(session_id)
         if session_id == ENTRYPOINT:
             journal.remove()  # It is run again by the next worker, whose log is the one to show.
         try:
-            shell = find_shell(self._engine.settings.shell)
+            shell = self._engine.shell()
             session = Session(self._engine, session_id, session_arguments(shell), cwd, journal)
         except BaseException:
             with self._lock:
@@ -81,7 +80,7 @@ class LocalSessions:
     def create(self, session_id: str, at_home: bool) -> None:
         check_text("the session id", session_id)
         self._refuse_entrypoint(session_id)
-        self._start(session_id, str(Path.home()) if at_home else None)
+        self._start(session_id, str(home_directory()) if at_home else None)
 
     def _alive(self) -> list[Session]:
         sessions = self._sessions.values()
@@ -95,7 +94,7 @@ class LocalSessions:
         with self._lock:
             session = self._sessions.get(session_id) or self._past.get(session_id)
         if session is None:
-            raise self._engine.not_there(f"session {session_id!r}")
+            raise self._engine.not_there("session", session_id)
         return session
 
     def _get_alive(self, session_id: str) -> Session:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from toolbox_process.errors import ProgramMissing
+from toolbox_process.nameless import nameless_file
 
 LIST = Path("/etc/shells")
 
@@ -31,6 +34,25 @@ def find_shell(configured: str) -> str:
     raise ProgramMissing("no shell is installed")
 
 
+class ChosenShell:
+    """The shell, chosen once: one that is installed later changes nothing for a running service.
+
+    Chosen again only where the one there was has gone.
+    """
+
+    def __init__(self, configured: str) -> None:
+        self._configured = configured
+        self._path = ""
+        with suppress(ProgramMissing):  # Whoever asks is told so.
+            self.path()
+
+    def path(self) -> str:
+        """Its path. Raises ProgramMissing."""
+        if not os.access(self._path, os.X_OK):
+            self._path = find_shell(self._configured)
+        return self._path
+
+
 def _listed() -> list[str]:
     try:
         return _read_list(LIST.stat().st_mtime_ns)
@@ -46,7 +68,9 @@ def _read_list(changed: int) -> list[str]:
     return [path for path in PREFERRED if path in named]
 
 
-def command_line(shell: str, command: str) -> tuple[list[str], int | None]:
+def command_line(
+    shell: str, command: str, directory: Callable[[], Path]
+) -> tuple[list[str], int | None]:
     """The arguments that run ``command``, and a file descriptor to pass on, if one is needed.
 
     The descriptor holds a command too long for an argument; the caller closes it.
@@ -57,10 +81,9 @@ def command_line(shell: str, command: str) -> tuple[list[str], int | None]:
         return (
             [shell, "-c", "--", command] if command[:1] in "-+" else [shell, "-c", command]
         ), None
-    fd = os.memfd_create("command")
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(text)
-    return [shell, "-c", f". /proc/self/fd/{fd}"], fd
+    fd = nameless_file(text, directory)
+    # Not sourced: then errors would name the file, and not the shell.
+    return [shell, "-c", f'eval "$(cat /proc/self/fd/{fd})"'], fd
 
 
 def session_arguments(shell: str) -> list[str]:

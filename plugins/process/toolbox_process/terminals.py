@@ -19,18 +19,19 @@ from toolbox_process.engine import Engine
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SessionEnded
+from toolbox_process.execute import check_environment
 from toolbox_process.execute import check_text
 from toolbox_process.job import Kind
 from toolbox_process.job import ProcessJob
 from toolbox_process.job import Reason
 from toolbox_process.job import new_id
 from toolbox_process.pty_device import PtyDevice
+from toolbox_process.pty_device import keep_odd_variables
 from toolbox_process.pty_models import COLUMNS
 from toolbox_process.pty_models import ROWS
 from toolbox_process.pty_models import CreatePtyRequest
 from toolbox_process.pty_models import PtyInfo
 from toolbox_process.pty_models import PtySize
-from toolbox_process.shells import find_shell
 from toolbox_process.spec import Spec
 from toolbox_process.spool import OUT
 from toolbox_process.spool import Spool
@@ -107,8 +108,10 @@ class LocalTerminal(ProcessJob):
             if self._device is not None:
                 return False
             if self.deleted:
-                raise SessionEnded(f"terminal {self.name!r} was deleted before its start")
-            arguments = [self._shell, "-i", "-l"]
+                raise SessionEnded(f"PTY session {self.name!r} was deleted before its start")
+            spec = Spec(Kind.TERMINAL, self.name, [], self.cwd, self.envs)
+            odd = keep_odd_variables(self._engine.environment_of(spec))
+            arguments = [*odd, self._shell, "-i", "-l"]
             self.mark = self._engine.new_mark(self.id)
             self._device = device = PtyDevice.start(arguments, *self._size, self._spawn)
             self.stdin = Writer(self.loop, device.fd, own=False)
@@ -220,15 +223,12 @@ class LocalTerminals:
             raise BadRequest("the terminal needs an id")
         check_text("the terminal's id", request.id)
         check_text("cwd", request.cwd or "")
-        for name, value in (request.envs or {}).items():
-            if not name or set(name) & set("=\0\r\n"):
-                raise BadRequest(f"{name!r} is no name of an environment variable")
-            check_text(f"the variable {name}", value or "")
-        shell = find_shell(self._engine.settings.shell)
+        check_environment(request.envs)
+        shell = self._engine.shell()
         terminal = LocalTerminal(self._engine, request, shell)
         with self._lock:
             if request.id in self._terminals:
-                raise AlreadyExists(f"terminal {request.id!r} exists")
+                raise AlreadyExists(f"PTY session {request.id!r} already exists")
             self._terminals[request.id] = terminal
         if not request.lazy_start:
             self._start(terminal)
@@ -257,7 +257,7 @@ class LocalTerminals:
         with self._lock:
             found = self._terminals.get(terminal_id)
         if found is None or found.done.is_set():
-            raise self._engine.not_there(f"terminal {terminal_id!r}")
+            raise self._engine.not_there("PTY session", terminal_id)
         return found
 
     def get(self, terminal_id: str) -> PtyInfo:
@@ -269,7 +269,7 @@ class LocalTerminals:
             terminal = self._find(terminal_id)
         except ProcessNotFound:
             if any(each.label == terminal_id for each in self._engine.jobs(Kind.TERMINAL)):
-                raise SessionEnded(f"terminal {terminal_id!r} has ended") from None
+                raise SessionEnded(f"PTY session {terminal_id!r} has ended") from None
             raise
         self._start(terminal)
         return terminal

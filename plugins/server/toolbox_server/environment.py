@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from collections.abc import MutableMapping
 
+from toolbox.variables import is_variable_name
 from toolbox_server.errors import InvalidVariable
 from toolbox_server.models import UpdateEnvRequest
 
@@ -38,9 +39,8 @@ def plan(change: UpdateEnvRequest, environ: Mapping[str, str]) -> dict[str, str]
 
 
 def _check_name(name: str) -> None:
-    if not name or "=" in name or "\0" in name:
+    if not is_variable_name(name):
         raise InvalidVariable(f"{name!r} can't be the name of a variable")
-    _encode(name, name)
 
 
 def _check_value(name: str, value: str) -> None:

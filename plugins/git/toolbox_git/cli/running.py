@@ -220,7 +220,7 @@ class Runner:
         if self._closed:
             raise Unavailable("the service is stopping")
         if time.monotonic() > deadline:
-            message = f"git was ended after {call.timeout:.0f} s"
+            message = f"timeout: git was ended after {call.timeout:.0f} s"
             raise TransportFailed(message) if call.url else RequestTimeout(message)
         if call.gone is not None and call.gone():
             raise RequestTimeout("the client has gone; git was ended")

@@ -13,7 +13,7 @@ from dulwich.config import ConfigFile
 from dulwich.repo import Repo
 
 from toolbox.errors import BadRequest
-from toolbox.errors import Forbidden
+from toolbox.variables import home_directory
 from toolbox_git.models import CredentialsRequest
 from toolbox_git.models import Scope
 from toolbox_git.names import check_key
@@ -40,11 +40,8 @@ def config_path(scope: Scope, path: str, base: Path) -> Path:
 
 
 def home() -> Path:
-    """The user's home. Raises Forbidden if there is none."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        raise Forbidden("the user has no home directory") from None
+    """The user's home."""
+    return home_directory()
 
 
 def _split(key: str) -> tuple[tuple[bytes, ...], bytes]:

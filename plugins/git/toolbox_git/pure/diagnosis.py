@@ -47,7 +47,7 @@ def _from_dulwich(error: Exception) -> ToolboxError | None:
     if isinstance(error, FileLocked):
         return Conflict("another program is changing this repository: a .lock file is there")
     if isinstance(error, NotGitRepository):
-        return RepositoryNotFound("the remote repository was not found")
+        return RepositoryNotFound("remote repository not found")
     if isinstance(error, UnsupportedExtension | UnsupportedVersion):
         return NotImplemented_(f"only the backend cli can work on this repository: {error}")
     if isinstance(error, FilterError):
@@ -68,7 +68,7 @@ def _from_protocol(text: str) -> ToolboxError:
     if status == "403" or "permission denied" in lower:
         return Forbidden(f"the remote refused: {text}"[:2000])
     if status == "404" or "not found" in lower or "does not appear to be a git" in lower:
-        return RepositoryNotFound(f"the remote repository was not found: {text}"[:2000])
+        return RepositoryNotFound(f"remote repository not found: {text}"[:2000])
     return TransportFailed(f"the remote failed: {text or 'it hung up'}"[:2000])
 
 

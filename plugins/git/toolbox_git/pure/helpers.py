@@ -96,7 +96,7 @@ class Helpers:
         if self._closed:
             raise Unavailable("the service is stopping")
         if time.monotonic() > deadline:
-            message = "the operation took too long and was ended"
+            message = "timeout: the operation took too long and was ended"
             raise TransportFailed(message) if network else RequestTimeout(message)
         if gone is not None and gone():
             raise RequestTimeout("the client has gone; the operation was ended")

@@ -1,6 +1,6 @@
 """Run a Python program and write the charts it shows to a file descriptor.
 
-Arguments: the descriptor with the source, the one for the charts, then the program's own. Each
+Arguments: the file with the source, the descriptor for the charts, then the program's own. Each
 chart is a line of JSON. Nothing that goes wrong here may reach the program.
 """
 
@@ -56,16 +56,11 @@ class Loader(importlib.abc.Loader):
         _toolbox_charts.patch(module, self._write)
 
 
-def read_all(fd: Any) -> Any:
-    """Everything in a file, from where it stands."""
-    with os.fdopen(fd, "rb") as file:
-        return file.read()
-
-
 def main() -> None:
     """Run the program."""
-    source_fd, chart_fd = int(sys.argv[1]), int(sys.argv[2])
-    source = read_all(source_fd)
+    path, chart_fd = sys.argv[1], int(sys.argv[2])
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib takes a while to import
+        source = file.read()
     os.set_inheritable(chart_fd, False)
     sys.argv = ["-", *sys.argv[3:]]
     sys.path[0] = ""  # The program finds its modules where it is, as with "python -".
@@ -77,18 +72,22 @@ def main() -> None:
 
     sys.meta_path.insert(0, PyplotHook(write))
     module = types.ModuleType("__main__")
-    module.__file__ = "<target_code>"
+    module.__file__ = path  # For processes that import it: multiprocessing's spawn.
     module.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = module
     text = source.decode("utf-8", "replace")
     linecache.cache[SOURCE] = (len(source), None, text.splitlines(True), SOURCE)
     try:
         exec(compile(source, SOURCE, "exec"), module.__dict__)
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
         # Without this file's frame.
         trace = error.__traceback__.tb_next if error.__traceback__ else None
-        traceback.print_exception(type(error), error, trace)
-        sys.exit(1)
+        own = sys.excepthook is sys.__excepthook__  # It knows the lines of files only.
+        show = traceback.print_exception if own else sys.excepthook
+        show(type(error), error.with_traceback(trace), trace)
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
 
 
 if __name__ == "__main__":
