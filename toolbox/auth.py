@@ -24,9 +24,9 @@ from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import unquote_to_bytes
 
+from toolbox.decoding import only
 from toolbox.errors import BadRequest
 from toolbox.errors import Unauthorized
-from toolbox.request import only
 from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
 from toolbox.signing import KEY_VARIABLE
@@ -42,6 +42,8 @@ TICKET_QUERY = "TOOLBOX_TICKET"
 """Query parameter with a one-time ticket for a WebSocket, which needs no token then."""
 
 _MAX = mmap.PAGESIZE - 2
+
+_SHOWN = re.compile(rb"\r\nauthorization:[ \t]*bearer[ ]+([^ \r\n]+)", re.IGNORECASE)
 
 _PREVIEW = "preview_"
 _PROXIED = re.compile(r"/(?:proxy|x/absproxy)/([0-9]{1,5})/")
@@ -113,6 +115,15 @@ class Auth:
         if not self.tickets.redeem(ticket):
             raise Unauthorized("the ticket was used, is too old or was never issued")
         return "ticket"
+
+    def recognizes(self, head: bytes | bytearray) -> bool:
+        """Whether the head of a request shows the token, as far as can be seen without reading it
+        properly: who is recognized is served first, and checked then.
+        """
+        if self.mode == "none":
+            return True
+        shown = _SHOWN.search(head)
+        return shown is not None and bool(self._token) and _same(shown[1], self._token)
 
     def check_signature(self, group: str, method: str, query: Mapping[str, str]) -> None:
         """Raises Unauthorized unless ``query`` is signed, for ``method`` and ``group``."""

@@ -31,6 +31,9 @@ FILE_BLOCK = 1 << 30
 class ClientSocket(socket.socket):
     """One connection. ``sock`` is taken over."""
 
+    on_pass: Callable[[], object] | None = None
+    """To be called once the stranger's request no longer needs a place inside the gate."""
+
     def __init__(self, sock: socket.socket, lanes: Lanes) -> None:
         super().__init__(sock.family, sock.type, sock.proto, fileno=sock.detach())
         super().setblocking(False)
@@ -68,8 +71,15 @@ class ClientSocket(socket.socket):
     def admit(self) -> None:
         """The request may be served: its client is one of the callers now."""
         self.known = self.was_known = True
+        self.pass_gate()
         if not self._expects:
             self._request.must_close = self._closes
+
+    def pass_gate(self) -> None:
+        """Let another stranger in, if this one had come through the gate."""
+        if (on_pass := self.on_pass) is not None:
+            self.on_pass = None
+            on_pass()
 
     def invite(self) -> None:
         """Tell the client to send the body, if it waits for that (RFC 9110, 10.1.1)."""
@@ -154,6 +164,7 @@ class ClientSocket(socket.socket):
 
     def _wait(self, event: int) -> None:
         """Wait until it is ready for ``event``. Raises TimeoutError."""
+        self.pass_gate()  # Those who are waited for have a bound of their own.
         lane = self._lanes.callers if self.known else self._lanes.strangers
         self._awaited = event
         poll = select.poll()

@@ -18,6 +18,8 @@ import msgspec
 from msgspec import DecodeError
 from msgspec import inspect
 
+from toolbox.errors import BadRequest
+
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # A whole pair.
     rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})"  # Half of one (RFC 8259, 8.2).
@@ -198,3 +200,14 @@ def _chosen(types: tuple[inspect.Type, ...], value: Any) -> inspect.Type:
             return each
     dicts = [each for each in types if isinstance(each, inspect.DictType)]
     return dicts[0] if dicts else inspect.AnyType()
+
+
+def only(what: str, name: str, values: list[str]) -> str | None:
+    """The one value of ``name``, None if there is none.
+
+    Raises BadRequest for several: whoever checks requests before they come here (a gateway, a
+    signature) might look at another one.
+    """
+    if len(values) > 1:
+        raise BadRequest(f"{what}: {name} is there {len(values)} times")
+    return values[0] if values else None

@@ -94,7 +94,7 @@ class Lobby:
         self._place(conn)
         if conn.head:
             self._unfinished += len(conn.head)
-            self._hurry(conn)
+            self._guard(conn, self._look)
         else:
             self._guard(conn, self._read)  # Most have sent it by now.
         self._make_room()
@@ -145,6 +145,12 @@ class Lobby:
         seen = len(conn.head)
         conn.head += data
         self._unfinished += len(data)
+        self._look(conn, seen)
+        if self._unfinished > MAX_UNFINISHED:
+            self._make_room()
+
+    def _look(self, conn: Connection, seen: int = 0) -> None:
+        """Give it back if its head is complete; ``seen`` bytes were looked at before."""
         try:
             complete = is_complete(conn.head, self._limits.head, seen)
         except ToolboxError as error:
@@ -153,12 +159,7 @@ class Lobby:
             self._leave(conn)
             self._ready(conn)
         elif not seen:
-            self._hurry(conn)
-        if self._unfinished > MAX_UNFINISHED:
-            self._make_room()
-
-    def _hurry(self, conn: Connection) -> None:
-        conn.deadline = awake() + min(self._limits.header_timeout, self._longest)
+            conn.deadline = awake() + min(self._limits.header_timeout, self._longest)
 
     def _drop(self, conn: Connection) -> None:
         data = conn.sock.take(RECEIVE)

@@ -24,6 +24,7 @@ from toolbox.client import ClientSocket
 from toolbox.client import client_of
 from toolbox.decoding import convert_text
 from toolbox.decoding import decode
+from toolbox.decoding import only as only
 from toolbox.decoding import prepare as prepare
 from toolbox.errors import BadRequest
 from toolbox.errors import ContentTooLarge
@@ -273,17 +274,6 @@ def decode_query(arguments: MultiDict[str, str], kind: type[T]) -> T:
         if given[field.encode_name] == [""] and _means_none(field):
             del given[field.encode_name]
     return _decode_text(given, kind, "query parameter")
-
-
-def only(what: str, name: str, values: list[str]) -> str | None:
-    """The one value of ``name``, None if there is none.
-
-    Raises BadRequest for several: whoever checks requests before they come here (a gateway, a
-    signature) might look at another one.
-    """
-    if len(values) > 1:
-        raise BadRequest(f"{what}: {name} is there {len(values)} times")
-    return values[0] if values else None
 
 
 def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:

@@ -38,6 +38,7 @@ from toolbox.announcing import announce
 from toolbox.client import ClientSocket
 from toolbox.clock import tick
 from toolbox.errors import ToolboxError
+from toolbox.gate import Gate
 from toolbox.heads import HeadLimits
 from toolbox.heads import is_complete
 from toolbox.lanes import Lanes
@@ -147,6 +148,7 @@ class Worker(ThreadWorker):
             header_timeout=server.header_timeout,
             head=self._head_limits,
         )
+        self._gate: Gate[Connection] = Gate(self._submit, self._drop, limits.strangers)
         self._lobby = Lobby(self.poller, limits, self.enqueue_req, self._gone)
 
     # Ending
@@ -245,6 +247,16 @@ class Worker(ThreadWorker):
         self.nr_conns -= 1
 
     def enqueue_req(self, conn: Connection) -> None:
+        if conn.sock.was_known or self.toolbox.auth.recognizes(conn.head):
+            self._submit(conn)
+        else:
+            conn.sock.on_pass = self._gate.leave
+            self._gate.enter(conn, again=conn.parser is not None)
+
+    def _drop(self, conn: Connection) -> None:
+        self.method_queue.defer(self._take_back, conn, False, shut(conn.sock))
+
+    def _submit(self, conn: Connection) -> None:
         self.tpool.submit(partial(self._work, conn))
 
     def _work(self, conn: Connection) -> None:
@@ -253,6 +265,7 @@ class Worker(ThreadWorker):
         try:
             kept = self._serve(conn)
         finally:
+            conn.sock.pass_gate()
             if not kept:
                 closed = shut(conn.sock)
             self.method_queue.defer(self._take_back, conn, kept, closed)
@@ -273,6 +286,8 @@ class Worker(ThreadWorker):
                 if not self.handle(conn):
                     return False
                 conn.head += conn.parser.unreader.take_buffered()
+                if self._gate.crowded and not conn.sock.was_known:
+                    return True  # The others have their turn.
                 if not is_complete(conn.head, self._head_limits) and not self._linger(conn):
                     return True
         except OSError:

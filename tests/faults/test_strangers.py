@@ -31,7 +31,7 @@ ROOM = 30_000_000
 THREADS = 30
 """Of the worker while it has little to do."""
 
-BUNDLE = b"GET /page/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+BUNDLE = b"GET /page/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -123,18 +123,18 @@ class Slow(contextlib.ExitStack):
 
 
 def post(path: str, *headers: str, length: int = 8_000_000) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {length}", *headers]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *headers]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 KINDS: dict[str, tuple[bytes, bytes]] = {
     "a slow body": (post("/init"), b" "),
     "a slow body in chunks": (
-        b"POST /init HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /init HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"1\r\n \r\n",
     ),
     "a slow chunk extension": (
-        b"POST /init HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+        b"POST /init HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;",
         b"x",
     ),
     "slow headers": (b"GET /version HTTP/1.1\r\nX: ", b"x"),
@@ -304,3 +304,22 @@ def test_a_slow_stranger_still_gets_a_page(crowded: Service) -> None:
             if not got % 7:
                 select.select([], [], [], 0.001)
     assert got > 1_000_000
+
+
+def test_strangers_that_ask_without_end_hold_up_no_other_stranger(
+    crowded: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """F-B2: a health check has no token either."""
+    times = []
+    endless = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100
+    with leaves_nothing(crowded), contextlib.ExitStack() as stack:
+        flood = [stack.enter_context(connect(crowded, endless)) for _ in range(50)]
+        for _ in range(20):
+            for sock in flood:
+                with contextlib.suppress(BlockingIOError):
+                    while sock.recv(65536, socket.MSG_DONTWAIT):
+                        pass
+                with contextlib.suppress(BlockingIOError):
+                    sock.send(endless, socket.MSG_DONTWAIT)
+            times.append(look(crowded))
+    told("50 that ask without end", times, capsys)
