@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -10,6 +12,7 @@ import pytest
 
 from toolbox.loop import IN
 from toolbox.loop import Loop
+from toolbox.loop import Timer
 
 
 @pytest.fixture
@@ -158,3 +161,37 @@ def test_a_call_after_the_end_writes_into_nobody_s_file() -> None:
             os.read(reader, 1)
         os.close(reader)
         os.close(writer)
+
+
+def test_a_cancelled_timer_keeps_nothing(loop: Loop) -> None:
+    """The time limit of code that took a moment may be hours away."""
+
+    class Kept:
+        def call(self) -> None:
+            raise AssertionError
+
+    def timers() -> int:
+        return sum(isinstance(each, Timer) for each in gc.get_objects())
+
+    loop.call_later(1800, lambda: None)  # It is due before the others, and not cancelled.
+    before = timers()
+    seen = []
+    for _ in range(1000):
+        kept = Kept()
+        seen.append(weakref.ref(kept))
+        loop.call_later(3600, kept.call).cancel()
+        del kept
+    on(loop, lambda: None)
+    assert not any(each() for each in seen)
+    assert timers() - before < 200
+
+
+def test_timers_that_are_not_cancelled_stay_when_many_are(loop: Loop) -> None:
+    due = threading.Semaphore(0)
+    for number in range(300):
+        timer = loop.call_later(0.2, due.release)
+        if number % 3:
+            timer.cancel()
+    assert all(due.acquire(timeout=30) for _ in range(100))
+    on(loop, lambda: None)
+    assert not due.acquire(blocking=False)

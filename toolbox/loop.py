@@ -23,6 +23,9 @@ IN = select.EPOLLIN
 OUT = select.EPOLLOUT
 HANGUP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 
+_CROWD = 64
+"""Timers from which on cancelled ones are looked for, whenever there are twice as many."""
+
 log = logging.getLogger("toolbox")
 
 
@@ -38,6 +41,12 @@ class Timer:
     def cancel(self) -> None:
         """Forget the callback. *Any thread.*"""
         self.cancelled = True
+        # A cancelled timer may be kept until it is due, but nothing that the callback refers to.
+        self.callback = _nothing
+
+
+def _nothing() -> None:
+    """Stand in for the callback of a cancelled timer."""
 
 
 class Loop:
@@ -49,6 +58,7 @@ class Loop:
         self._round = 0
         self._calls: deque[Callable[[], object]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._crowd = _CROWD
         self._order = itertools.count()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake_lock = threading.Lock()
@@ -103,6 +113,10 @@ class Loop:
         return timer
 
     def _add_timer(self, due: float, timer: Timer) -> None:
+        if len(self._timers) >= self._crowd:
+            self._timers = [entry for entry in self._timers if not entry[2].cancelled]
+            heapq.heapify(self._timers)
+            self._crowd = max(_CROWD, 2 * len(self._timers))
         heapq.heappush(self._timers, (due, next(self._order), timer))
 
     def add(self, fd: int, events: int, callback: Callable[[int], object]) -> None:

@@ -41,6 +41,7 @@ from toolbox.errors import ToolboxError
 from toolbox.gate import Gate
 from toolbox.heads import HeadLimits
 from toolbox.heads import is_complete
+from toolbox.heap import share_one_heap
 from toolbox.lanes import Lanes
 from toolbox.lobby import RECEIVE
 from toolbox.lobby import Connection
@@ -91,6 +92,7 @@ class Worker(ThreadWorker):
         self._spare = _spare_descriptor()
         self._stopping: threading.Thread | None = None
         sys.setswitchinterval(SWITCH_INTERVAL)
+        share_one_heap()
         # gunicorn's, and nothing that children should inherit.
         os.environ.pop("SERVER_SOFTWARE", None)
         super().init_process()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import struct
 from collections.abc import Iterator
@@ -38,11 +39,17 @@ class News(NamedTuple):
     name: str
 
 
+@functools.cache
+def _c_library() -> ctypes.CDLL:
+    """The C library: each call of CDLL makes classes of its own."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
 class Inotify:
     """One inotify instance; it doesn't block."""
 
     def __init__(self) -> None:
-        self._library = ctypes.CDLL(None, use_errno=True)
+        self._library = _c_library()
         self.fd = self._checked(
             self._library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify"
         )

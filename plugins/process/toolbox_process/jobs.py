@@ -94,7 +94,8 @@ class LocalJobs:
             if script is not None:
                 os.close(script)
         if request.timeout:
-            engine.loop.call_later(request.timeout, lambda: self._time_is_over(job))
+            timer = engine.loop.call_later(request.timeout, lambda: self._time_is_over(job))
+            engine.loop.call_soon(lambda: job.when_ended(timer.cancel))
         return job
 
     def _time_is_over(self, job: ProcessJob) -> None:
