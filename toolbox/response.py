@@ -15,12 +15,12 @@ from typing import Any
 from typing import BinaryIO
 from wsgiref.util import FileWrapper
 
-import msgspec
 from werkzeug.datastructures import Headers
 from werkzeug.http import generate_etag
 from werkzeug.http import http_date
 from werkzeug.wrappers import Response
 
+from toolbox.clients import encoder
 from toolbox.conditions import is_known
 from toolbox.conditions import range_holds
 from toolbox.errors import BadRequest
@@ -100,12 +100,14 @@ def respond(value: Any, status: int, environ: dict[str, Any]) -> Response:
     if isinstance(value, Answer):
         if value.value is None:
             return Response(status=value.status or status, headers=value.headers)
-        return _respond_json(value.value, value.status or status, value.headers)
-    return _respond_json(value, status, {})
+        return _respond_json(value.value, value.status or status, value.headers, environ)
+    return _respond_json(value, status, {}, environ)
 
 
-def _respond_json(value: Any, status: int, headers: dict[str, str]) -> Response:
-    return Response(msgspec.json.encode(value), status, headers, content_type=JSON)
+def _respond_json(
+    value: Any, status: int, headers: dict[str, str], environ: dict[str, Any]
+) -> Response:
+    return Response(encoder(environ)(value), status, headers, content_type=JSON)
 
 
 def _respond_multipart(answer: MultipartAnswer, status: int) -> Response:

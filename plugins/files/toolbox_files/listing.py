@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR
 
-import msgspec
-
+from toolbox.encoding import Encode
+from toolbox.encoding import encode
 from toolbox.response import JSON
 from toolbox.response import StreamAnswer
 from toolbox_files.fileinfo import make_info
@@ -56,16 +56,18 @@ def list_directory(path: Path, depth: int) -> Iterator[FileInfo]:
             levels.pop()
 
 
-def list_answer(entries: Iterator[FileInfo]) -> list[FileInfo] | StreamAnswer:
-    """The entries as the answer: many of them are written while they are found."""
+def list_answer(
+    entries: Iterator[FileInfo], write: Encode = encode
+) -> list[FileInfo] | StreamAnswer:
+    """The entries as the answer: many of them are written, by ``write``, while they are found."""
     first = list(islice(entries, LOT))
-    return first if len(first) < LOT else StreamAnswer(_json(first, entries), JSON)
+    return first if len(first) < LOT else StreamAnswer(_json(first, entries, write), JSON)
 
 
-def _json(lot: list[FileInfo], entries: Iterator[FileInfo]) -> Iterator[bytes]:
+def _json(lot: list[FileInfo], entries: Iterator[FileInfo], write: Encode) -> Iterator[bytes]:
     opening = b"["
     while lot:
-        yield opening + msgspec.json.encode(lot)[1:-1]
+        yield opening + write(lot)[1:-1]
         opening = b","
         lot = list(islice(entries, LOT))
     yield b"]"

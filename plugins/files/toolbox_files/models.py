@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Meta
 
+from toolbox.clients import since
 from toolbox_files.conditions import Conditions
 
 RequiredText = Annotated[str, Meta(min_length=1)]
@@ -23,7 +24,7 @@ class FileInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=Fal
     """Type letters and ``rwxrwxrwx`` as Go's ``FileMode`` writes them: ``drwxr-xr-x``."""
     mod_time: str
     """As Go's ``time.Time`` prints itself; for old clients."""
-    modified_at: str
+    modified_at: Annotated[str, since(0, 184)]
     """RFC 3339, up to nanoseconds."""
     is_dir: bool
     owner: str
@@ -32,7 +33,7 @@ class FileInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=Fal
     """Group id, in decimal."""
     permissions: str
     """Four octal digits of the permission bits: ``0644``."""
-    path: str
+    path: Annotated[str, since(0, 188)]
     """The full path."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toolbox.clients import encoder
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
 from toolbox.errors import InsufficientStorage
@@ -59,13 +60,15 @@ WRITE_ERRORS = (InvalidFilePath, FileAccessDenied, FileNotFound, Conflict, Insuf
 
 
 @group.get("/files", answers=list[FileInfo], errors=READ_ERRORS, trailing_slash=True)
-def list_files(backend: FilesBackend, query: ListQuery) -> list[FileInfo] | StreamAnswer:
+def list_files(
+    backend: FilesBackend, query: ListQuery, request: RequestInfo
+) -> list[FileInfo] | StreamAnswer:
     """List a directory, sorted by name.
 
     With ``depth`` also what is in its directories, each right before its content. Links are
     followed to describe what they point to, but linked directories aren't entered.
     """
-    return list_answer(backend.list(query.path or ".", query.depth))
+    return list_answer(backend.list(query.path or ".", query.depth), encoder(request.environ))
 
 
 @group.get("/files/info", errors=READ_ERRORS)

@@ -11,6 +11,8 @@ from typing import Literal
 import msgspec
 from msgspec import Meta
 
+from toolbox.clients import since
+
 RequiredText = Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]*\Z")]
 Text = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
 SingleLine = Annotated[str, Meta(pattern=r"^[^\x00\r\n]*\Z")]
@@ -59,8 +61,8 @@ class GitStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Whether the branch has an upstream that is there."""
     ahead: int = 0
     behind: int = 0
-    detached: bool = False
-    upstream: str = ""
+    detached: Annotated[bool, since(0, 188)] = False
+    upstream: Annotated[str, since(0, 188)] = ""
     """The tracking branch, ``origin/main``; empty without one."""
 
 
@@ -85,7 +87,7 @@ class Branches(msgspec.Struct, frozen=True):
     """Local branches, sorted; ``current`` is empty if HEAD is detached."""
 
     branches: list[str]
-    current: str
+    current: Annotated[str, since(0, 188)]
 
 
 class Remote(msgspec.Struct, frozen=True):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from toolbox.clients import since
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -34,7 +38,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The TypeScript SDK asks for the language of ``codeRun`` here, and fails without it."""
     public: bool = False
     network_block_all: bool = False
-    kvm: bool = False
+    kvm: Annotated[bool, since(0, 188)] = False
 
 
 class ToolboxProxyUrl(msgspec.Struct, frozen=True):
