@@ -86,8 +86,10 @@ def test_what_gets_away_is_ended_with_its_job(
     body = {"command": f"{command}\nsleep 1000", "timeout": 4}
     answer = http.post("/process/execute", json=body)
     assert answer.status_code == 408, answer.text
-    left = [pid for pid in map(read_pid, files) if alive(pid)]
-    assert not left
+    # On a slow machine not all of them have come that far.
+    pids = [int(text) for file in files if file.exists() and (text := file.read_text())]
+    assert pids
+    assert not [pid for pid in pids if alive(pid)]
 
     command, files = escapes(tmp_path / "job")
     job = http.post("/x/jobs", json={"command": f"{command}\nsleep 1000"}).json()["id"]

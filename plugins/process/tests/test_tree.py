@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import resource
 import signal
 import subprocess
+import time
 import uuid
+from collections.abc import Callable
 from collections.abc import Iterator
 
 import pytest
 from toolbox_process.marks import VARIABLE
 from toolbox_process.marks import Mark
+from toolbox_process.marks import Marks
 from toolbox_process.marks import read_mark
 from toolbox_process.procfs import Process
 from toolbox_process.procfs import children
@@ -19,6 +25,7 @@ from toolbox_process.testing import alive
 from toolbox_process.testing import eventually
 from toolbox_process.tree import Tree
 from toolbox_process.tree import send
+from toolbox_process.tree import wait_gone
 
 from toolbox.testing import ending
 
@@ -47,6 +54,39 @@ def test_a_pid_that_is_another_process_by_now_is_left_alone(
     assert alive(child.pid)
     send([process], signal.SIGKILL)
     assert child.wait(30) == -signal.SIGKILL
+
+
+@contextlib.contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_can_not_be_looked_at_is_not_gone(child: subprocess.Popen[bytes]) -> None:
+    """F-A6, AC-08: EMFILE is no end."""
+    process = known(child)
+    tree = Tree([process], [Mark("none", 1)])
+    looks: list[Callable[[], object]] = [
+        lambda: read_process(child.pid),
+        lambda: children(child.pid),
+        lambda: read_mark(child.pid),
+        lambda: Marks([Mark("none", 1)]).fit(process),
+        tree.members,
+        lambda: tree.end(0),
+        lambda: send([process], signal.SIGKILL),
+        lambda: wait_gone([process], time.monotonic() + 1),
+    ]
+    for look in looks:
+        with no_descriptor_left(), pytest.raises(OSError) as failure:
+            look()
+        assert failure.value.errno == errno.EMFILE
+    assert alive(child.pid)
+    assert tree.end(5) == []
+    assert child.wait(30) == -signal.SIGTERM
 
 
 def test_what_has_ended_is_no_process(child: subprocess.Popen[bytes]) -> None:

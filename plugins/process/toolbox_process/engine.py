@@ -280,7 +280,9 @@ class Engine:
         """
         try:
             try:
-                return look()
+                found = look()
+                self.spare.fill()
+                return found
             except OSError as error:
                 if error.errno not in SHORTAGE:
                     raise

@@ -51,10 +51,12 @@ class LocalInterpreters:
         if context_id == DEFAULT:
             raise BadRequest("the default context can't be deleted")
         with self._lock:
-            context = self._contexts.pop(context_id, None)
+            context = self._contexts.get(context_id)
         if context is None:
             raise self._engine.not_there("context", context_id)
         context.delete()
+        with self._lock:  # Not before: what could not be ended can be asked for again.
+            self._contexts.pop(context_id, None)
 
     def submit(self, request: CodeRequest, timeout: int, client: RunClient) -> Run:
         if not request.code:

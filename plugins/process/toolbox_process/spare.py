@@ -21,6 +21,11 @@ class Spare:
         self._fds: list[int] = []
         self._take()
 
+    def fill(self) -> None:
+        """Take those again that could not be had after the last block."""
+        with self._lock:
+            self._take()
+
     def _take(self) -> None:
         with contextlib.suppress(OSError):
             while len(self._fds) < COUNT:
