@@ -167,7 +167,7 @@ class _Replacement:
         self._old = old
         self._staged: Staged | None = None
         if old is not None:
-            _check_access(self._target)
+            check_access(self._target)
         self._directory = open_directory(self._target.parent)
         try:
             self.file = kept[1] if kept else self._stage()
@@ -235,7 +235,7 @@ class _Replacement:
         self.close()
 
 
-def _check_access(target: Path) -> None:
+def check_access(target: Path) -> None:
     """Raise PermissionError if the file may not be written, which a rename wouldn't tell."""
     if os.access(target, os.W_OK, effective_ids=True):
         return

@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import os
+import select
 import signal
 import socket
 import stat
@@ -19,8 +20,10 @@ from typing import Any
 
 import httpx
 import pytest
+from toolbox_files import archives
 from toolbox_files.helpers.compressing import decompressed
 
+from toolbox.errors import RequestTimeout
 from toolbox.processes import descendants
 from toolbox.testing import Service
 
@@ -531,6 +534,31 @@ def test_f_b4_a_client_that_goes_away_ends_the_unpacking(service: Service, tmp_p
         service.wait_for(lambda: helpers(service), "the helper")
     service.wait_for(lambda: not helpers(service), "the end of the helper")
     service.wait_for(lambda: not list(tmp_path.iterdir()), "the end of what was begun")
+
+
+def test_f_b4_a_helper_that_hangs_ends_with_its_client(service: Service, tmp_path: Path) -> None:
+    """Stopped it takes nothing, as one that waits for a disk."""
+    head = member("large")
+    head.size = 10**12
+    with socket.create_connection(("127.0.0.1", service.port)) as sock:
+        sock.sendall(
+            f"PUT {URL}?path={tmp_path} HTTP/1.1\r\nHost: x\r\nContent-Length: {10**12}\r\n"
+            f"Authorization: Bearer {service.token}\r\n\r\n".encode()
+        )
+        sock.sendall(head.tobuf())
+        service.wait_for(lambda: helpers(service), "the helper")
+        (helper,) = helpers(service)
+        os.kill(helper, signal.SIGSTOP)
+        sock.sendall(bytes(200_000))  # More than a pipe holds.
+    service.wait_for(lambda: not helpers(service), "the end of the helper")
+
+
+def test_f_b4_a_helper_may_not_be_silent_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "STALLED", 0.01)
+    reader, writer = os.pipe()
+    with open(reader, "rb") as silent, open(writer, "wb"), pytest.raises(RequestTimeout):
+        for ready in archives._wait(silent, select.POLLIN):
+            assert not ready
 
 
 def test_a_client_that_goes_away_ends_the_packing(service: Service, tmp_path: Path) -> None:

@@ -98,6 +98,10 @@ def test_ac_51_a_read_only_disk_is_403(service: Service, mount: Callable[..., Pa
         # F-E12: the reason, and no name but the caller's.
         told = str(disk / name.partition("/")[0])
         assert answer.json()["message"] == f"read-only file system: {told}"
+    query = {"path": str(disk / "file"), "id": "u"}
+    headers = {"Upload-Offset": "0"}
+    answer = service.http.patch("/x/files/upload", params=query, headers=headers, content=b"x")
+    assert answer.json()["message"] == f"read-only file system: {disk / 'file'}"
     body = {"files": [str(disk / "file")], "pattern": "old", "newValue": "new"}
     (result,) = service.http.post("/files/replace", json=body).json()
     assert result["error"] == f"read-only file system: {disk / 'file'}"
@@ -144,6 +148,7 @@ def test_f_e12_nothing_is_stored_in_proc(service: Service, path: str) -> None:
     ]
     if path != "/proc/version":
         answers.append(service.http.post("/files/folder", params={"path": path}))
+        answers.append(service.http.put("/x/files/archive", params={"path": path}))
     for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
         told = answer.json()["message"].removeprefix("permission denied: ")

@@ -159,6 +159,24 @@ def test_one_file_can_be_watched(watch: Watch, tmp_path: Path) -> None:
     assert receive(ws, str(file), "modified")
 
 
+def test_f_c20_a_file_that_is_replaced_goes_on_being_watched(
+    service: Service, watch: Watch, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    ws = watch(file)
+    for _ in range(2):
+        query = {"path": str(file)}
+        service.http.post("/files/upload-v2", params=query, content=b"x").raise_for_status()
+        found = receive(ws, str(file), "created")
+        assert "deleted" not in [each["event"] for each in found]
+    file.write_bytes(b"more")
+    receive(ws, str(file), "modified")
+    file.unlink()
+    receive(ws, str(file), "deleted")
+    assert ws.recv() == ""
+
+
 def test_names_that_are_not_utf8_are_told(watch: Watch, tmp_path: Path) -> None:
     ws = watch(tmp_path)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")).touch()

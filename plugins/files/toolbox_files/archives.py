@@ -19,6 +19,9 @@ import msgspec
 from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
 from toolbox.processes import popen
+from toolbox.writing import NEW_DIRECTORY
+from toolbox.writing import errors_of
+from toolbox.writing import make_directory
 from toolbox_files.errors import InvalidArchive
 from toolbox_files.errors import file_errors
 from toolbox_files.errors import from_file_error
@@ -27,8 +30,10 @@ from toolbox_files.models import ArchiveFormat
 
 READ = 1024 * 1024
 
-STALLED = 1800
-"""Seconds without a byte to or from the helper after which it is ended."""
+STALLED = 300
+"""Seconds without a byte to or from the helper after which it is ended. That a client has gone is
+not seen while what it has sent waits to be read.
+"""
 
 GRACE = 3
 """Seconds a helper whose pipes are closed may take to end."""
@@ -112,12 +117,15 @@ def pack(path: Path, kind: ArchiveFormat) -> Iterator[bytes]:
     """
     with file_errors():
         os.listdir(path)  # noqa: PTH208
-    return _pack(path, kind)
+    blocks = _pack(path, kind)
+    next(blocks)  # A helper that can't be started is an error answer, not a cut one.
+    return blocks
 
 
 def _pack(path: Path, kind: ArchiveFormat) -> Iterator[bytes]:
     with _helper("pack", str(path), kind) as process:
         assert process.stdout
+        yield b""
         for ready in _wait(process.stdout, select.POLLIN):
             if not ready:
                 yield b""
@@ -180,6 +188,8 @@ def unpacking(path: Path, outside_links: bool, gone: Callable[[], bool]) -> Iter
 
     ``gone`` tells whether nobody waits any more, which ends it.
     """
+    with file_errors(), errors_of(path):
+        make_directory(path, NEW_DIRECTORY)
     options = ["outside-links"] if outside_links else []
     with _helper("unpack", str(path), *options, stdin=subprocess.PIPE) as process:
         yield Unpacker(process, gone)

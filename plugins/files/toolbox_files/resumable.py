@@ -18,6 +18,7 @@ from toolbox.errors import Conflict
 from toolbox.request import CHUNK
 from toolbox.staging import NEW_FILE
 from toolbox.writing import NEW_DIRECTORY
+from toolbox.writing import check_access
 from toolbox.writing import errors_of
 from toolbox.writing import make_directory
 from toolbox.writing import put_in_place
@@ -72,8 +73,11 @@ class PartialUpload:
     @contextlib.contextmanager
     def _open(self) -> Iterator[BinaryIO]:
         make_directory(self._path.parent, NEW_DIRECTORY)
+        old = status(self._path)
+        if old is not None:
+            check_access(real_target(self._path))
         # Others may not read what is to replace a file that they perhaps can't.
-        mode = NEW_FILE if status(self._path) is None else 0o600
+        mode = NEW_FILE if old is None else 0o600
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(self._name, flags, mode), "r+b", buffering=0) as file:
             try:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -156,8 +157,8 @@ class Watch(SocketHandler):
         if news.mask & (inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT):
             # Of other directories their parents tell.
             if to_text(directory) == self._root and not self._gone:
-                self._gone = True
-                yield Change(event="deleted", path=self._root)
+                self._gone = not self._is_replaced(news, directory)
+                yield Change(event="deleted" if self._gone else "created", path=self._root)
             return
         path = os.path.join(directory, news.name) if news.name else directory  # noqa: PTH118
         if PRIVATE_NAME.fullmatch(news.name):
@@ -175,6 +176,19 @@ class Watch(SocketHandler):
         for mask, event in _EVENTS:
             if news.mask & mask:
                 yield Change(event=event, path=to_text(path), is_dir=is_dir, cookie=cookie)
+
+    def _is_replaced(self, news: News, path: str) -> bool:
+        """Whether there is another file in the place of the one that was watched; it is, now."""
+        try:
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                return False
+            self._add(path)
+        except OSError:
+            return False
+        if news.mask & inotify.MOVE_SELF:
+            with self._lock:
+                self._inotify.remove(news.watch)
+        return True
 
     def _forget(self, path: str) -> None:
         """A directory has another name now, or is elsewhere."""

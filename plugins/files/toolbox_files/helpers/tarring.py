@@ -18,8 +18,10 @@ from toolbox_files.helpers.unpacking import unpack
 MAX_MEMORY = 1024 * 1024 * 1024
 """Bytes of data the helper may have: headers of an archive may be as large as they like."""
 
-MAX_MESSAGE = 1000
-"""Characters of a failure that are told: less than a pipe holds, so that nobody must read them."""
+MAX_MESSAGE, MAX_NAME = 1000, 4096
+"""Characters of a failure and bytes of its file's name that are told: less than a pipe holds, so
+that nobody must read them.
+"""
 
 
 def main(arguments: list[str]) -> int:
@@ -37,9 +39,9 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         # Each decompressor has its own for a broken archive; some are an OSError without number.
         number = getattr(error, "errno", None) or 0
-        filename = getattr(error, "filename", None) or ""
+        filename = os.fsencode(getattr(error, "filename", None) or "")[:MAX_NAME]
         message = str(error)[:MAX_MESSAGE] or type(error).__name__
-        _tell(errno=number, filename=os.fsencode(filename).hex(), message=message)
+        _tell(errno=number, filename=filename.hex(), message=message)
         return 1
     return 0
 

@@ -20,7 +20,6 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from typing import BinaryIO
 
@@ -40,11 +39,10 @@ class Refused(Exception):
 
 
 def unpack(directory: str, source: io.RawIOBase, outside_links: bool) -> int:
-    """Unpack into ``directory``, which is made; the count of members.
+    """Unpack into ``directory``, which is there; the count of members.
 
     Raises Refused, OSError, tarfile.TarError and what the decompressors raise.
     """
-    Path(directory).mkdir(parents=True, exist_ok=True)
     stream = decompressed(source)
     place: Any = TarStream(stream)
     archive: Any = tarfile.TarFile(fileobj=place, mode="r", copybufsize=BLOCK)
