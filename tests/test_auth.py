@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -292,3 +293,63 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_a_hangup_reads_the_secrets_again_and_ends_nothing(
+    toy_service: ToyService, tmp_path: Path
+) -> None:
+    # F-D6: the worker was replaced, with every session in it, and the token was the old one
+    token, key = tmp_path / "token", tmp_path / "key"
+    token.write_text("first\n")
+    key.write_text("key-1\n")
+    settings = (
+        f'[auth]\ntoken_file = "../../{token.name}"\nsigning_key_file = "{key}"\n'
+        '[server]\nwork_dir = "/"\n'
+    )
+    service = toy_service("sockets", settings=settings, token=None)
+    workers = service.workers()
+
+    def hang_up(words: str) -> None:
+        before = service.log().count(words)
+        service.process.send_signal(signal.SIGHUP)
+        service.wait_for(lambda: service.log().count(words) > before, words)
+
+    def status(bearer: str) -> int:
+        with service.client(bearer) as client:
+            return client.get("/plugins").status_code
+
+    with service.client("first") as client:
+        ticket = client.post("/x/tickets").json()["ticket"]
+        assert client.get("/plugins").status_code == 200
+    hang_up("nothing is new")
+    assert status("first") == 200
+    token.write_text("second\n")
+    key.write_text("key-2\n")
+    hang_up("new token and signing key")
+    assert (status("first"), status("second")) == (401, 200)
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+        service.websocket(f"/sockets/echo?TOOLBOX_TICKET={ticket}", authorized=False)
+    assert refused.value.status_code == 401
+    for text in ("", "a b\n"):
+        token.write_text(text)
+        hang_up("nothing is changed")
+        assert status("second") == 200
+    token.unlink()
+    hang_up("nothing is changed")
+    assert status("second") == 200
+    assert service.workers() == workers
+    assert "second" not in service.log() and "key-2" not in service.log()
+
+
+def test_a_hangup_leaves_a_token_that_came_from_elsewhere(
+    make_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    # F-D6: the environment wins over the file, then as at the start
+    file = tmp_path / "token"
+    file.write_text("from-the-file\n")
+    service = make_service(settings=f'[auth]\ntoken_file = "{file}"\n')
+    workers = service.workers()
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for(lambda: "nothing is new" in service.log(), "the hangup")
+    assert service.http.get("/plugins").status_code == 200
+    assert service.workers() == workers

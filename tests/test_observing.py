@@ -218,6 +218,22 @@ def test_the_audit_log_is_for_its_owner_and_survives_rotation(watched: Service) 
         lines.write(file.with_suffix(".1").read_text())
 
 
+def test_the_audit_log_is_of_bounded_size(toy_service: ToyService) -> None:
+    # F-D6: it grew for ever
+    service = toy_service(
+        "greeter", settings='[log]\naudit = "audit.log"\nmax_size = 4096\nkeep = 2\n'
+    )
+    for number in range(60):
+        service.http.get(f"/greet/{number}")
+    assert service.stop() == 0
+    logs = sorted(service.work_dir.glob("audit.log*"))
+    assert [log.name for log in logs] == ["audit.log", "audit.log.1", "audit.log.2"]
+    for log in logs:
+        assert log.stat().st_size <= 4096
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+        assert all(json.loads(line)["outcome"] == "ok" for line in log.read_text().splitlines())
+
+
 def test_lines_of_text(toy_service: ToyService) -> None:
     service = toy_service("greeter", settings='[log]\naccess = true\naudit = "-"\n')
     service.http.get("/greet/a%0Ab", headers={"X-Request-Id": "id"})

@@ -25,6 +25,7 @@ from toolbox.settings import Values
 from toolbox.settings import core_settings
 from toolbox.settings import read_values
 from toolbox.signing import KEY_VARIABLE
+from toolbox.values import Problems
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -76,18 +77,25 @@ def prepare(file: str | None = None, overrides: Overrides | None = None) -> Prep
     Takes the token out of the environment; prints it if one had to be made up.
     """
     settings, values = read(file, overrides)
-    logs.write_to_file(settings.log)
-    auth, made = make_auth(settings.auth, settings.server.host, os.environ)
+    with Problems() as problems:
+        with problems.noted():
+            logs.write_to_file(settings.log)
+        with problems.noted():
+            auth, made = make_auth(settings.auth, settings.server.host, os.environ)
+        with problems.noted():
+            work_dir = enter(settings.server.work_dir)
+            logs.check_audit(settings.log)
     for variable in (TOKEN_VARIABLE, KEY_VARIABLE):
         erase_from_environ(variable)
     if made:
         print(f"No token is configured; this one holds until the service ends: {made}", flush=True)
     mask = Mask(settings.log.mask, auth.secrets)
     logs.hide(mask)
-    return Prepared(settings, values, auth, _enter(settings.server.work_dir), mask)
+    return Prepared(settings, values, auth, work_dir, mask)
 
 
-def _enter(configured: str) -> Path:
+def enter(configured: str) -> Path:
+    """Go to the work directory. Raises SettingsError."""
     path = Path(configured or ".").absolute()
     try:
         os.chdir(path)

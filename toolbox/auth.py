@@ -12,14 +12,11 @@ import hashlib
 import hmac
 import ipaddress
 import mmap
-import os
 import re
 import secrets
-import struct
 import threading
 from collections.abc import Mapping
 from collections.abc import MutableMapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import unquote_to_bytes
@@ -27,13 +24,18 @@ from urllib.parse import unquote_to_bytes
 from toolbox.decoding import only
 from toolbox.errors import BadRequest
 from toolbox.errors import Unauthorized
+from toolbox.secretfiles import SecretFiles
+from toolbox.secretfiles import absolute
+from toolbox.secretfiles import read_secret
 from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
+from toolbox.shared import SharedText
 from toolbox.signing import KEY_VARIABLE
 from toolbox.signing import check_signature
 from toolbox.subprotocols import TOKEN_SUBPROTOCOL
 from toolbox.subprotocols import offered_subprotocols
 from toolbox.tickets import Tickets
+from toolbox.values import Problems
 
 TOKEN_VARIABLE = "TOOLBOX_TOKEN"
 TOKEN_QUERY = "DAYTONA_SANDBOX_AUTH_KEY"
@@ -61,27 +63,25 @@ class Auth:
         self.made = ""
         """The token, if it was made up at the start; what has replaced it since is not told."""
         self.tickets = Tickets()
-        self._signing_key = signing_key
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self.files = SecretFiles()
+        self._shared_key = SharedText(_MAX)
+        self._shared_key.set(signing_key)
+        self._shared_token = SharedText(_MAX)
         self._replacing = threading.Lock()
         if token:
             self._set(token)
 
     def _set(self, token: str) -> None:
-        data = token.encode()
-        # One copy for length and token: nobody reads, and no death of the worker leaves, a half.
-        self._memory[: 2 + len(data)] = struct.pack("H", len(data)) + data
+        self._shared_token.set(token)
 
     @property
     def _token(self) -> bytes:
-        memory = self._memory[:]
-        (length,) = struct.unpack_from("H", memory)
-        return memory[2 : 2 + length]
+        return self._shared_token.value
 
     @property
     def signing_key(self) -> str:
         """The key of signed URLs, empty for none."""
-        return self._signing_key
+        return self._shared_key.value.decode()
 
     @property
     def is_open(self) -> bool:
@@ -90,7 +90,7 @@ class Auth:
 
     def secrets(self) -> list[str]:
         """The token in force and the signing key, as far as there are any."""
-        return [self._token.decode(), self._signing_key]
+        return [self._token.decode(), self.signing_key]
 
     def check(self, environ: dict[str, Any]) -> str:
         """By what the request may be served: ``none``, ``token``, ``preview`` or ``ticket``.
@@ -112,7 +112,7 @@ class Auth:
         ticket = _query(environ, TICKET_QUERY) if _is_upgrade(environ) else None
         if ticket is None:
             raise Unauthorized("a bearer token is needed")
-        if not self.tickets.redeem(ticket):
+        if not self.tickets.redeem(ticket, self._token):
             raise Unauthorized("the ticket was used, is too old or was never issued")
         return "ticket"
 
@@ -125,10 +125,14 @@ class Auth:
         shown = _SHOWN.search(head)
         return shown is not None and bool(self._token) and _same(shown[1], self._token)
 
+    def issue_ticket(self) -> str:
+        """A ticket for one WebSocket, good as long as the token in force."""
+        return self.tickets.issue(self._token)
+
     def check_signature(self, group: str, method: str, query: Mapping[str, str]) -> None:
         """Raises Unauthorized unless ``query`` is signed, for ``method`` and ``group``."""
         if self.mode != "none":
-            check_signature(self._signing_key, group, method, query)
+            check_signature(self.signing_key, group, method, query)
 
     def preview_token(self, port: int | None) -> str:
         """What is good instead of the token for what is behind ``/proxy/{port}``, or for
@@ -152,6 +156,20 @@ class Auth:
         token = self._token
         if not token or not _same(presented, token):
             raise Unauthorized("the bearer token is not right")
+
+    def renew(self) -> list[str]:
+        """Read the files of token and signing key again; which of them are others now.
+
+        Open WebSockets stay. Raises SettingsError, and then nothing is changed.
+        """
+        token = _usable_token(read_secret("token_file", self.files.token))
+        key = _usable_key(read_secret("signing_key_file", self.files.signing_key))
+        pairs = {"token": (token, self._shared_token), "signing key": (key, self._shared_key)}
+        changed = [name for name, (now, old) in pairs.items() if now and now.encode() != old.value]
+        for name in changed:
+            now, old = pairs[name]
+            old.set(now)
+        return changed
 
     def initialize(self, authorization: str, token: str) -> None:
         """Set the token for the first time (mode ``init``), or replace it: ``POST /init``.
@@ -231,39 +249,52 @@ def make_auth(
     Takes the token and the signing key out of ``environ``. Raises SettingsError if a token is
     needed and there is none, or if one of them can't be read or used.
     """
-    token = environ.pop(TOKEN_VARIABLE, "").strip() or _read_secret("token_file", settings)
-    key = environ.pop(KEY_VARIABLE, "").strip() or _read_secret("signing_key_file", settings)
+    token, key, files = _secrets(settings, environ)
     if settings.mode == "none":
         return Auth("none"), None
     if token:
-        try:
-            _check_token(token)
-        except BadRequest as error:
-            raise SettingsError(error.message) from None
-        return Auth(settings.mode, token, key), None
+        auth = Auth(settings.mode, token, key)
+        auth.files = files
+        return auth, None
     if not is_loopback(host):
         raise SettingsError(
             f"{host} can be reached from other machines, so a token is needed: set {TOKEN_VARIABLE}"
             ' or auth.token_file, or write auth.mode = "none"'
         )
-    if settings.mode == "init":
-        return Auth("init", None, key), None
-    made = secrets.token_urlsafe(32)
-    auth = Auth("token", made, key)
-    auth.made = made
+    made = None if settings.mode == "init" else secrets.token_urlsafe(32)
+    auth = Auth(settings.mode, made, key)
+    auth.files = files
+    auth.made = made or ""
     return auth, made
 
 
-def _read_secret(option: str, settings: AuthSettings) -> str:
-    file: str = getattr(settings, option)
-    if not file:
-        return ""
+def _secrets(
+    settings: AuthSettings, environ: MutableMapping[str, str]
+) -> tuple[str, str, SecretFiles]:
+    """Token and signing key, empty for none, and the files to read again."""
+    token, key = (environ.pop(name, "").strip() for name in (TOKEN_VARIABLE, KEY_VARIABLE))
+    files = SecretFiles(
+        token="" if token else absolute(settings.token_file),
+        signing_key="" if key else absolute(settings.signing_key_file),
+    )
+    with Problems() as problems:
+        with problems.noted():
+            token = _usable_token(token or read_secret("token_file", settings.token_file))
+        with problems.noted():
+            key = _usable_key(key or read_secret("signing_key_file", settings.signing_key_file))
+    return token, key, files
+
+
+def _usable_token(token: str) -> str:
     try:
-        lines = Path(file).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not UTF-8"
-        raise SettingsError(f"auth.{option}: {file}: {reason}") from None
-    secret = lines[0].strip() if lines else ""
-    if not secret:
-        raise SettingsError(f"auth.{option}: {file}: the first line is empty")
-    return secret
+        if token:
+            _check_token(token)
+    except BadRequest as error:
+        raise SettingsError(error.message) from None
+    return token
+
+
+def _usable_key(key: str) -> str:
+    if len(key.encode()) > _MAX:
+        raise SettingsError(f"a signing key is at most {_MAX} bytes")
+    return key

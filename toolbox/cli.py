@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         return status
     except SettingsError as error:
-        print(f"toolbox: {error}", file=sys.stderr)
+        error.tell()
         return USAGE_ERROR
     except BrokenPipeError:
         # The reader, ``head`` say, has seen enough.
@@ -66,7 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     plugins.add_argument("--json", action="store_true", help="as JSON")
 
     config = command("config", _config, "Show each setting and where its value came from.")
-    config.add_argument("--check", metavar="FILE", help="only say whether FILE can be used")
+    config.add_argument(
+        "--check",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="only say whether serve can use FILE, or what it reads by itself",
+    )
     config.add_argument(
         "--template", action="store_true", help="write a settings file with every option"
     )
@@ -131,18 +137,29 @@ def _plugins(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> int:
+    if options.check is not None:
+        return _check(options.check or options.config)
     from toolbox import configfile
     from toolbox.assemble import load
 
-    settings, values, registry = load(options.check or options.config)
+    settings, values, registry = load(options.config)
     if options.template:
         print(configfile.template(registry), end="")
         return 0
-    if options.check:
-        print(f"{options.check}: ok")
-        return 0
     for name, value, source in configfile.describe(settings, registry, values):
         print(f"{name} = {json.dumps(value)}  # {source}")
+    return 0
+
+
+def _check(file: str | None) -> int:
+    from toolbox.checking import check
+    from toolbox.settings import SettingsError
+    from toolbox.values import settings_file
+
+    checked = settings_file(file, os.environ)
+    if problems := check(file):
+        raise SettingsError(*problems)
+    print(f"{checked or 'no settings file'}: ok")
     return 0
 
 

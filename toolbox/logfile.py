@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from pathlib import Path
 class LogFile(RotatingFileHandler):
     """A file of bounded size that several processes append to, the master and its worker.
 
-    The one that finds it full moves it away; the others see that, and open the new one.
+    The one that finds it full moves it away; the others see that, and open the new one. They do so
+    too when a program that rotates logs has moved it. ``mode`` is that of the files they make.
     """
 
-    def __init__(self, file: str, max_size: int, keep: int) -> None:
+    def __init__(self, file: str, max_size: int, keep: int, mode: int = 0o666) -> None:
         self._pid = os.getpid()
+        self._mode = mode
         super().__init__(file, maxBytes=max_size, backupCount=keep, encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -33,7 +36,7 @@ class LogFile(RotatingFileHandler):
     def doRollover(self) -> None:
         # A descriptor of its own: the stream is closed on the way, which would give the lock back.
         # It may also have to be created: another process may have moved the file a moment ago.
-        lock = os.open(self.baseFilename, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = os.open(self.baseFilename, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self._moved(lock) or not os.fstat(lock).st_size:
@@ -53,3 +56,7 @@ class LogFile(RotatingFileHandler):
         if self.stream:
             self.stream.close()
         self.stream = self._open()
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.fdopen(os.open(self.baseFilename, flags, self._mode), "a", encoding="utf-8")

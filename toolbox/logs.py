@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +23,9 @@ from toolbox.settings import LogSettings
 from toolbox.settings import SettingsError
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+STANDARD_ERROR = "-"
+"""The name of a file that stands for it."""
 
 access_log = logging.getLogger("toolbox.access")
 audit_log = logging.getLogger("toolbox.audit")
@@ -83,15 +87,30 @@ def write_to_file(settings: LogSettings) -> None:
     """Send it to the file that is set instead, if one is. Raises SettingsError."""
     if not settings.file:
         return
+    check_file("log.file", settings.file)
     # Imported late: it brings much, and most services have no such file.
     from toolbox.logfile import LogFile
 
-    try:
-        handler = LogFile(settings.file, settings.max_size, settings.keep)
-    except OSError as error:
-        raise SettingsError(f"log.file: {settings.file}: {error.strerror}") from None
+    handler = LogFile(settings.file, settings.max_size, settings.keep)
     handler.setFormatter(GunicornLogger.formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def check_audit(settings: LogSettings) -> None:
+    """Raises SettingsError if the audit log can't be written. In the work directory."""
+    if settings.audit not in ("", STANDARD_ERROR):
+        check_file("log.audit", settings.audit)
+
+
+def check_file(option: str, file: str) -> None:
+    """Raises SettingsError if a log can't be written to ``file``. Leaves none behind."""
+    is_new = not os.path.lexists(file)
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if is_new:
+            Path(file).unlink()
+    except OSError as error:
+        raise SettingsError(f"{option}: {file}: {error.strerror}") from None
 
 
 def hide(mask: Callable[[str], str]) -> None:
@@ -110,7 +129,7 @@ def make_observers(settings: LogSettings) -> Iterator[Observer]:
     if settings.audit:
         audit_log.setLevel("INFO")
         audit_log.propagate = False
-        audit_log.addHandler(_audit_handler(settings.audit))
+        audit_log.addHandler(_audit_handler(settings))
         yield _write_audit
 
 
@@ -185,20 +204,17 @@ def _write_audit(ended: Ended) -> None:
     audit_log.info("", extra={"fields": _without_empty(fields)})
 
 
-def _audit_handler(file: str) -> logging.Handler:
+def _audit_handler(settings: LogSettings) -> logging.Handler:
     handler: logging.Handler
-    if file == "-":
+    if settings.audit == STANDARD_ERROR:
         handler = logging.StreamHandler(sys.stderr)
     else:
+        check_audit(settings)
         # Imported late: it brings much, and most services have no such file.
-        from logging.handlers import WatchedFileHandler
+        from toolbox.logfile import LogFile
 
-        try:
-            os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as error:
-            raise SettingsError(f"log.audit: {file}: {error.strerror}") from None
-        # It opens the file anew when a program that rotates logs has moved it.
-        handler = WatchedFileHandler(file, encoding="utf-8")
+        # Only its owner may read who did what.
+        handler = LogFile(settings.audit, settings.max_size, settings.keep, mode=0o600)
     formatter = Formatter(as_json=True)
     formatter.mask = GunicornLogger.formatter.mask
     handler.setFormatter(formatter)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import logging
 import shutil
+from collections.abc import Callable
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from importlib.metadata import entry_points
 from typing import Any
@@ -18,6 +20,7 @@ import msgspec
 import pluggy
 
 from toolbox import hookspecs
+from toolbox.bounds import bounded
 from toolbox.group import Group
 from toolbox.protocols import lacking
 from toolbox.settings import CORE_SECTIONS
@@ -25,6 +28,7 @@ from toolbox.settings import PluginSettings
 from toolbox.settings import SettingsError
 from toolbox.settings import Values
 from toolbox.settings import nearest
+from toolbox.values import Problems
 
 ENTRY_POINTS = "toolbox.plugins"
 
@@ -124,46 +128,61 @@ def discover(settings: PluginSettings, values: Values) -> Registry:
     """Import and register the plugins that ``settings`` lets in, and choose their backends.
 
     Raises SettingsError if a plugin named in ``enable`` can't be used, or if the settings name
-    something that is not there.
+    something that is not there, or set it to what it can't be: with all of that.
     """
     registry = Registry()
     found = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
     names = [point.name for point in found]
-    _check_names(settings, names)
     offers: dict[str, list[tuple[str, Backend]]] = {}
     groups: dict[str, tuple[PluginReport, Group]] = {}
-    for point in found:
-        report = _report(point)
-        registry.reports.append(report)
-        if not _wanted(point.name, settings):
-            report.status = "disabled"
-            continue
-        try:
-            _register(registry, point, report, groups, offers)
-        except Exception as error:
-            # Whatever a stranger's module raises: it is its failure, not the service's.
-            _failed(registry, report, error)
-    for name, (report, group) in sorted(groups.items()):
-        try:
-            _serve(registry, report, group, offers.get(name, []), values)
-        except SettingsError:
-            raise
-        except Exception as error:
-            _failed(registry, report, error)
-    _check_enabled(settings, registry)
-    sections = [group.section for _, group in groups.values()]
-    _check_sections(values, [*CORE_SECTIONS, *sections, *names])
+    with Problems() as problems:
+        problems.found += _wrong_names(settings, names)
+        for point in found:
+            _take(registry, point, settings, groups, offers)
+        for name, (report, group) in sorted(groups.items()):
+            with problems.noted():
+                _try(registry, report, _serve, group, offers.get(name, []), values)
+        problems.found += _wrong_enabled(settings, registry)
+        sections = [group.section for _, group in groups.values()]
+        problems.found += _wrong_sections(values, [*CORE_SECTIONS, *sections], names)
     return registry
 
 
-def _check_names(settings: PluginSettings, names: list[str]) -> None:
+def _take(
+    registry: Registry,
+    point: EntryPoint,
+    settings: PluginSettings,
+    groups: dict[str, tuple[PluginReport, Group]],
+    offers: dict[str, list[tuple[str, Backend]]],
+) -> None:
+    """Import a plugin, if it is wanted, and note what it brings."""
+    report = _report(point)
+    registry.reports.append(report)
+    if _wanted(point.name, settings):
+        _try(registry, report, _register, point, groups, offers)
+    else:
+        report.status = "disabled"
+
+
+def _try(
+    registry: Registry, report: PluginReport, step: Callable[..., None], *arguments: Any
+) -> None:
+    try:
+        step(registry, report, *arguments)
+    except SettingsError:
+        raise
+    except Exception as error:
+        # Whatever a stranger's module raises: it is its failure, not the service's.
+        _failed(registry, report, error)
+
+
+def _wrong_names(settings: PluginSettings, names: list[str]) -> Iterator[str]:
     for name in settings.enable:
         if name not in names:
-            raise SettingsError(
-                f"plugins.enable names {name!r}, which is not installed{nearest(name, names)}"
-            )
+            hint = nearest(name, names)
+            yield f"plugins.enable names {name!r}, which is not installed{hint}"
         if name in settings.disable:
-            raise SettingsError(f"plugins.enable and plugins.disable both name {name!r}")
+            yield f"plugins.enable and plugins.disable both name {name!r}"
     for name in settings.disable:
         if name not in names:
             # Settings may be shared by images, so it is no error, but it may be a slip.
@@ -187,8 +206,8 @@ def _report(point: EntryPoint) -> PluginReport:
 
 def _register(
     registry: Registry,
-    point: EntryPoint,
     report: PluginReport,
+    point: EntryPoint,
     groups: dict[str, tuple[PluginReport, Group]],
     offers: dict[str, list[tuple[str, Backend]]],
 ) -> None:
@@ -243,10 +262,14 @@ def _serve(
             f" is installed{nearest(str(chosen), list(by_name))}"
         )
     report.backend = chosen
-    options = values.section((section,), group.settings, skip=frozenset({"backend", *by_name}))
-    tables = {
-        name: values.section((section, name), backend.settings) for name, backend in by_name.items()
-    }
+    with Problems() as problems:
+        with problems.noted():
+            skip = frozenset({"backend", *by_name})
+            options = bounded(values, section, values.section((section,), group.settings, skip))
+        tables = {}
+        for name, backend in by_name.items():
+            with problems.noted():
+                tables[name] = values.section((section, name), backend.settings)
     kind = by_name[chosen].load()
     where = values.source((section, "backend"))
     refuse_lacking(f"{where}: {section}.backend", chosen, lacking(kind, group.backend))
@@ -280,16 +303,17 @@ def _failed(registry: Registry, report: PluginReport, error: Exception) -> None:
         registry.manager.unregister(plugin)
 
 
-def _check_enabled(settings: PluginSettings, registry: Registry) -> None:
+def _wrong_enabled(settings: PluginSettings, registry: Registry) -> Iterator[str]:
     for report in registry.reports:
-        if report.name in settings.enable and report.status != "enabled":
-            raise SettingsError(f"plugin {report.name!r} can't be used: {report.reason}")
+        if report.name in settings.enable and report.status == "failed":
+            yield f"plugin {report.name!r} can't be used: {report.reason}"
 
 
-def _check_sections(values: Values, known: list[str]) -> None:
-    """Refuse a section that belongs to nothing: a misspelt one would be silently without effect."""
+def _wrong_sections(values: Values, known: list[str], plugins: list[str]) -> Iterator[str]:
+    """Sections that belong to nothing: a misspelt one would be silently without effect. One of a
+    plugin that is installed and not in use is fine.
+    """
     for section in values.tree:
-        if section not in known:
-            raise SettingsError(
-                f"{values.source((section,))}: unknown section [{section}]{nearest(section, known)}"
-            )
+        if section not in known and section not in plugins:
+            hint = nearest(section, [*known, *plugins])
+            yield f"{values.source((section,))}: unknown section [{section}]{hint}"

@@ -7,6 +7,7 @@ when a worker dies, however, the master ends what it left behind before the next
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import resource
@@ -42,24 +43,47 @@ log = logging.getLogger("toolbox")
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises SettingsError in one line."""
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    sock: socket.socket | None = None
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                # "::" means every address, IPv4 ones too.
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            sock.bind(address)
-            sock.listen(BACKLOG)
-        except OSError:
-            sock.close()
-            raise
+        sock = _bind(host, port)
+        sock.listen(BACKLOG)
     except OSError as error:
-        raise SettingsError(f"can't listen on {where}: {error.strerror}") from None
+        if sock:
+            sock.close()
+        raise _no_address(host, port, error) from None
+    return sock
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises SettingsError if nothing could ever listen there: that it is in use, by this service
+    perhaps, is no mistake of the settings.
+    """
+    try:
+        _bind(host, port).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise _no_address(host, port, error) from None
+
+
+def _no_address(host: str, port: int, error: OSError) -> SettingsError:
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return SettingsError(f"can't listen on {where}: {error.strerror}")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # "::" means every address, IPv4 ones too.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -104,13 +128,27 @@ class Application(BaseApplication):
         for name, value in gunicorn_options(self._prepared.settings).items():
             self.cfg.set(name, value)
         self.cfg.set("bind", self._bind)
+        self.cfg.set("when_ready", self._heed_hangups)
+
+    def _heed_hangups(self, arbiter: Any) -> None:
+        """On SIGHUP read the secrets again, where gunicorn would end the worker and all in it."""
+        arbiter.handle_hup = self._renew
+
+    def _renew(self) -> None:
+        auth = self._prepared.auth
+        try:
+            changed = auth.renew()
+        except SettingsError as error:
+            log.error("nothing is changed: %s", error)
+            return
+        log.info("read again: %s", f"new {' and '.join(changed)}" if changed else "nothing is new")
 
     def load(self) -> Flask:
         # In the worker, so that the master needs neither Flask nor plugins, nor their memory.
         try:
             return wsgi_app(self._prepared)
         except SettingsError as error:
-            print(f"toolbox: {error}", file=sys.stderr, flush=True)
+            error.tell()
             sys.exit(BAD_SETTINGS)
 
     def run(self) -> None:

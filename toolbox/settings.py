@@ -12,27 +12,32 @@ registered. A key nobody knows is refused, with the nearest name that is known.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
-from typing import Any
 from typing import Literal
-from typing import TypeVar
 
 import msgspec
 from msgspec import Meta
 
-DEFAULT_FILE = Path("/etc/toolbox/toolbox.toml")
-ENVIRONMENT_PREFIX = "TOOLBOX__"
+from toolbox.values import Problems
+from toolbox.values import SettingsError
+from toolbox.values import Values
+from toolbox.values import nearest
+from toolbox.values import read_values
 
-Path_ = tuple[str, ...]
-T = TypeVar("T", bound=msgspec.Struct)
-
-
-class SettingsError(Exception):
-    """The settings can't be used; the message is one line for the operator."""
+__all__ = [
+    "CORE_SECTIONS",
+    "AuthSettings",
+    "CoreSettings",
+    "LogSettings",
+    "PluginSettings",
+    "ServerSettings",
+    "SettingsError",
+    "Values",
+    "WebSocketSettings",
+    "core_settings",
+    "nearest",
+    "read_values",
+]
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,7 +195,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="File that gets a line of JSON for each operation: who, what, outcome and "
-            'duration, never bodies or secrets; "-" is standard error; none if empty.'
+            'duration, never bodies or secrets; it rotates as the log does; "-" is standard '
+            "error; none if empty."
         ),
     ] = ""
     mask: Annotated[
@@ -204,7 +210,7 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="File to write to, which rotates itself; standard error if empty.")
     ] = ""
     max_size: Annotated[
-        int, Meta(ge=4096, description="Bytes after which the file is moved to file.1, and so on.")
+        int, Meta(ge=4096, description="Bytes after which a file is moved to file.1, and so on.")
     ] = 10 * 1024 * 1024
     keep: Annotated[int, Meta(ge=1, le=100, description="Moved files that are kept.")] = 4
 
@@ -232,138 +238,18 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
 CORE_SECTIONS = CoreSettings.__struct_fields__
 
 
-class Values:
-    """The merged tree of what was set, before it is typed, with the source of each value."""
-
-    def __init__(self) -> None:
-        self.tree: dict[str, Any] = {}
-        self.sources: dict[Path_, str] = {}
-
-    def merge(self, tree: Mapping[str, Any], source: str) -> None:
-        """Lay ``tree`` over what is there; tables are merged, anything else is replaced."""
-        for path, value in _leaves(tree):
-            self.set(path, value, source)
-
-    def set(self, path: Path_, value: Any, source: str) -> None:
-        """Set one value."""
-        table = self.tree
-        for depth, key in enumerate(path[:-1]):
-            table = table.setdefault(key, {})
-            if not isinstance(table, dict):
-                name = ".".join(path[: depth + 1])
-                raise SettingsError(f"{source}: {name} is a value, not a table")
-        table[path[-1]] = value
-        self.sources[path] = source
-
-    def source(self, path: Path_) -> str:
-        """Where the value at ``path`` (or the nearest table above or below it) was set."""
-        for length in range(len(path), 0, -1):
-            for known, source in self.sources.items():
-                if known[:length] == path[:length]:
-                    return source
-        return "default"
-
-    def section(self, path: Path_, kind: type[T], skip: frozenset[str] = frozenset()) -> T:
-        """The table at ``path`` as ``kind``, without the keys in ``skip``.
-
-        Raises SettingsError for a key that ``kind`` doesn't have and a value of the wrong type.
-        """
-        table: Any = self.tree
-        for key in path:
-            table = table.get(key, {})
-        if not isinstance(table, dict):
-            raise SettingsError(f"{self.source(path)}: {'.'.join(path)} must be a table")
-        table = {key: value for key, value in table.items() if key not in skip}
-        self._refuse_unknown(path, kind, table, skip)
-        try:
-            # Not strict: the environment and the command line have only text for a number.
-            return msgspec.convert(table, kind, strict=False)
-        except msgspec.ValidationError as error:
-            reason, _, where = str(error).partition(" - at `$")
-            full = ".".join(path) + where.rstrip("`").replace("[...]", "")
-            raise SettingsError(
-                f"{self.source(tuple(full.split('.')))}: {full}: {reason}"
-            ) from None
-
-    def _refuse_unknown(
-        self, path: Path_, kind: type[msgspec.Struct], table: dict[str, Any], also: frozenset[str]
-    ) -> None:
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        for key, value in table.items():
-            if key not in fields:
-                name = ".".join((*path, key))
-                raise SettingsError(
-                    f"{self.source((*path, key))}: unknown option {name}"
-                    + nearest(key, [*fields, *also])
-                )
-            nested = fields[key]
-            is_struct = isinstance(nested, type) and issubclass(nested, msgspec.Struct)
-            if is_struct and isinstance(value, dict):
-                self._refuse_unknown((*path, key), nested, value, frozenset())
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """``; did you mean 'x'?`` for the known name closest to ``name``, or an empty string."""
-    import difflib  # Only for who has made a slip.
-
-    matches = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
-
-
-def _leaves(tree: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, (*path, key))
-        else:
-            yield (*path, key), value
-
-
-def read_values(
-    file: str | Path | None, environ: Mapping[str, str], overrides: Mapping[Path_, Any]
-) -> Values:
-    """Read every source. ``overrides`` come from the command line.
-
-    Raises SettingsError if the file can't be read or isn't TOML.
-    """
-    values = Values()
-    chosen = Path(file or environ.get("TOOLBOX_CONFIG") or DEFAULT_FILE)
-    if file or environ.get("TOOLBOX_CONFIG") or chosen.exists():
-        values.merge(_read_file(chosen), str(chosen))
-    for name, text in environ.items():
-        if name.startswith(ENVIRONMENT_PREFIX):
-            path = tuple(name[len(ENVIRONMENT_PREFIX) :].lower().split("__"))
-            if all(path):
-                values.set(path, _from_text(text, name), f"environment {name}")
-    for path, value in overrides.items():
-        values.set(path, value, "command line")
-    return values
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from None
-
-
-def _from_text(text: str, name: str) -> Any:
-    """A list or a table is written as in TOML; anything else is text until it meets its type."""
-    if not text.startswith(("[", "{")):
-        return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"environment {name}: not TOML: {error}") from None
-
-
 def core_settings(values: Values) -> CoreSettings:
-    """The core's sections, typed."""
+    """The core's sections, typed. Raises SettingsError, with all that is wrong with them."""
+    with Problems() as problems:
+        return right_settings(values, problems)
+
+
+def right_settings(values: Values, problems: Problems) -> CoreSettings:
+    """As :func:`core_settings`. What is wrong is noted in ``problems``, and at its default here."""
     return CoreSettings(
-        server=values.section(("server",), ServerSettings),
-        auth=values.section(("auth",), AuthSettings),
-        websocket=values.section(("websocket",), WebSocketSettings),
-        log=values.section(("log",), LogSettings),
-        plugins=values.section(("plugins",), PluginSettings),
+        server=values.right_of(("server",), ServerSettings, problems),
+        auth=values.right_of(("auth",), AuthSettings, problems),
+        websocket=values.right_of(("websocket",), WebSocketSettings, problems),
+        log=values.right_of(("log",), LogSettings, problems),
+        plugins=values.right_of(("plugins",), PluginSettings, problems),
     )

@@ -70,7 +70,7 @@ def issue_ticket(toolbox: Toolbox) -> Ticket:
 
     Its URL takes the ticket as ``?TOOLBOX_TICKET=``, once, within half a minute.
     """
-    ticket = toolbox.auth.tickets.issue()
+    ticket = toolbox.auth.issue_ticket()
     end = datetime.now(UTC) + timedelta(seconds=LIFETIME)
     return Ticket(ticket, end.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 

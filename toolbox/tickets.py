@@ -23,23 +23,24 @@ class Tickets:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ends: dict[str, float] = {}
+        self._issued: dict[str, tuple[float, bytes]] = {}
 
-    def issue(self) -> str:
-        """A new ticket: 43 characters that need no escape in a URL."""
+    def issue(self, token: bytes = b"") -> str:
+        """A new ticket, while ``token`` is in force: 43 characters that need no escape in a URL."""
         ticket = secrets.token_urlsafe(32)
         with self._lock:
-            self._ends[ticket] = awake() + LIFETIME
-            while len(self._ends) > OUTSTANDING:
-                del self._ends[next(iter(self._ends))]
+            self._issued[ticket] = awake() + LIFETIME, token
+            while len(self._issued) > OUTSTANDING:
+                del self._issued[next(iter(self._issued))]
         return ticket
 
-    def redeem(self, ticket: str) -> bool:
-        """Whether ``ticket`` is good, which it is once."""
+    def redeem(self, ticket: str, token: bytes = b"") -> bool:
+        """Whether ``ticket`` is good, which it is once, while ``token`` is in force."""
         with self._lock:
-            return self._ends.pop(ticket, 0.0) > awake()
+            end, of = self._issued.pop(ticket, (0.0, b""))
+        return end > awake() and of == token
 
     def void(self) -> None:
         """Make every outstanding ticket worthless."""
         with self._lock:
-            self._ends.clear()
+            self._issued.clear()

@@ -120,7 +120,7 @@ class Worker(ThreadWorker):
         try:
             self.toolbox.start(restarted=self.age > 1)
         except SettingsError as error:
-            print(f"toolbox: {error}", file=sys.stderr, flush=True)
+            error.tell()
             sys.exit(Arbiter.APP_LOAD_ERROR)
         if self.toolbox.observers:
             self.cfg.set("post_request", _remember)

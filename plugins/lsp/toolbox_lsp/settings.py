@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Meta
 
+from toolbox.bounds import BELOW_THREADS
+
 
 class LanguageServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One language server: ``[lsp.servers.<language>]``, or what another plugin offers.
@@ -63,6 +65,7 @@ class LspSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             description="Requests that may wait for language servers at once; must be well below "
-            "server.threads, or nothing else is answered meanwhile.",
+            "server.threads, or nothing else is answered meanwhile; if not set, it is.",
+            extra=BELOW_THREADS,
         ),
     ] = 64

@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from toolbox.bounds import BELOW_THREADS
+
 
 class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Options of the group, whichever backend serves it."""
@@ -24,7 +26,8 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             description="Requests that may wait for a command at once; must be well below "
-            "server.threads, or nothing else is answered meanwhile.",
+            "server.threads, or nothing else is answered meanwhile; if not set, it is.",
+            extra=BELOW_THREADS,
         ),
     ] = 224
 
