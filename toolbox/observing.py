@@ -15,8 +15,6 @@ from typing import Any
 
 import msgspec
 
-from toolbox.routing import with_slashes
-
 if TYPE_CHECKING:
     from toolbox.handoff import OnEnd
     from toolbox.handoff import OpenSocket
@@ -127,6 +125,9 @@ def _nothing(ws: OpenSocket, code: int, reason: str) -> None:
 
 def describe(environ: dict[str, Any], **more: Any) -> Ended:
     """What the WSGI environment tells of a request; ``more`` are fields of :class:`Ended`."""
+    # Imported late: the master, which describes nothing, needs no Werkzeug.
+    from toolbox.routing import with_slashes
+
     get = environ.get
     body = get(BODY)
     told = {
