@@ -166,6 +166,16 @@ def make_project(servers: Service) -> Iterator[Callable[[str, str], Project]]:
 
 
 @pytest.fixture
+def pyright(make_service: Callable[..., Service], node_modules: Path) -> Project:
+    """A project that pyright serves."""
+    command = [str(Path(sys.executable).with_name("pyright-langserver")), "--stdio"]
+    settings = f"[lsp]\nrequest_timeout = 50\n[lsp.servers.python]\ncommand = {command}\n"
+    project = Project(make_service(settings=settings), "python", "project")
+    assert project.start().status_code == 200
+    return project
+
+
+@pytest.fixture
 def shared(servers: Service, request: pytest.FixtureRequest) -> Callable[[str], Project]:
     """A directory of the test's own in one project for each language: ``shared(language)``.
 

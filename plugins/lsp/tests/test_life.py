@@ -39,6 +39,7 @@ def test_shakes_hands_and_says_goodbye(make_toy: MakeToy) -> None:
         "initialize",
         "initialized",
         "workspace/didChangeConfiguration",
+        "workspace/didChangeWatchedFiles",
         "textDocument/didOpen",
         "textDocument/completion",
         "shutdown",

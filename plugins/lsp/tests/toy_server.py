@@ -69,6 +69,16 @@ def ask() -> None:
     send(id="e", method="workspace/applyEdit", params={"edit": {}})
 
 
+def watch() -> None:
+    """It wants to hear of its files but not that they go, and of one kind elsewhere."""
+    elsewhere = {"baseUri": "file://" + os.path.realpath("../elsewhere"), "pattern": "*.{cfg,ini}"}
+    watchers = [{"globPattern": "**/*.toy", "kind": 3}, {"globPattern": elsewhere}]
+    options = {"watchers": watchers}
+    registration = {"id": "w", "method": "workspace/didChangeWatchedFiles"}
+    params = {"registrations": [{**registration, "registerOptions": options}]}
+    send(id="watch", method="client/registerCapability", params=params)
+
+
 def answer(method: str) -> dict[str, Any]:
     if method == "initialize":
         if "refuses" in modes:
@@ -108,6 +118,8 @@ def serve() -> None:
         if method == "initialized":
             if "floods" in modes:
                 flood()
+            if "watches" in modes:
+                watch()
             if "asks" in modes:
                 ask()
             if "deaf" in modes:

@@ -53,7 +53,8 @@ def _script(*extensions: str) -> LanguageServerSpec:
         # It would download type declarations of the project's dependencies in the background.
         initialization_options={
             "disableAutomaticTypingAcquisition": True,
-            "tsserver": {"useSyntaxServer": "never"},
+            # Its own watching of files is late; what we tell comes before what we ask.
+            "tsserver": {"useSyntaxServer": "never", "useClientFileWatcher": True},
         },
         # TypeScript 7 no longer has the tsserver that this one drives.
         install="npm install -g typescript-language-server typescript@5",

@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,10 @@ class Document:
     server: LanguageServer | None = None
     mark: int = 0
     """How many diagnostics the server had published when it got this text."""
+    revision: int = 0
+    """Which changes on disk the server had been told of when it got this text."""
+    hurried: bool = False
+    """Whether it got this text before it had published anything of the one before."""
     kept: bool = False
     """Whether it stays when nobody visits it."""
     visitors: int = 0
@@ -58,9 +63,21 @@ class Documents:
     def ensure(self, server: LanguageServer, path: Path) -> Document:
         """Let ``server`` have the file as it is now. Raises DocumentUnreadable."""
         with self._lock:
+            self._refresh(server, path)
             document = self._give(server, path)
             document.kept = True
             return document
+
+    def refresh(self, server: LanguageServer) -> None:
+        """Let ``server`` have everything that is open as it is now."""
+        with self._lock:
+            self._refresh(server, None)
+
+    def renew(self, server: LanguageServer, document: Document) -> None:
+        """Let ``server`` look at it once more, since other files have changed."""
+        with self._lock:
+            text = _read(document.path)
+            self._change(server, document, text)
 
     def close(self, server: LanguageServer | None, path: Path) -> None:
         """Take the file from ``server``, if it has it."""
@@ -93,16 +110,33 @@ class Documents:
                 except DocumentUnreadable:
                     del self._open[path]
 
+    def _refresh(self, server: LanguageServer, but: Path | None) -> None:
+        """Give what is open and has changed, and take back what is gone."""
+        for path, document in list(self._open.items()):
+            if path != but and document.server is server:
+                with suppress(DocumentUnreadable):
+                    self._give(server, path)
+
     def _give(self, server: LanguageServer, path: Path) -> Document:
         document = self._open.get(path) or Document(path, path.as_uri())
-        signature = _signature(path)
-        if document.server is not server or signature is None or document.signature != signature:
-            self._send(server, document, signature)
+        try:
+            signature = _signature(path)
+            if document.server is not server or not signature or document.signature != signature:
+                self._send(server, document, signature)
+        except DocumentUnreadable:
+            self._take_back(server, document)
+            raise
         self._open[path] = document
         self._open.move_to_end(path)
         if len(self._open) > MAX_OPEN:
             self.close(server, next(iter(self._open)))
         return document
+
+    def _take_back(self, server: LanguageServer, document: Document) -> None:
+        """What can't be read any more isn't there for the server, either."""
+        if document.server is server:
+            server.notify("textDocument/didClose", {"textDocument": {"uri": document.uri}})
+            document.server = None
 
     def _send(
         self, server: LanguageServer, document: Document, signature: Signature | None
@@ -112,21 +146,31 @@ class Documents:
         document.signature = signature
         if known and document.text == hash(text):
             return
-        document.text = hash(text)
-        document.version += 1
-        document.mark = server.published.number
-        identity = {"uri": document.uri, "version": document.version}
         if known:
-            changes = [{"text": text}]
-            params = {"textDocument": identity, "contentChanges": changes}
-            server.notify("textDocument/didChange", params)
-            server.notify("textDocument/didSave", {"textDocument": {"uri": document.uri}})
+            self._change(server, document, text)
             return
+        identity = self._next(server, document, text)
         language = self._language_ids.get(document.path.suffix.lower(), self._language)
         server.published.watch(document.path)
         opened = {**identity, "languageId": language, "text": text}
         server.notify("textDocument/didOpen", {"textDocument": opened})
         document.server = server
+
+    def _change(self, server: LanguageServer, document: Document, text: str) -> None:
+        identity = self._next(server, document, text)
+        params = {"textDocument": identity, "contentChanges": [{"text": text}]}
+        server.notify("textDocument/didChange", params)
+        server.notify("textDocument/didSave", {"textDocument": {"uri": document.uri}})
+
+    def _next(self, server: LanguageServer, document: Document, text: str) -> dict[str, object]:
+        """Note what the server is about to get; the identifier to give it by."""
+        known = document.server is server
+        document.hurried = known and server.published.of(document.path) <= document.mark
+        document.text = hash(text)
+        document.version += 1
+        document.mark = server.published.number
+        document.revision = server.revision
+        return {"uri": document.uri, "version": document.version}
 
 
 def _signature(path: Path) -> Signature | None:

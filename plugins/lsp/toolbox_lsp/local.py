@@ -106,13 +106,17 @@ class LocalLsp:
     def workspace_symbols(self, query: SymbolQuery) -> list[Symbol]:
         project = self._project(query)
         with self._admitted(), project.use() as server:
+            server.tell_changes()
+            project.documents.refresh(server)
             return symbols.of_project(server, project, query.query)
 
     # Beyond
 
     def diagnostics(self, document: DiagnosticsRequest) -> Diagnostics:
-        with self._document(document) as (server, opened):
-            return diagnosing.diagnose(server, opened, document.wait)
+        project = self._project(document)
+        path = document_path(document.uri, project.root, self._context.work_dir)
+        with self._admitted(), project.use() as server:
+            return diagnosing.diagnose(server, project.documents, path, document.wait)
 
     def hover(self, place: PositionRequest) -> Hover:
         with self._document(place) as (server, document):
@@ -185,6 +189,7 @@ class LocalLsp:
         project = self._project(request)
         path = document_path(request.uri, project.root, self._context.work_dir)
         with self._admitted(), project.use() as server:
+            server.tell_changes()
             yield server, project.documents.ensure(server, path)
 
     # Limits

@@ -133,8 +133,8 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Diagnostics(msgspec.Struct, frozen=True, kw_only=True):
     """The problems of a document as it is on disk.
 
-    ``complete`` is false if the server has not spoken of this content in time: then an empty
-    list means nothing.
+    ``complete`` is false if the server has not spoken in time of this content, with the files
+    around it as they are, or if these are too many to be looked at: then the list means nothing.
     """
 
     uri: str

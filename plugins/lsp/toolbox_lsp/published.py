@@ -32,6 +32,7 @@ class PublishedDiagnostics:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._number = 0
+        self._refreshed = 0
         self._ended = False
         self._found: dict[Path, Publication | None] = {}
 
@@ -63,15 +64,40 @@ class PublishedDiagnostics:
             )
             self._changed.notify_all()
 
+    @property
+    def refreshed(self) -> int:
+        """How often the server has asked to be asked again."""
+        return self._refreshed
+
+    def refresh(self) -> None:
+        """Take a ``workspace/diagnostic/refresh``."""
+        with self._changed:
+            self._refreshed += 1
+            self._changed.notify_all()
+
+    def wait_for_refresh(self, after: int, timeout: float) -> bool:
+        """Wait until the server wants to be asked again; whether it did."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._refreshed > after, timeout)
+            return self._refreshed > after
+
     def end(self) -> None:
         """There will be no more."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
-    def wait(self, path: Path, after: int, version: int, timeout: float) -> list[Any] | None:
+    def of(self, path: Path) -> int:
+        """The number of the latest publication of ``path``, 0 if there was none."""
+        latest = self._found.get(path)
+        return latest.number if latest else 0
+
+    def wait(
+        self, path: Path, after: int, version: int, timeout: float, settle: float = SETTLE
+    ) -> list[Any] | None:
         """What was published of ``path`` after publication ``after``, for ``version`` or later.
 
+        It is taken for all after ``settle`` seconds of silence.
         None if nothing was within ``timeout`` seconds, or if the server has ended.
         """
         deadline = time.monotonic() + timeout
@@ -82,7 +108,7 @@ class PublishedDiagnostics:
                 current = latest is not None and latest.number > after
                 if current and latest.version is not None:  # type: ignore[union-attr]
                     current = latest.version >= version  # type: ignore[union-attr]
-                until = latest.time + SETTLE if current and latest else deadline
+                until = latest.time + settle if current and latest else deadline
                 if current and latest and (now >= until or now >= deadline):
                     return latest.diagnostics
                 if self._ended or now >= deadline:

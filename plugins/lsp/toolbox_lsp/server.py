@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,13 @@ from toolbox_lsp.errors import ServerFailed
 from toolbox_lsp.process import ServerProcess
 from toolbox_lsp.published import PublishedDiagnostics
 from toolbox_lsp.settings import LanguageServerSpec
+from toolbox_lsp.watchers import Watchers
+from toolbox_lsp.watching import Changes
 
 GRACE = 2.0
 """Seconds a server gets for shutdown, and again for exit, before it is ended by force."""
+NOTICING = 5.0
+"""Seconds a server that is asked for diagnostics has to take in that files have changed."""
 RETRIES = 3
 RETRY_DELAY = 0.1
 CONTENT_MODIFIED = -32801
@@ -52,6 +57,8 @@ CAPABILITIES: dict[str, Any] = {
         "diagnostic": {},
     },
     "workspace": {
+        "didChangeWatchedFiles": {"dynamicRegistration": True, "relativePatternSupport": True},
+        "diagnostics": {"refreshSupport": True},
         "symbol": {"symbolKind": {"valueSet": list(range(1, 27))}},
         "configuration": True,
         "workspaceFolders": True,
@@ -77,6 +84,13 @@ class LanguageServer:
         self._initialized = False
         self.capabilities: dict[str, Any] = {}
         self.published = PublishedDiagnostics()
+        self.revision = 0
+        """How often it was told of files that have changed."""
+        self._telling = threading.Lock()
+        self._told = 0.0
+        self._refreshed = 0
+        self._watchers = Watchers(root)
+        self._changes = Changes(root, self._watchers)
         self._process = ServerProcess(spec.command, root, loop)
         self.name = self._process.name
         self.pid = self._process.pid
@@ -141,6 +155,32 @@ class LanguageServer:
         """Send a notification."""
         self._connection.notify(method, params)
 
+    def tell_changes(self, *, thoroughly: bool = False) -> bool:
+        """Tell what has changed on disk; false if there may be more than is known.
+
+        ``thoroughly`` as of :meth:`Changes.take`.
+        """
+        with self._telling:
+            changes = self._changes.take(thoroughly=thoroughly)
+            if changes:
+                self.notify("workspace/didChangeWatchedFiles", {"changes": changes})
+                self.revision += 1
+                self._told = time.monotonic()
+                self._refreshed = self.published.refreshed
+        return self._changes.whole
+
+    def has_noticed(self, wait: float) -> bool:
+        """Wait until it has taken in what it was told of files that have changed; whether it did.
+
+        It says so by wanting to be asked again; one that never says it gets :data:`NOTICING`.
+        """
+        deadline = time.monotonic() + wait
+        if not self.revision:
+            return True
+        late = self._told + NOTICING
+        timeout = max(0.0, min(deadline, late) - time.monotonic())
+        return self.published.wait_for_refresh(self._refreshed, timeout) or late <= time.monotonic()
+
     def close(self) -> None:
         """End it as the protocol says, by force if it takes too long; all of it is gone then."""
         if self._initialized and self.running:
@@ -172,12 +212,17 @@ class LanguageServer:
                 return {"applied": False, "failureReason": "nobody asked for it"}
             case "window/showDocument":
                 return {"success": False}
-            case (
-                "client/registerCapability"
-                | "client/unregisterCapability"
-                | "window/showMessageRequest"
-                | "window/workDoneProgress/create"
-            ):
+            case "client/registerCapability":
+                self._watchers.register(params)
+                self._changes.note_places()
+                return None
+            case "client/unregisterCapability":
+                self._watchers.unregister(params)
+                return None
+            case "workspace/diagnostic/refresh":
+                self.published.refresh()
+                return None
+            case "window/showMessageRequest" | "window/workDoneProgress/create":
                 return None
         if method.startswith("workspace/") and method.endswith("/refresh"):
             return None
