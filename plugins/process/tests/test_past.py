@@ -18,8 +18,8 @@ from toolbox_process.journal import FILE
 from toolbox_process.journal import LIMIT
 from toolbox_process.journal import LOST
 from toolbox_process.journal import Journals
-from toolbox_process.journal import read_heads
-from toolbox_process.journal import replay
+from toolbox_process.replaying import read_heads
+from toolbox_process.replaying import replay
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
 from toolbox_process.spool import Spool
@@ -284,6 +284,37 @@ def test_a_full_disk_leaves_what_was_before(tmp_path: Path) -> None:
     spool = Spool(1 << 20, 1 << 20, directory.path)
     replay(found, heads[0], spool)
     assert b"".join(each.data for each in spool.chunks()) == b"a" * 1000 + LOST
+    directory.close()
+
+
+def test_an_end_needs_no_room(tmp_path: Path) -> None:
+    """F-A5, AC-08: a disk without one free byte leaves no log that looks whole, and no end that
+    somebody was told is lost.
+    """
+    directory = StateDirectory(str(tmp_path), lasting=True)
+    session = Journals(directory, 1 << 30).open("s")
+    session.create()
+    (found,) = directory.path().iterdir()
+    ended, running, whole = (session.begin(name, "true") for name in ("ended", "running", "whole"))
+    whole.append(b"w", OUT)
+    size = max(path.stat().st_size for path in found.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        for command in (ended, running):
+            command.append(b"a", OUT)
+        ended.finish(3, Reason.SIGNAL)
+        whole.finish(0, Reason.EXITED)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    heads = read_heads(found)
+    assert [(each.id, each.exit_code, each.reason, each.cut) for each in heads] == [
+        ("ended", 3, Reason.SIGNAL, True),
+        ("running", None, None, True),
+        ("whole", 0, Reason.EXITED, False),
+    ]
     directory.close()
 
 

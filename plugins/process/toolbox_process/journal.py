@@ -14,12 +14,10 @@ import shutil
 import struct
 import threading
 from collections.abc import Callable
-from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from toolbox_process.job import Reason
-from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
 from toolbox_process.spool import Spool
 from toolbox_process.statedir import StateDirectory
@@ -40,8 +38,11 @@ BEGIN = 2
 END = 3
 CUT = 4
 
-_FRAME = struct.Struct("!BII")
+FRAME = struct.Struct("!BII")
 """Kind, number of the command in its session, length of what follows."""
+
+ROOM = 64
+"""Bytes behind what a command begins with, for its end: a disk that is full has no other."""
 
 log = logging.getLogger("toolbox")
 
@@ -99,6 +100,7 @@ class SessionJournal:
         self._size = 0
         self._number = 0
         self._waiting: dict[int, bytes] = {}
+        self._rooms: dict[int, tuple[Path, int]] = {}
         self._removed = False
         self._lock = threading.Lock()
 
@@ -114,7 +116,7 @@ class SessionJournal:
 
     def begin(self, command_id: str, text: str) -> Journal:
         """That of a command, whose turn may come later."""
-        begin = json.dumps([command_id, text]).encode()
+        begin = json.dumps([command_id, text]).encode() + b" " * ROOM
         with self._lock:
             self._number += 1
             self._waiting[self._number] = begin
@@ -139,12 +141,12 @@ class SessionJournal:
             return False
 
     def _append(self, kind: int, number: int, data: bytes) -> bool:
-        size = _FRAME.size + len(data)
+        size = FRAME.size + len(data)
         if not self._journals.take(size):
             return False
         written = 0
         try:
-            written = os.writev(self._fd, (_FRAME.pack(kind, number, len(data)), data))
+            written = os.writev(self._fd, (FRAME.pack(kind, number, len(data)), data))
         finally:
             if written != size:
                 self._journals.give_back(size)
@@ -152,14 +154,44 @@ class SessionJournal:
             os.ftruncate(self._fd, self._size)  # What follows must begin where a frame does.
             return False
         self._size += size
+        if kind == BEGIN:
+            self._rooms[number] = self._files[-1][0], self._size - ROOM
         return True
+
+    def conclude(self, number: int, kind: int, end: bytes) -> bool:
+        """Write how a command has ended so far, in the room for it if there is no other."""
+        written = self.write(kind, number, end)
+        with self._lock:
+            room = self._rooms.pop(number, None) if kind == END else self._rooms.get(number)
+            if written or room is None or self._removed:
+                return written
+            path, at = room
+            try:
+                fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            except OSError:
+                return False
+            try:
+                return os.pwrite(fd, end.ljust(ROOM), at) == ROOM
+            except OSError:
+                return False
+            finally:
+                os.close(fd)
+
+    def _make_directory(self) -> Path:
+        for passed in count():
+            directory = self._journals.directory.path(passed) / self._name
+            try:
+                directory.mkdir(0o700)
+                (directory / SESSION).write_text(json.dumps(self._session_id))
+            except OSError:
+                shutil.rmtree(directory, ignore_errors=True)
+            else:
+                return directory
+        raise AssertionError("unreachable")
 
     def _next_file(self) -> None:
         if self._directory is None:
-            directory = self._journals.directory.path() / self._name
-            directory.mkdir(0o700)
-            (directory / SESSION).write_text(json.dumps(self._session_id))
-            self._directory = directory
+            self._directory = self._make_directory()
         path = self._directory / f"{len(self._files):08}"
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if self._fd >= 0:
@@ -201,17 +233,21 @@ class Journal:
 
     def append(self, data: bytes, stream: int) -> None:
         """Add what was read, unless that is more than is kept."""
-        self._size += _FRAME.size + len(data)
+        self._size += FRAME.size + len(data)
         if not self._cut:
             kept = self._size <= LIMIT and self._session.write(stream, self._number, data)
             self._cut = not kept
         if self._cut and not self._told:
-            self._told = self._session.write(CUT, self._number, b"")
+            self._told = self._session.conclude(self._number, CUT, _end(None, "", True))
 
     def finish(self, exit_code: int, reason: Reason) -> None:
         """It has ended, and its output is complete."""
-        end = json.dumps([exit_code, reason.value, self._cut]).encode()
-        self._session.write(END, self._number, end)
+        end = _end(exit_code, reason.value, self._cut)
+        self._session.conclude(self._number, END, end)
+
+
+def _end(exit_code: int | None, reason: str, cut: bool) -> bytes:
+    return json.dumps([exit_code, reason, cut]).encode()
 
 
 class JournaledSpool(Spool):
@@ -227,68 +263,3 @@ class JournaledSpool(Spool):
         super().append(data, stream)
         if data:
             self._journal.append(data, stream)
-
-
-@dataclass
-class Head:
-    """What is known of a command without its output; ``cut`` if there was more than is kept."""
-
-    number: int
-    id: str
-    text: str
-    exit_code: int | None = None
-    reason: Reason | None = None
-    cut: bool = False
-
-
-def read_session_id(directory: Path) -> str:
-    """The id of the session. Raises OSError, ValueError."""
-    session_id = json.loads((directory / SESSION).read_text())
-    if not isinstance(session_id, str):
-        raise ValueError("no session's id")
-    return session_id
-
-
-def _frames(directory: Path) -> Iterator[tuple[int, int, memoryview]]:
-    """The kind, the command's number and the content of each. Raises OSError."""
-    for path in sorted(directory.glob("[0-9]*")):
-        try:
-            data = memoryview(path.read_bytes())
-        except FileNotFoundError:  # Forgotten at this moment.
-            return
-        at = 0
-        while at + _FRAME.size <= len(data):
-            kind, number, length = _FRAME.unpack_from(data, at)
-            at += _FRAME.size
-            # The last one may be in part: the kernel ends a write early for who is killed.
-            yield kind, number, data[at : at + length]
-            at += length
-
-
-def read_heads(directory: Path) -> list[Head]:
-    """The commands of a session, the oldest first. Raises OSError."""
-    heads: dict[int, Head] = {}
-    for kind, number, data in _frames(directory):
-        if kind in (OUT, ERR):
-            continue
-        try:
-            if kind == BEGIN and number not in heads:
-                heads[number] = Head(number, *json.loads(bytes(data)))
-            elif kind == END and number in heads:
-                head = heads[number]
-                head.exit_code, reason, head.cut = json.loads(bytes(data))
-                head.reason = Reason(reason)
-            elif kind == CUT and number in heads:
-                heads[number].cut = True
-        except ValueError:
-            continue
-    return sorted(heads.values(), key=lambda head: head.number)
-
-
-def replay(directory: Path, head: Head, spool: Spool) -> None:
-    """Append to ``spool`` all that was kept of a command's output. Raises OSError."""
-    for kind, number, data in _frames(directory):
-        if number == head.number and kind in (OUT, ERR):
-            spool.append(bytes(data), kind)
-    if head.cut:
-        spool.append(LOST, ERR)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +70,7 @@ class _Counter:
     def __init__(self, name: str, files: list[Path]) -> None:
         self._name = name.encode()
         self._lock = threading.Lock()
+        self._last = 0
         self._fd = -1
         for file in files:
             try:
@@ -81,10 +83,12 @@ class _Counter:
         with self._lock:
             if self._fd < 0:
                 return 0
-            try:
-                text = os.pread(self._fd, 4096, 0)
-            except OSError:
-                return 0
+            # What can't be read now has not grown: or the next one to end would be the culprit.
+            with suppress(OSError):
+                self._last = self._find(os.pread(self._fd, 4096, 0))
+            return self._last
+
+    def _find(self, text: bytes) -> int:
         for line in text.splitlines():
             name, _, number = line.partition(b" ")
             if name == self._name and number.isdigit():

@@ -10,10 +10,10 @@ from pathlib import Path
 from toolbox_process.engine import Engine
 from toolbox_process.job import ENDED
 from toolbox_process.job import Reason
-from toolbox_process.journal import Head
-from toolbox_process.journal import read_heads
-from toolbox_process.journal import read_session_id
-from toolbox_process.journal import replay
+from toolbox_process.replaying import Head
+from toolbox_process.replaying import read_heads
+from toolbox_process.replaying import read_session_id
+from toolbox_process.replaying import replay
 from toolbox_process.session_models import CommandInfo
 from toolbox_process.session_models import SessionInfo
 

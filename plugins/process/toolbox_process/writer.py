@@ -13,6 +13,9 @@ from toolbox.loop import Loop
 MAX_PENDING = 8 * 1024 * 1024
 """Bytes that may wait for a program that doesn't read."""
 
+AGAIN = 0.05
+"""Seconds until the next attempt where no descriptor is left to wait with."""
+
 
 class InputFull(Exception):
     """More than :data:`MAX_PENDING` bytes would wait."""
@@ -117,7 +120,11 @@ class Writer:
         if self._queue and not self._closed:
             if self._watched < 0:
                 # A descriptor of its own: a terminal's is watched for reading already.
-                self._watched = os.dup(self._fd)
+                try:
+                    self._watched = os.dup(self._fd)
+                except OSError:
+                    self._loop.call_later(AGAIN, self._flush)
+                    return
                 self._loop.add(self._watched, OUT, lambda events: self._flush())
         else:
             self._unwatch()
