@@ -170,6 +170,28 @@ def test_a_stuck_shell_is_replaced(session: Session, stuck: str, pid_file: Path)
     assert session.http.post("/process/session", json=body).status_code == 201
 
 
+def test_what_a_command_has_started_ends_with_it(session: Session, tmp_path: Path) -> None:
+    """F-E2, F-E11: in whatever way it has left; what an earlier one has started goes on."""
+    quiet = ">/dev/null 2>&1 </dev/null"
+
+    def escapes(name: str) -> tuple[str, list[Path]]:
+        files = [tmp_path / f"{name}-{number}" for number in range(3)]
+        a, b, c = (f"sh -c 'echo $$ > {file}; exec sleep 1000'" for file in files)
+        return f"{a} & env -i setsid -f {b} {quiet}; (setsid {c} {quiet} &)", files
+
+    text, files = escapes("earlier")
+    session.run(text)
+    earlier = [read_pid(file) for file in files]
+    text, files = escapes("stuck")
+    command = session.start(f"{text}; sleep 1000")
+    pids = [read_pid(file) for file in files]
+    session.end(command)
+    assert not [pid for pid in pids if alive(pid)]
+    assert [pid for pid in earlier if alive(pid)] == earlier
+    session.http.delete(f"/process/session/{session.id}").raise_for_status()
+    assert not [pid for pid in earlier if alive(pid)]
+
+
 def test_a_session_is_deleted_while_its_shell_is_replaced(session: Session) -> None:
     """F-E11."""
     command = session.start("echo begun; while :; do :; done")

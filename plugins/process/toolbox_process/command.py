@@ -62,6 +62,7 @@ class Command(Job):
         self.cancelled = False
         self.spares_session = False
         self.before: frozenset[int] = frozenset()
+        self.since = (0, 0)
         self.counts = Counts()
         self.script: Script | None = None
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections.abc import Collection
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,12 +21,11 @@ from toolbox.processes import TAGS
 from toolbox.processes import read_number
 from toolbox.processes import read_tag
 from toolbox_process.procfs import Process
+from toolbox_process.procfs import now
 from toolbox_process.procfs import read
 
 VARIABLE = "TOOLBOX_JOB"
 """The environment variable that holds the job's id."""
-
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Mark(NamedTuple):
@@ -51,7 +49,7 @@ def new_mark(job_id: str, taken: Collection[int]) -> Mark:
     tags = [tag for tag in range(TAGS) if tag not in taken] or range(TAGS)
     # By chance: services know nothing of each other.
     number = (secrets.randbits(50) + 1) * TAGS + secrets.choice(tags)
-    return Mark(job_id, number, int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS))
+    return Mark(job_id, number, now())
 
 
 def read_mark(pid: int) -> str:

@@ -7,11 +7,14 @@ is raised: what can't be looked at may well live on.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from toolbox.processes import GONE
 from toolbox.processes import HIDDEN
+
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process(NamedTuple):
@@ -24,6 +27,18 @@ class Process(NamedTuple):
     group: int
     session: int
     started: int
+
+
+def now() -> int:
+    """The time in the clock ticks that a process's start is told in."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)
+
+
+def moment() -> tuple[int, int]:
+    """Now, as (ticks, pid): later processes have a greater start and pid, unless pids begin anew.
+    Raises OSError.
+    """
+    return now(), int(read("/proc/loadavg").split()[-1])
 
 
 def read(path: str) -> bytes:

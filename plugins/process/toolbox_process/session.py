@@ -29,6 +29,7 @@ from toolbox_process.job import Reason
 from toolbox_process.job import judge
 from toolbox_process.journal import SessionJournal
 from toolbox_process.marks import Mark
+from toolbox_process.procfs import moment
 from toolbox_process.script import Scripts
 from toolbox_process.script import run_line
 from toolbox_process.session_models import SessionInfo
@@ -164,7 +165,7 @@ class Session:
         self._number += 1
         shell, loop = self._shell, self._engine.loop
         text = command.label.encode("utf-8", "surrogateescape")
-        command.before = shell.children()
+        command.before, command.since = shell.children(), moment()
         cwd = command.task.cwd and shell.find_directory(command.task.cwd)
         command.script = script = self._scripts.write(self._number, text, not command.wait)
         for path, stream in ((script.out, OUT), (script.err, ERR)):
@@ -305,11 +306,14 @@ class Session:
         if not command.running:
             self._engine.loop.call_soon(lambda: self._drop(command))
         else:
-            started = self._engine.surely(lambda: self._shell.started(command.before))
-            if started and command.running:  # If not, they may be the next command's.
-                self._engine.surely(lambda: Tree(started, [], sessions=False).end(grace))
+            self._engine.surely(lambda: self._end_started(command, grace))
         if not command.done.wait(SETTLE):
             self._end_shell(command, grace)
+
+    def _end_started(self, command: Command, grace: float) -> None:
+        started = self._shell.left_by(command.before, command.since)
+        if started and command.running:  # If not, they may be the next command's.
+            Tree(started, [], sessions=False).end(grace)
 
     def _end_shell(self, command: Command, grace: float) -> None:
         """End the shell alone: what earlier commands have left in the background goes on."""

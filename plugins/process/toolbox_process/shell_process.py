@@ -33,6 +33,7 @@ class Shell:
         spool = Spool(OUTPUT, OUTPUT, engine.state.path, keep_head=False)
         spec = Spec(Kind.SHELL, session_id, arguments, cwd, stdin=subprocess.PIPE, split=True)
         self.job = engine.start(spec, spool)
+        self._engine = engine
         self.complaint = bytearray()
         """What it has said on its standard error since that was cleared."""
         self._place = cwd
@@ -89,6 +90,22 @@ class Shell:
         if self.job.leader() is None:
             return []
         return [each for pid in self.children() - before if (each := read_process(pid))]
+
+    def left_by(self, before: frozenset[int], since: tuple[int, int]) -> list[Process]:
+        """All that was started by what it has started and is not of ``before``, with what has got
+        away from there after ``since``. Raises OSError.
+        """
+        leader = self.job.leader()
+        if leader is None:
+            return []
+        found: dict[int, bool] = {}
+        members = self._engine.tree(self.job, leader).members()
+        for each in members:  # The oldest first: parents before their children.
+            if each.parent == leader.pid:
+                found[each.pid] = each.pid not in before
+            else:
+                found[each.pid] = found.get(each.parent, (each.started, each.pid) > since)
+        return [each for each in members if each.pid != leader.pid and found[each.pid]]
 
     def catches(self, number: int) -> bool:
         """Whether it has a trap for a signal. Raises OSError."""
