@@ -34,7 +34,6 @@ from toolbox.group import Operation
 from toolbox.group import flask_rule
 from toolbox.handoff import check_handshake
 from toolbox.lifecycle import Toolbox
-from toolbox.masking import Mask
 from toolbox.observing import AUTH
 from toolbox.observing import ERROR
 from toolbox.observing import OPERATION
@@ -92,7 +91,7 @@ def create_app(toolbox: Toolbox) -> Flask:
         lambda: _before(toolbox, public | initial if toolbox.auth.is_open else public, signed)
     )
     app.after_request(_after)
-    app.register_error_handler(Exception, partial(_on_error, toolbox.mask))
+    app.register_error_handler(Exception, _on_error)
     app.wsgi_app = _Entrance(  # type: ignore[method-assign]
         app.wsgi_app, toolbox.settings.server.path_prefix, constants
     )
@@ -276,7 +275,7 @@ def _after(response: Response) -> Response:
     return response
 
 
-def _on_error(mask: Mask, error: Exception) -> Response:
+def _on_error(error: Exception) -> Response:
     if isinstance(error, RequestRedirect):
         return Response(status=error.code, headers={"Location": error.new_url})
     if isinstance(error, HTTPException):
@@ -295,7 +294,6 @@ def _on_error(mask: Mask, error: Exception) -> Response:
         log.warning("%s %s: %s [%s]", *_line()[:2], error.message, _request_id())
     request.environ[ERROR] = error.code
     answer = envelope(error, with_slashes(request.path), request.method)
-    answer = msgspec.structs.replace(answer, message=mask(answer.message))
     body = msgspec.json.encode(answer)
     return Response(body, error.status, error.headers, content_type="application/json")
 

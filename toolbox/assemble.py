@@ -17,6 +17,7 @@ from toolbox import logs
 from toolbox.auth import TOKEN_VARIABLE
 from toolbox.auth import Auth
 from toolbox.auth import make_auth
+from toolbox.errors import ToolboxError
 from toolbox.masking import Mask
 from toolbox.processes import erase_from_environ
 from toolbox.settings import CoreSettings
@@ -91,6 +92,7 @@ def prepare(file: str | None = None, overrides: Overrides | None = None) -> Prep
         print(f"No token is configured; this one holds until the service ends: {made}", flush=True)
     mask = Mask(settings.log.mask, auth.secrets)
     logs.hide(mask)
+    ToolboxError.hide = mask
     return Prepared(settings, values, auth, work_dir, mask)
 
 

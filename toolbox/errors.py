@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
 from typing import ClassVar
@@ -61,13 +62,16 @@ class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel", o
 class ToolboxError(Exception):
     """A failure with an HTTP status and a code; the message is for people.
 
-    ``headers`` are added to the answer (``Allow``, ``Retry-After``, ``WWW-Authenticate``).
+    ``headers`` are added to the answer (``Allow``, ``Retry-After``, ``WWW-Authenticate``). What
+    must not be written is taken out of the message by ``hide``, wherever that goes.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_SERVER_ERROR"
+    hide: ClassVar[Callable[[str], str]] = str
 
     def __init__(self, message: str, headers: dict[str, str] | None = None) -> None:
+        message = ToolboxError.hide(message)
         super().__init__(message)
         self.message = message
         self.headers = headers or {}
@@ -291,8 +295,8 @@ def describe_os_error(error: OSError) -> str:
     """``name: reason`` in the kernel's words; a name that isn't UTF-8 is shown with ``\\x..``."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.filename is None:
-        return reason
-    return f"{printable(os.fsdecode(error.filename))}: {reason}"
+        return ToolboxError.hide(reason)
+    return ToolboxError.hide(f"{printable(os.fsdecode(error.filename))}: {reason}")
 
 
 def printable(text: str) -> str:
@@ -308,6 +312,6 @@ def envelope(error: ToolboxError, path: str, method: str) -> ErrorResponse:
         code=error.code,
         source=SOURCE,
         timestamp=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        path=path,
+        path=ToolboxError.hide(path),
         method=method,
     )

@@ -45,6 +45,8 @@ class Context:
     """Where relative paths start."""
     auth: Auth
     """The token, for the group that sets it."""
+    mask: Mask | None = None
+    """What hides secrets in the output of what is started; None if that isn't asked for."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the service begins to end: an answer that has no end of its own ends now."""
     restarted: bool = False
@@ -107,6 +109,7 @@ class Toolbox:
         for served in self.registry.served:
             context = Context(
                 *(served.options, self.loop, self.pool, self.work_dir, self.auth),
+                mask=self.mask if self.settings.log.mask_output else None,
                 stopping=self.stopping,
                 restarted=restarted,
             )

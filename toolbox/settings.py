@@ -206,6 +206,13 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
             "are shown as *** in the log and in errors. Token and signing key always are."
         ),
     ] = []
+    mask_output: Annotated[
+        bool,
+        Meta(
+            description="Hide them in what commands, code and terminals write, too. What may be "
+            "the beginning of a value is shown a moment later."
+        ),
+    ] = False
     file: Annotated[
         str, Meta(description="File to write to, which rotates itself; standard error if empty.")
     ] = ""

@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 from toolbox.loop import IN
 from toolbox.loop import Loop
+from toolbox.loop import Timer
+from toolbox.masking import Mask
+from toolbox.masking import StreamMask
 from toolbox_process.spool import Spool
 
 READ = 64 * 1024
@@ -16,6 +19,9 @@ READ = 64 * 1024
 
 PAGE = 4 * 1024 - 1
 """What the kernel gives of a full terminal at once."""
+
+HOLD = 0.1
+"""Seconds of silence after which what may have been the beginning of a secret is shown."""
 
 FAIR = 16
 """Reads of one pipe in a row while its end is looked for."""
@@ -28,7 +34,12 @@ class Capture:
     so that a background process never dies of a closed one.
     """
 
-    def __init__(self, loop: Loop, spool: Spool, idle: float, limit: float) -> None:
+    def __init__(
+        self, loop: Loop, spool: Spool, idle: float, limit: float, mask: Mask | None = None
+    ) -> None:
+        self._mask = mask
+        self._masks: dict[int, StreamMask] = {}
+        self._showing: Timer | None = None
         self._loop = loop
         self._spool = spool
         self._idle = idle
@@ -98,10 +109,12 @@ class Capture:
             for _ in range(FAIR):
                 if not self._read(fd):
                     break
+        self._show_held()
 
     def _done_draining(self) -> bool:
         if self._streams or self._after is None:
             return False
+        self._show_held()
         after, self._after = self._after, None
         after()
         return True
@@ -111,6 +124,7 @@ class Capture:
             return
         silent = time.monotonic() - self._last
         if silent >= self._idle or time.monotonic() >= give_up:
+            self._show_held()
             after, self._after = self._after, None
             after()
         else:
@@ -141,10 +155,34 @@ class Capture:
         if chunks:
             self._last = time.monotonic()
             # As one: storing takes longer than reading what a terminal gives at once.
-            self._spool.append(b"".join(chunks), self._streams[fd])
+            self._store(b"".join(chunks), self._streams[fd])
         if ended:
             self._close(fd)
         return not ended and len(chunks) == times
+
+    def _store(self, data: bytes, stream: int) -> None:
+        if self._mask is None:
+            self._spool.append(data, stream)
+            return
+        if stream not in self._masks:
+            self._masks[stream] = self._mask.stream()
+        self._spool.append(self._masks[stream].feed(data), stream)
+        if self._showing is None:
+            self._showing = self._loop.call_later(HOLD, self._show_later)
+
+    def _show_later(self) -> None:
+        self._showing = None
+        if time.monotonic() - self._last < HOLD and self._streams:
+            self._showing = self._loop.call_later(HOLD, self._show_later)
+        elif self._show_held():
+            self.notify()
+
+    def _show_held(self) -> bool:
+        """Show what may have been the beginning of a secret; whether there was anything."""
+        held = {stream: mask.end() for stream, mask in self._masks.items()}
+        for stream, data in held.items():
+            self._spool.append(data, stream)
+        return any(held.values())
 
     def _close(self, fd: int) -> None:
         if self._streams.pop(fd, None) is not None:

@@ -78,6 +78,7 @@ class Engine:
         self.loop = context.loop
         self.pool = context.pool
         self.work_dir = context.work_dir
+        self.mask = context.mask
         self.state = StateDirectory(settings.state_dir)
         self.pipes = StateDirectory(settings.state_dir, small=True)
         lasting = StateDirectory(settings.state_dir, lasting=True)
@@ -117,7 +118,8 @@ class Engine:
 
     def new_capture(self, spool: Spool) -> Capture:
         """What reads a job's output into ``spool``."""
-        return Capture(self.loop, spool, self.settings.drain_idle, self.settings.drain_limit)
+        settings = self.settings
+        return Capture(self.loop, spool, settings.drain_idle, settings.drain_limit, self.mask)
 
     def new_followers(self) -> Followers:
         """Who follows a job."""
