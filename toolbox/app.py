@@ -48,13 +48,13 @@ from toolbox.request import only
 from toolbox.request import prepare
 from toolbox.response import JSON
 from toolbox.response import respond
-from toolbox.routing import EncodedSlashes
 from toolbox.routing import MatchingRule
 from toolbox.routing import Rest
-from toolbox.routing import encoded
-from toolbox.routing import with_slashes
 from toolbox.signing import SIGNATURE_QUERY
 from toolbox.signing import SIGNED_QUERY
+from toolbox.slashes import EncodedSlashes
+from toolbox.slashes import encoded
+from toolbox.slashes import with_slashes
 
 log = logging.getLogger("toolbox")
 

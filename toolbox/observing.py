@@ -126,7 +126,7 @@ def _nothing(ws: OpenSocket, code: int, reason: str) -> None:
 def describe(environ: dict[str, Any], **more: Any) -> Ended:
     """What the WSGI environment tells of a request; ``more`` are fields of :class:`Ended`."""
     # Imported late: the master, which describes nothing, needs no Werkzeug.
-    from toolbox.routing import with_slashes
+    from toolbox.slashes import with_slashes
 
     get = environ.get
     body = get(BODY)
