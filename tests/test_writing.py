@@ -205,7 +205,9 @@ def bound(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     disk.mkdir()
     mounted.parent.mkdir()
     mounted.touch()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a file system can't be mounted; as root it can")
     try:
         (disk / "file").write_bytes(b"old")
         subprocess.run(["mount", "--bind", disk / "file", mounted], check=True)

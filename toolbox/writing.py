@@ -80,6 +80,10 @@ def replacing(path: Path, check: Check = no_check) -> Iterator[BinaryIO]:
         yield replacement.file
         with errors_of(path):
             replacement.commit(check)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)  # Writing knows no name.
+        raise
     finally:
         replacement.discard()
 

@@ -78,6 +78,7 @@ def test_f_a1_what_has_several_names_is_replaced_under_all(
 
 
 def test_f_e9_binary_files_are_not_changed(service: Service, tmp_path: Path) -> None:
+    # AC-58
     office = tmp_path / "book.xlsx"
     with zipfile.ZipFile(office, "w") as archive:
         archive.writestr("xl/sharedStrings.xml", "<t>needle</t>")

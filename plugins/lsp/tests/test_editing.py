@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toolbox_lsp.editing import Edited
 from toolbox_lsp.editing import apply_edits
+from toolbox_lsp.editing import write
 from toolbox_lsp.models import Position
 from toolbox_lsp.models import Range
 from toolbox_lsp.models import TextEdit
@@ -59,3 +65,35 @@ def test_any_word_can_be_replaced(head: str, before: str, word: str, tail: str) 
     edits = [edit(head.count("\n") + 1, column, column + width, "NEW")]
     text = f"{head}\n{before}{word}\n{tail}"
     assert apply_edits(text, edits) == f"{head}\n{before}NEW\n{tail}"
+
+
+def read(*paths: Path) -> list[Edited]:
+    """Each as it is, with a long content to come."""
+    return [Edited(path, path.stat(), path.name.encode() * 300_000) for path in paths]
+
+
+def test_f_a3_a_full_disk_leaves_all_files_as_they_were(tmp_path: Path) -> None:
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a file system can't be mounted; as root it can")
+    try:
+        one, two = tmp_path / "one", tmp_path / "two"
+        one.write_bytes(b"old")
+        two.write_bytes(b"old")
+        with pytest.raises(OSError, match="two") as caught:
+            write(read(one, two))
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(two))
+        assert (one.read_bytes(), two.read_bytes()) == (b"old", b"old")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def test_a_file_that_has_changed_meanwhile_is_not_written(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    edited = read(file)
+    file.write_bytes(b"of somebody else")
+    with pytest.raises(Conflict):
+        write(edited)
+    assert file.read_bytes() == b"of somebody else"

@@ -85,11 +85,11 @@ def format_document(
 def _change(documents: list[DocumentEdits], apply: bool, server: LanguageServer) -> Change:
     if apply:
         # All new texts first: edits that can't be applied must not leave half a rename behind.
-        _write([_edited(each, server) for each in documents])
+        write([_edited(each, server) for each in documents])
     return Change(applied=apply, documents=documents)
 
 
-class _Edited(NamedTuple):
+class Edited(NamedTuple):
     """A file, what it was when its text was read, and its new content."""
 
     path: Path
@@ -97,7 +97,7 @@ class _Edited(NamedTuple):
     content: bytes
 
 
-def _edited(document: DocumentEdits, server: LanguageServer) -> _Edited:
+def _edited(document: DocumentEdits, server: LanguageServer) -> Edited:
     path = uri_path(document.uri)
     if path is None:
         raise ServerFailed(f"{server.name} would change {document.uri}, which is no file")
@@ -108,10 +108,10 @@ def _edited(document: DocumentEdits, server: LanguageServer) -> _Edited:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         raise DocumentUnreadable(f"{printable(str(path))} is not UTF-8") from None
-    return _Edited(path, old, apply_edits(text, document.edits).encode("utf-8"))
+    return Edited(path, old, apply_edits(text, document.edits).encode("utf-8"))
 
 
-def _write(files: list[_Edited]) -> None:
+def write(files: list[Edited]) -> None:
     """Write all files: none is changed unless there is room for all.
 
     Raises Conflict for one that somebody else has changed, OSError.
@@ -122,7 +122,7 @@ def _write(files: list[_Edited]) -> None:
             write_all(target, each.content)
 
 
-def _check(file: _Edited, now: os.stat_result | None) -> None:
+def _check(file: Edited, now: os.stat_result | None) -> None:
     if now is None or file_etag(now) != file_etag(file.old):
         raise Conflict(f"{printable(str(file.path))} has been changed meanwhile")
 
