@@ -128,10 +128,7 @@ def test_ac_50_downloads_stream(service: Service, disk: Path, expected: str) -> 
 def test_replacing_text_and_finding_lines_stream(service: Service, disk: Path) -> None:
     path = disk / "file"
     with path.open("wb") as file:
-        file.truncate(SIZE // 2)
-        file.seek(0)
-        file.write(b"x" * 600)
-        file.seek(0, os.SEEK_END)
+        file.writelines(b"x" * MiB for _ in range(SIZE // 2 // MiB))
         file.write(b"needle")
     memory = Memory(service)
     body = {"files": [str(path)], "pattern": "needle", "newValue": "pin"}
