@@ -245,6 +245,22 @@ def use(service: Service) -> None:
     http.delete("/process/session/u").raise_for_status()
     answer = http.post("/process/code-run", json={"language": "python", "code": "print(6 * 7)"})
     assert answer.json()["result"] == "42\n"
+    answer = http.post("/process/execute", json={"command": "sleep 1000", "timeout": 1})
+    assert answer.status_code == 408
+    job = http.post("/x/jobs", json={"command": "env -i setsid -f sleep 1000; sleep 1000"}).json()
+    assert http.delete(f"/x/jobs/{job['id']}").json()["reason"] == "cancelled"
+    http.post("/process/pty", json={"id": "u"}).raise_for_status()
+    ws = service.websocket("/process/pty/u/connect")
+    ws.send_binary(b"echo $((40 + 2))-end\r")
+    seen = b""
+    while b"42-end" not in seen:
+        seen += ws.recv_data()[1]
+    ws.close()
+    http.delete("/process/pty/u").raise_for_status()
+    ws = service.websocket("/process/interpreter/execute")
+    ws.send('{"code": "print(6 * 7)"}')
+    assert "42" in ws.recv()
+    ws.close()
 
 
 @pytest.mark.parametrize(

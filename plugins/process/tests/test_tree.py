@@ -27,6 +27,7 @@ from toolbox_process.tree import Tree
 from toolbox_process.tree import send
 from toolbox_process.tree import wait_gone
 
+from toolbox.processes import descendants
 from toolbox.testing import ending
 
 
@@ -74,6 +75,7 @@ def test_what_can_not_be_looked_at_is_not_gone(child: subprocess.Popen[bytes]) -
         lambda: read_process(child.pid),
         lambda: children(child.pid),
         lambda: read_mark(child.pid),
+        lambda: descendants(os.getpid()),
         lambda: Marks([Mark("none", 1)]).fit(process),
         tree.members,
         lambda: tree.end(0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from toolbox.loop import Loop
 from toolbox.loop import Timer
 from toolbox.masking import Mask
 from toolbox.masking import StreamMask
+from toolbox_process.spool import ERR
 from toolbox_process.spool import Spool
 
 READ = 64 * 1024
@@ -25,6 +27,8 @@ HOLD = 0.1
 
 FAIR = 16
 """Reads of one pipe in a row while its end is looked for."""
+
+LOST = b"\n[... what came after this could not be read: %b ...]\n"
 
 
 class Capture:
@@ -138,14 +142,16 @@ class Capture:
     def _read(self, fd: int, times: int = 1) -> bool:
         """Read up to ``times`` times in a row; whether there may be more."""
         chunks: list[bytes] = []
-        ended = False
+        ended, lost = False, b""
         for _ in range(times):
             try:
                 data = os.read(fd, READ)
             except BlockingIOError:
                 break
-            except OSError:
-                data = b""  # EIO: a terminal whose last process has gone.
+            except OSError as error:
+                if error.errno != errno.EIO:  # A terminal whose last process has gone.
+                    lost = LOST % os.strerror(error.errno or 0).encode()
+                data = b""
             if not data:
                 ended = True
                 break
@@ -157,6 +163,7 @@ class Capture:
             # As one: storing takes longer than reading what a terminal gives at once.
             self._store(b"".join(chunks), self._streams[fd])
         if ended:
+            self._spool.append(lost, ERR)
             self._close(fd)
         return not ended and len(chunks) == times
 

@@ -20,6 +20,9 @@ from toolbox_process.script import Script
 from toolbox_process.session_models import CommandInfo
 from toolbox_process.spool import ERR
 
+SETTLE = 1.0
+"""Seconds a command has to end after everything it started was."""
+
 
 @dataclass(frozen=True)
 class Task:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import signal
 import threading
 from collections import deque
 from functools import partial
 
 from toolbox.errors import ToolboxError
 from toolbox.errors import describe_os_error
+from toolbox_process.command import SETTLE
 from toolbox_process.command import Command
 from toolbox_process.command import Task
 from toolbox_process.engine import Engine
@@ -37,17 +37,12 @@ from toolbox_process.shell_process import Shell
 from toolbox_process.shells import command_word
 from toolbox_process.spool import ERR
 from toolbox_process.spool import OUT
-from toolbox_process.tree import Tree
-from toolbox_process.tree import send
 from toolbox_process.writer import InputClosed
 from toolbox_process.writer import InputFull
 from toolbox_process.writer import Writer
 
 NEVER_RAN = -1
 """The exit code of a command whose shell ended before its turn came."""
-
-SETTLE = 1.0
-"""Seconds a command has to end after everything it started was."""
 
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -66,7 +61,7 @@ class Session:
         journal: SessionJournal,
     ) -> None:
         self.id = session_id
-        self._engine = engine
+        self.engine = engine
         self._journal = journal
         self._new_shell = partial(Shell, engine, session_id, shell)
         self._word = command_word(shell[0])
@@ -81,8 +76,8 @@ class Session:
         self._before: list[Mark] = []
         self._number = 0
         self._scripts = Scripts(engine.pipes, secrets.token_hex(8))
-        self._shell = self._new_shell(cwd)
-        self._listen(self._shell)
+        self.shell = self._new_shell(cwd)
+        self._listen(self.shell)
         journal.create()
 
     def _listen(self, shell: Shell) -> None:
@@ -91,7 +86,7 @@ class Session:
     @property
     def ended(self) -> bool:
         """Whether the shell has ended."""
-        return self._ended or (self._shell.job.exited and not self._spared())
+        return self._ended or (self.shell.job.exited and not self._spared())
 
     def _spared(self) -> bool:
         """Whether there is or will be another shell for the one that has ended."""
@@ -100,7 +95,7 @@ class Session:
 
     @property
     def reason(self) -> Reason | None:
-        return self._shell.job.reason
+        return self.shell.job.reason
 
     def info(self) -> SessionInfo:
         return SessionInfo(session_id=self.id, commands=[each.info() for each in self.commands()])
@@ -126,16 +121,16 @@ class Session:
             self._commands[command.id] = command
             self._queue.append(command)
             self._forget_old()
-        self._engine.register(command)
-        self._engine.loop.call_soon(self._start_next)
+        self.engine.register(command)
+        self.engine.loop.call_soon(self._start_next)
         return command
 
     def new_command(self, task: Task) -> Command:
         """A command that waits to be submitted."""
-        return Command(self._engine, self._journal, task)
+        return Command(self.engine, self._journal, task)
 
     def _forget_old(self) -> None:
-        excess = len(self._commands) - self._engine.settings.keep_jobs
+        excess = len(self._commands) - self.engine.settings.keep_jobs
         for command in list(self._commands.values()):
             if excess <= 0:
                 return
@@ -163,7 +158,7 @@ class Session:
 
     def _start(self, command: Command) -> None:
         self._number += 1
-        shell, loop = self._shell, self._engine.loop
+        shell, loop = self.shell, self.engine.loop
         text = command.label.encode("utf-8", "surrogateescape")
         command.before, command.since = shell.children(), moment()
         cwd = command.task.cwd and shell.find_directory(command.task.cwd)
@@ -177,7 +172,7 @@ class Session:
         line = run_line(script, self._word, answer, cwd, command.task.envs)
         self._current = command
         shell.complaint.clear()
-        command.counts = self._engine.limits.counts()
+        command.counts = self.engine.limits.counts()
         command.running = True
         shell.write(line)
         for data in command.early:
@@ -188,7 +183,7 @@ class Session:
         if words[:2] != [self._token.encode(), str(self._number).encode()] or len(words) != 3:
             return  # Not ours: what a startup file of the shell has printed, say.
         if self._current is not None:
-            now = self._engine.limits.counts()
+            now = self.engine.limits.counts()
             self._complete(self._current, *judge(int(words[2]), self._current.counts, now))
 
     def _complete(self, command: Command, status: int, reason: Reason) -> None:
@@ -210,7 +205,7 @@ class Session:
         command.capture.drain(finish)
 
     def _on_shell_ended(self, shell: Shell) -> None:
-        if shell is not self._shell or self._ended or self._replacing:
+        if shell is not self.shell or self._ended or self._replacing:
             return
         command, job = self._current, shell.job
         with self._lock:
@@ -224,7 +219,7 @@ class Session:
             assert job.reason is not None
             self._complete(command, job.status, job.reason)
         if self._replacing:
-            self._engine.pool.submit(self._replace)
+            self.engine.pool.submit(self._replace)
         else:
             self._finish_waiting()
 
@@ -239,21 +234,21 @@ class Session:
         """Start another shell where the one before was. On the pool: that takes a while."""
         shell: Shell | None = None
         try:
-            shell = self._new_shell(self._shell.place)
+            shell = self._new_shell(self.shell.place)
         except (ToolboxError, OSError) as error:
             log.error("session %s gets no other shell: %s", self.id, error)
         with self._lock:
             unwanted = shell is not None and self._deleted
             if shell is not None:
-                self._before.append(self._shell.job.mark)
-                self._shell = shell
+                self._before.append(self.shell.job.mark)
+                self.shell = shell
             self._ended = shell is None
             self._replacing = False
         if shell is not None:
             self._listen(shell)
         if shell is not None and unwanted:
-            self._engine.end_soon(shell.job, Reason.CANCELLED)
-        self._engine.loop.call_soon(self._finish_waiting if self._ended else self._start_next)
+            self.engine.end_soon(shell.job, Reason.CANCELLED)
+        self.engine.loop.call_soon(self._finish_waiting if self._ended else self._start_next)
 
     def _write(self, command: Command, data: bytes) -> None:
         if command.stdin is None or command.done.is_set():
@@ -291,56 +286,20 @@ class Session:
             finally:
                 tried.set()
 
-        self._engine.loop.call_soon(write)
+        self.engine.loop.call_soon(write)
         tried.wait()
         if outcome and isinstance(outcome[0], InputClosed):
             raise CommandCompleted(f"command {command.id!r} has ended")
         if outcome:
             raise InputUnavailable("the command has not read what it was sent before")
 
-    def cancel(self, command: Command, grace: float) -> None:
-        """End one command: what it has started and, if that doesn't, the shell it keeps busy, for
-        which the session gets another one in the same directory. Blocks. Raises NotEnded.
-        """
-        command.cancelled = True
-        if not command.running:
-            self._engine.loop.call_soon(lambda: self._drop(command))
-        else:
-            self._engine.surely(lambda: self._end_started(command, grace))
-        if not command.done.wait(SETTLE):
-            self._end_shell(command, grace)
+    def runs(self, command: Command) -> bool:
+        """Whether the shell runs it now."""
+        return self._current is command
 
-    def _end_started(self, command: Command, grace: float) -> None:
-        started = self._shell.left_by(command.before, command.since)
-        if started and command.running:  # If not, they may be the next command's.
-            Tree(started, [], sessions=False).end(grace)
-
-    def _end_shell(self, command: Command, grace: float) -> None:
-        """End the shell alone: what earlier commands have left in the background goes on."""
-        command.spares_session = self._shell.place is not None
-        for sig, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, SETTLE)):
-            if self._current is command and self._shell.job.signal(sig):
-                self._shell.job.signal(signal.SIGCONT)
-            command.done.wait(seconds)
-
-    def signal(self, command: Command, number: int, tree: bool) -> None:
-        """Send a signal to the processes a command has started, or to all below them too, and to
-        the shell if the command has set a trap for it or does everything itself.
-
-        Raises CommandCompleted, NotEnded. A shell that ends by it is replaced.
-        """
-        if not command.running:
-            what = "has ended" if command.done.is_set() else "has not begun"
-            raise CommandCompleted(f"command {command.id!r} {what}")
-        started = self._engine.surely(lambda: self._shell.started(command.before))
-        if tree and started:
-            members = Tree(started, [], sessions=False).members
-            started = self._engine.surely(members)
-        if command.running:
-            if not started or self._shell.catches(number):
-                command.spares_session = self._shell.place is not None
-                self._shell.job.signal(number)
-            self._engine.surely(lambda: send(started, number))
+    def drop(self, command: Command) -> None:
+        """Let a command never begin, unless it has. *Any thread.*"""
+        self.engine.loop.call_soon(lambda: self._drop(command))
 
     def _drop(self, command: Command) -> None:
         if command in self._queue:
@@ -353,7 +312,7 @@ class Session:
             self._deleted = True
         for command in self.commands():
             command.cancelled = True
-        self._engine.end(self._shell.job, Reason.CANCELLED, grace, also=self._before)
+        self.engine.end(self.shell.job, Reason.CANCELLED, grace, also=self._before)
         for command in self.commands():
             command.done.wait(SETTLE)
         self._journal.remove()

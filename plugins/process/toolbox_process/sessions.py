@@ -20,6 +20,8 @@ from toolbox_process.output import END_REASON
 from toolbox_process.past import PastSession
 from toolbox_process.past import find_past
 from toolbox_process.session import Session
+from toolbox_process.session_ending import cancel
+from toolbox_process.session_ending import send_signal
 from toolbox_process.session_models import SessionExecuteRequest
 from toolbox_process.shells import session_arguments
 
@@ -150,14 +152,14 @@ class LocalSessions:
     def cancel(self, command: Command) -> None:
         """End a command of whichever session it is. Raises NotEnded."""
         if session := self._find(command):
-            session.cancel(command, self._engine.settings.grace)
+            cancel(session, command, self._engine.settings.grace)
 
     def signal(self, command: Command, number: int, tree: bool) -> None:
         """Send a signal to a command of whichever session it is. Raises CommandCompleted."""
         session = self._find(command)
         if session is None:
             raise CommandCompleted(f"command {command.id!r} has ended")
-        session.signal(command, number, tree)
+        send_signal(session, command, number, tree)
 
     def _find(self, command: Command) -> Session | None:
         with self._lock:
