@@ -135,3 +135,11 @@ def test_a_repeated_parameter_is_refused(service: Service) -> None:
     body = b'{"command": "true", "command": "echo no"}'
     answer = service.http.post("/process/execute", content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST_BODY")
+
+
+@pytest.mark.parametrize("number", ["1e30", "1" + "0" * 30])
+def test_nothing_is_moved_out_of_the_world(service: Service, number: str) -> None:
+    # F-C17
+    body = f'{{"x": {number}, "y": 1}}'.encode()
+    answer = service.http.post("/computeruse/mouse/move", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST_BODY")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Literal
 
 import msgspec
 import pytest
@@ -35,6 +36,8 @@ class Defaults(msgspec.Struct):
     maybe: str | None = None
     number: int = 7
     flag: bool = False
+    other: bool | None = None
+    word: Literal["a", "b"] = "a"
 
 
 def test_a_list_gets_all_values() -> None:
@@ -62,8 +65,11 @@ def test_names_match_whatever_their_case() -> None:
 
 def test_an_empty_value_that_means_nothing_is_none() -> None:
     # F-C17
-    asked = MultiDict([(name, "") for name in ("mode", "text", "maybe", "number", "flag")])
+    asked = MultiDict([(name, "") for name in ("mode", "text", "maybe", "number")])
     assert decode_query(asked, Defaults) == Defaults(maybe="")
+    for flag in ("flag", "other", "word"):
+        with pytest.raises(BadRequest, match=flag):
+            decode_query(MultiDict([(flag, "")]), Defaults)
 
 
 class Numbers(msgspec.Struct):

@@ -89,8 +89,8 @@ class Auth:
         return self.mode == "none" or not self._token
 
     def secrets(self) -> list[str]:
-        """The token in force and the signing key, as far as there are any."""
-        return [self._token.decode(), self.signing_key]
+        """The token in force, what is made of it, and the signing key, as far as there are any."""
+        return [self._token.decode(), self.preview_token(None), self.signing_key]
 
     def check(self, environ: dict[str, Any]) -> str:
         """By what the request may be served: ``none``, ``token``, ``preview`` or ``ticket``.

@@ -281,8 +281,11 @@ def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
 
 
 def _means_none(field: msgspec.structs.FieldInfo) -> bool:
-    """Whether nothing but the default can be meant by an empty value."""
-    if field.required:
+    """Whether nothing but the default can be meant by an empty value.
+
+    Not of a flag (``?recursive`` alone might be meant for true), nor of one of a few words.
+    """
+    if field.required or _is_kind(bool, field.type) or _is_kind(typing.Literal, field.type):
         return False
     if isinstance(field.default, str):
         return True
@@ -310,14 +313,19 @@ def decode_path(text: str, kind: Any, name: str) -> Any:
 
 
 def _is_list(kind: Any) -> bool:
+    return _is_kind(list, kind)
+
+
+def _is_kind(wanted: Any, kind: Any) -> bool:
+    """Whether a type is ``wanted``, or says so of one of those it is a union of."""
     arguments = typing.get_args(kind)
     match typing.get_origin(kind):
         case typing.Annotated:
-            return _is_list(arguments[0])
+            return _is_kind(wanted, arguments[0])
         case typing.Union | types.UnionType:
-            return any(_is_list(each) for each in arguments)
+            return any(_is_kind(wanted, each) for each in arguments)
         case origin:
-            return list in (kind, origin)
+            return wanted in (kind, origin)
 
 
 def _decode_text(found: Mapping[str, list[str]], kind: type[T], what: str) -> T:

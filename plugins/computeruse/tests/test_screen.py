@@ -140,5 +140,8 @@ def test_wrong_parameters_are_bad_requests(desk: Any, query: dict[str, str | Non
     assert error["code"] in ("BAD_REQUEST", "INVALID_INPUT")
 
 
-def test_names_of_parameters_are_case_sensitive(desk: Any) -> None:
-    desk.get("screenshot/region", status=400, X=0, Y=0, Width=10, Height=10)
+def test_names_of_parameters_have_no_case(desk: Any) -> None:
+    # AC-81, F-E18
+    found = desk.get("screenshot/region", X=0, Y=0, Width=10, HEIGHT=20)
+    assert (found["width"], found["height"]) == (10, 20)
+    desk.get("screenshot/region", status=400, x=0, X=0, y=0, width=10, height=10)

@@ -70,6 +70,16 @@ def test_the_umask_holds_for_folders(make_service: Callable[..., Service], tmp_p
     assert mode(tmp_path / "new") == 0o750
 
 
+def test_an_empty_mode_is_none(service: Service, tmp_path: Path) -> None:
+    # F-C17
+    assert post(service, "folder", path=tmp_path / "new", mode="").status_code == 201
+    assert mode(tmp_path / "new") & 0o700 == 0o700
+    (tmp_path / "file").touch(0o640)
+    before = mode(tmp_path / "file")
+    assert post(service, "permissions", path=tmp_path / "file", mode="").status_code == 200
+    assert mode(tmp_path / "file") == before
+
+
 def test_a_folder_needs_no_mode_and_may_be_there_already(service: Service, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir(0o700)
     assert post(service, "folder", path=tmp_path / "new").status_code == 201
