@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from toolbox_git.contract import GitClient
 from toolbox_git.contract import Repository
 from toolbox_git.contract import done
 from toolbox_git.contract import refused
+
+from toolbox.testing import Service
 
 USER = "ada-the-user"
 PASSWORD = "s3cret/p@ss:wörd"
@@ -223,6 +226,21 @@ def test_a_users_programs_are_run(
             refused(answer, 502, "GIT_TRANSPORT_FAILED")
     set_ssh("ssh")
     assert {note.split()[0] for note in trap.sprung()} == {"user"}
+
+
+def test_a_users_helper_is_bounded(
+    make_service: Callable[..., Service], server: Any, work: Repository, tmp_path: Path
+) -> None:
+    """F-E6: one that asks somebody who isn't there is ended, whatever it has started."""
+    (tmp_path / ".gitconfig").write_text('[credential]\n\thelper = "!sleep 600;:"\n')
+    settings = '[git]\nbackend = "cli"\nstall_timeout = 1\n'
+    git = GitClient(make_service(settings=settings, env={"HOME": str(tmp_path)}))
+    server.make("private.git")
+    work.git("remote", "set-url", "origin", f"{server.url}/private.git")
+    for answer in remote_calls(git, work):
+        refused(answer, 401, "GIT_AUTH_FAILED")
+    url = f"{server.url}/private.git"
+    refused(git.post("clone", tmp_path / "clone", url=url), 401, "GIT_AUTH_FAILED")
 
 
 def test_filters_are_run(git: GitClient, server: Any, repo: Repository, trap: Trap) -> None:

@@ -21,7 +21,7 @@ Not run, by any call:
   ``lfs.customtransfer.*`` and ``lfs.standalonetransferagent``: a remote is spoken to as the user
   is used to;
 * ``credential.helper``, also for one URL, and ``core.askPass``: credentials are the call's, or
-  come from the user's helpers;
+  come from the user's helpers, which have as long as a remote may be silent;
 * ``core.fsmonitor``, ``core.editor``, ``sequence.editor``, ``core.pager``, ``pager.*``;
 * ``gpg.program``, ``gpg.<format>.program``: nothing is signed or verified;
 * ``diff.external``, ``diff.<driver>.command`` and ``textconv``: no call shows a difference;
@@ -39,6 +39,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,8 +123,13 @@ def _key_and_value(text: str) -> tuple[str, str]:
     return key, value
 
 
-def overrides(entries: Iterable[Entry], environment: Mapping[str, str]) -> Overrides:
-    """What keeps git from the programs among ``entries`` that are the repository's own."""
+def overrides(
+    entries: Iterable[Entry], environment: Mapping[str, str], patience: float
+) -> Overrides:
+    """What keeps git from the programs among ``entries`` that are the repository's own.
+
+    The user's credential helpers get ``patience`` seconds each.
+    """
     own = [entry for entry in entries if entry.own]
     users = [entry for entry in entries if not entry.own]
     config = [
@@ -132,11 +138,26 @@ def overrides(entries: Iterable[Entry], environment: Mapping[str, str]) -> Overr
         for pattern, default in _DEFAULTS
         if pattern.fullmatch(entry.key)
     ]
-    if any(_HELPER.fullmatch(entry.key) for entry in own):
-        # An empty one forgets those before it (gitcredentials(7)); the user's come again.
-        config += [("credential.helper", "")]
-        config += [(entry.key, entry.value) for entry in users if _HELPER.fullmatch(entry.key)]
+    # An empty one forgets those before it (gitcredentials(7)); the user's come again.
+    config += [("credential.helper", "")]
+    config += [
+        (entry.key, _bounded(entry.value, patience, environment))
+        for entry in users
+        if _HELPER.fullmatch(entry.key)
+    ]
     return Overrides(config, _transport(own, users, environment))
+
+
+def _bounded(helper: str, patience: float, environment: Mapping[str, str]) -> str:
+    """A credential helper that is ended if it asks somebody who isn't there, where that can be."""
+    if not helper or shutil.which("timeout", path=environment.get("PATH")) is None:
+        return helper
+    if helper.startswith("!"):
+        command = helper[1:]
+    else:
+        command = helper if helper.startswith("/") else f"git credential-{helper}"
+    run = shlex.quote(f'{command} "$1"')
+    return f'!f() {{ timeout -s KILL {patience:g} sh -c {run} sh "$1"; }}; f'
 
 
 def _transport(

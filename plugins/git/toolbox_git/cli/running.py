@@ -92,6 +92,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The remote it talks to, if any."""
     credentials: Credentials = Credentials()
     timeout: float = 600.0
+    patience: float = 60.0
+    """Seconds that whoever is asked for credentials may be silent."""
     gone: Gone | None = None
 
 
@@ -176,11 +178,14 @@ class Runner:
 
     def _overrides(self, call: Call) -> Overrides:
         """What keeps the repository's own configuration from running programs."""
-        if call.git_dir is None or not programs.may_name_programs(call.git_dir):
+        asks = scheme_of(call.url) in ("http", "https") and not call.credentials
+        suspect = call.git_dir is not None and programs.may_name_programs(call.git_dir)
+        if not asks and not suspect:
             return Overrides()
-        reading = Call(cwd=call.cwd, timeout=call.timeout, env={"GIT_DIR": str(call.git_dir)})
+        env = {"GIT_DIR": str(call.git_dir)} if call.git_dir else {}
+        reading = Call(cwd=call.cwd, timeout=call.timeout, env=env)
         listed = self.run(["config", "--list", "--show-scope", "-z"], reading)
-        return programs.overrides(programs.parse(listed), clean_environment())
+        return programs.overrides(programs.parse(listed), clean_environment(), call.patience)
 
     def _communicate(self, process: subprocess.Popen[bytes], call: Call) -> tuple[bytes, bytes]:
         assert process.stdout is not None

@@ -37,6 +37,7 @@ class Transfer:
     def __init__(self, runner: Runner, timeout: float, stall_timeout: float) -> None:
         self._runner = runner
         self._timeout = timeout
+        self._patience = stall_timeout
         self._stall = {
             "http.lowSpeedLimit": "1",
             "http.lowSpeedTime": str(max(1, round(stall_timeout))),
@@ -153,6 +154,7 @@ class Transfer:
             "credentials": credentials,
             "config": config,
             "timeout": self._timeout,
+            "patience": self._patience,
             "gone": gone,
         }
 
