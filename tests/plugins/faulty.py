@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -164,6 +165,12 @@ def wait(backend: Faulty) -> None:
     """Occupy a thread until told otherwise."""
     backend.waiting.release()
     backend.release.wait(60)
+
+
+@group.get("/faulty/hang")
+def hang(backend: Faulty) -> None:
+    """Keep the interpreter for good: a regular expression lets nobody else have it."""
+    re.fullmatch("(a+)+", "a" * 64 + "b")
 
 
 @group.get("/faulty/waiting/{number}")
