@@ -72,7 +72,7 @@ class _Spawner:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "toolbox-spawner", initializer=self._prepare)
         self._score = -1
-        self._own = 0
+        self._own = self._raised = 0
         self._locks = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
     def _prepare(self) -> None:
@@ -81,6 +81,8 @@ class _Spawner:
         with contextlib.suppress(OSError):
             self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
             self._own = int(os.pread(self._score, 16, 0))
+            # With room above for the tags, where there is any.
+            self._raised = max(self._own + 1, min(self._own + _SACRIFICE, 1001 - TAGS))
         self._locks = resource.getrlimit(_RLIMIT_LOCKS)
 
     def start(self, arguments: list[str], number: int, **options: Any) -> subprocess.Popen[Any]:
@@ -90,7 +92,7 @@ class _Spawner:
     def _start(
         self, arguments: list[str], number: int, options: dict[str, Any]
     ) -> subprocess.Popen[Any]:
-        self._set_score(min(1000, self._own + _SACRIFICE + number % TAGS))
+        self._set_score(min(1000, self._raised + number % TAGS))
         self._set_number(number)
         try:
             return subprocess.Popen(arguments, **options)
@@ -110,10 +112,10 @@ class _Spawner:
 
     def tag(self, score: int) -> int | None:
         """The tag that a score tells of."""
-        tag = score - self._own - _SACRIFICE
-        # Where there is no room above, all are the same.
-        room = self._own + _SACRIFICE + TAGS <= 1000
-        return tag if room and self._score >= 0 and 0 <= tag < TAGS else None
+        tag = score - self._raised
+        # Where there is no room above, many are the same.
+        room = self._score >= 0 and self._raised + TAGS <= 1001
+        return tag if room and 0 <= tag < TAGS else None
 
 
 _spawner = _Spawner()

@@ -134,3 +134,19 @@ def test_what_gets_away_is_ended_with_its_job(
     assert not [pid for pid in pids if alive(pid)]
 
     assert [pid for pid in others if alive(pid)] == others
+
+
+def test_where_the_oom_score_is_high_already(
+    make_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    """F-E2: as Kubernetes sets it for many pods; there is still room to tell jobs apart."""
+    raised = 'echo 900 > /proc/self/oom_score_adj; exec "$0" "$@"'
+    service = make_service(wrapper=["sh", "-c", raised])
+    file = tmp_path / "pid"
+    run = shlex.quote(f"setsid -f sh -c {shlex.quote(stay(file))}")
+    body = {"command": f"su - root -c {run} >/dev/null; sleep 1000"}
+    job = service.http.post("/x/jobs", json=body).json()["id"]
+    pid = read_pid(file)
+    assert 900 < int(Path(f"/proc/{pid}/oom_score_adj").read_text()) <= 1000
+    service.http.delete(f"/x/jobs/{job}").raise_for_status()
+    assert not alive(pid)
