@@ -27,6 +27,7 @@ from toolbox_computeruse.errors import A11yInvalidRequest
 from toolbox_computeruse.errors import A11yInvalidScope
 from toolbox_computeruse.errors import A11yNodeNotFound
 from toolbox_computeruse.errors import A11yNoRoot
+from toolbox_computeruse.errors import A11yUnavailable
 from toolbox_computeruse.errors import InvalidInput
 from toolbox_computeruse.nodes import ACCESSIBLE
 from toolbox_computeruse.nodes import ACTION
@@ -53,31 +54,44 @@ class AtspiAccessibility:
     """See :class:`toolbox_computeruse.backend.Accessibility`.
 
     ``session`` is the address of the session bus; ``retype`` replaces, by the keyboard, the text
-    of what has the focus.
+    of what has the focus; ``is_up`` tells whether there is a desktop whose programs are meant.
     """
 
-    def __init__(self, session: str, retype: Callable[[str], None]) -> None:
+    def __init__(
+        self, session: str, retype: Callable[[str], None], is_up: Callable[[], bool]
+    ) -> None:
         self._session = session
         self._retype = retype
+        self._is_up = is_up
+
+    @contextlib.contextmanager
+    def _bus(self) -> Iterator[Bus]:
+        """The accessibility bus: not that of somebody else's desktop. Raises A11yUnavailable."""
+        if not self._is_up():
+            raise A11yUnavailable("there is no desktop; start it first")
+        with buses.accessibility_bus(self._session) as bus:
+            yield bus
 
     def available(self) -> bool:
         """Whether the bus answers. Tells programs, too, that accessibility is wanted."""
+        if not self._is_up():
+            return False
         try:
             buses.enable(self._session)
-            with buses.accessibility_bus(self._session) as bus:
+            with self._bus() as bus:
                 children_of(bus, ROOT)
         except ToolboxError:
             return False
         return True
 
     def tree(self, scope: str, pid: int, max_depth: int) -> Tree:
-        with buses.accessibility_bus(self._session) as bus:
+        with self._bus() as bus:
             return read_tree(bus, _root(bus, scope, pid), max_depth)
 
     def find(self, request: FindRequest, scope: str) -> tuple[list[AccessibilityNode], bool]:
         matches = matcher(request)
         limit = min(max(request.limit or 0, 0) or USUAL_MATCHES, MAX_MATCHES)
-        with buses.accessibility_bus(self._session) as bus:
+        with self._bus() as bus:
             tree = read_tree(bus, _root(bus, scope, request.pid or 0), -1)
         found: list[AccessibilityNode] = []
         for node in _walk(tree.root):
@@ -88,19 +102,19 @@ class AtspiAccessibility:
         return found, tree.truncated
 
     def focus(self, node: NodeId) -> None:
-        with buses.accessibility_bus(self._session) as bus:
+        with self._bus() as bus:
             _focus(bus, node)
             with contextlib.suppress(A11yNodeNotFound):  # What was focused may be gone by that.
                 _wait_for_focus(bus, node)
 
     def invoke(self, node: NodeId, action: str) -> None:
-        with buses.accessibility_bus(self._session) as bus:
+        with self._bus() as bus:
             number = _action_number(bus, node, action) if action else 0
             if not bus.ask(node.call(ACTION, "DoAction", "i", number))[0]:
                 raise A11yActionNotSupported("the node refused the action")
 
     def set_value(self, node: NodeId, value: str) -> None:
-        with buses.accessibility_bus(self._session) as bus:
+        with self._bus() as bus:
             interfaces = bus.ask(node.call(ACCESSIBLE, "GetInterfaces"))[0]
             # A field for numbers has both, and a text put into it isn't its number yet.
             if VALUE in interfaces and (_is_number(value) or EDITABLE_TEXT not in interfaces):

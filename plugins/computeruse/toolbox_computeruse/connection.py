@@ -30,9 +30,20 @@ log = logging.getLogger("toolbox")
 _SETUP = struct.pack("<BxHHHHxx", 0x6C, 11, 0, 0, 0)
 """The connection setup request: little-endian, protocol 11.0, no authorization."""
 
+_PEER = struct.Struct("3i")
+"""What SO_PEERCRED tells: pid, uid and gid."""
+
 
 def server_answers(display: str, timeout: float = 1.0) -> bool:
     """Whether an X server answers on ``display`` (``:N``), by letting us in or refusing to."""
+    return server_pid(display, timeout) is not None
+
+
+def server_pid(display: str, timeout: float = 1.0) -> int | None:
+    """The pid of the X server that answers on ``display``; None if there is none.
+
+    The kernel says so (SO_PEERCRED, unix(7)): 0 for a process in a PID namespace not seen here.
+    """
     number = display.lstrip(":").partition(".")[0]
     path = f"/tmp/.X11-unix/X{number}"
     for address in (path, f"\0{path}"):
@@ -41,17 +52,24 @@ def server_answers(display: str, timeout: float = 1.0) -> bool:
             try:
                 sock.connect(address)
                 sock.sendall(_SETUP)
-                return bool(sock.recv(8))
+                if sock.recv(8):
+                    peer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+                    pid: int = _PEER.unpack(peer)[0]
+                    return pid
             except OSError:
                 continue
-    return False
+    return None
 
 
 class XConnection:
     """A connection to ``display``, made at the first use."""
 
-    def __init__(self, display: str, timeout: float, loop: Loop) -> None:
+    def __init__(
+        self, display: str, timeout: float, loop: Loop, check: Callable[[int], None]
+    ) -> None:
+        """``check`` is given the server's pid, and raises if it is not to be used."""
         self.name = display
+        self._check = check
         self._timeout = timeout
         self._loop = loop
         self._lock = threading.Lock()
@@ -96,10 +114,12 @@ class XConnection:
             if not _hung_up(self._display):
                 return self._display
             self._drop()
-        if not server_answers(self.name, self._timeout):
+        pid = server_pid(self.name, self._timeout)
+        if pid is None:
             raise DisplayUnavailable(
                 f"no X server answers on display {self.name}; start the desktop first"
             )
+        self._check(pid)
         self._display = _connect(self.name)
         self.opened += 1
         return self._display

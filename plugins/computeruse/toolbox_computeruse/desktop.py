@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 
 from toolbox.processes import changing_environment
+from toolbox.processes import descendants
 from toolbox_computeruse import settings
 from toolbox_computeruse.connection import server_answers
+from toolbox_computeruse.connection import server_pid
 from toolbox_computeruse.errors import ComputerUseUnavailable
 from toolbox_computeruse.errors import ProcessNotFound
 from toolbox_computeruse.models import ProcessStatus
@@ -102,6 +104,34 @@ class Desktop:
             if chosen.program.needs():
                 self._wait_until_ready(ended)
 
+    def is_up(self) -> bool:
+        """Whether there is an X server to be used: one of our own, or any where that is set."""
+        own = self._supervisors.get("xvfb")
+        return self._options.attach or (own is not None and own.pid is not None)
+
+    def check_server(self, pid: int) -> None:
+        """Raises ComputerUseUnavailable if that process is an X server of others."""
+        if not self._may_use(pid):
+            raise self._not_ours()
+
+    def server_answers(self) -> bool:
+        """Whether the X server that is to be used answers."""
+        pid = server_pid(self._place.display)
+        return pid is not None and self._may_use(pid)
+
+    def _may_use(self, pid: int) -> bool:
+        own = None if self._options.attach else self._supervisors.get("xvfb")
+        if own is None or own.pid is None:
+            return self._options.attach
+        # Some distributions wrap it in a script, whose child it is.
+        return pid == own.pid or pid in descendants(own.pid)
+
+    def _not_ours(self) -> ComputerUseUnavailable:
+        return ComputerUseUnavailable(
+            f"display {self._place.display} belongs to another X server;"
+            " set computeruse.attach to use it"
+        )
+
     def output(self, name: str) -> str:
         return self._find(name).output.text()
 
@@ -142,9 +172,7 @@ class Desktop:
         if self._options.attach and not there:
             raise ComputerUseUnavailable(f"no X server answers on display {display} to attach to")
         if own is not None and own.given_up and there:
-            raise ComputerUseUnavailable(
-                f"display {display} belongs to another X server; set computeruse.attach to use it"
-            )
+            raise self._not_ours()
 
     def _wait_until_ready(self, supervisors: list[Supervisor]) -> None:
         deadline = time.monotonic() + self._options.start_timeout

@@ -201,7 +201,8 @@ class Hands:
         if not self._opened:
             return
         # A server that is gone holds nothing.
-        with contextlib.suppress(DisplayUnavailable, InputBusy), self.gesture(lambda: False) as own:
+        gone = (DisplayUnavailable, ComputerUseUnavailable, InputBusy)
+        with contextlib.suppress(*gone), self.gesture(lambda: False) as own:
             own.release_all()
 
 

@@ -34,6 +34,8 @@ class Place(msgspec.Struct, frozen=True):
     manager_runs: Callable[[], bool]
     forget_manager: Callable[[], None]
     """Called before one is started."""
+    server_answers: Callable[[], bool]
+    """Whether the X server that is to be used does."""
     accessibility_answers: Callable[[], bool]
 
     def bus_answers(self) -> bool:
@@ -99,7 +101,7 @@ def _xvfb(options: ComputerUseSettings, place: Place) -> list[Program]:
             name="xvfb",
             priority=100,
             command=(*command, "-nolisten", "tcp", "-noreset"),
-            ready=lambda: server_answers(place.display),
+            ready=place.server_answers,
             prepare=lambda: clear_stale_lock(place.display),
         )
     ]
@@ -141,7 +143,7 @@ def _window_manager(options: ComputerUseSettings, place: Place) -> list[Program]
             command=tuple(command),
             ready=place.manager_runs,
             prepare=place.forget_manager,
-            needs=lambda: server_answers(place.display) and _bus_there(place),
+            needs=lambda: place.server_answers() and _bus_there(place),
             uses=("xvfb", "dbus"),
             environ=_environ(place),
         )
@@ -163,7 +165,7 @@ def _accessibility(place: Place) -> list[Program]:
             priority=250,
             command=(program, "--launch-immediately"),
             ready=place.accessibility_answers,
-            needs=lambda: server_answers(place.display) and place.bus_answers(),
+            needs=lambda: place.server_answers() and place.bus_answers(),
             uses=("xvfb", "dbus"),
             environ=_environ(place),
             auto_restart=False,
@@ -190,7 +192,7 @@ def _vnc(options: ComputerUseSettings, place: Place) -> list[Program]:
                     *("-noxrecord", *listen, *access),
                 ),
                 ready=lambda: _greets(host, port, b"RFB "),
-                needs=lambda: server_answers(place.display),
+                needs=place.server_answers,
                 uses=("xvfb",),
                 environ={"DISPLAY": place.display, "HOME": os.environ.get("HOME") or "/"},
             )

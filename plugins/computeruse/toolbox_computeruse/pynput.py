@@ -200,7 +200,7 @@ class PynputHands:
         if self._held or self._buttons:
             # A server that is gone holds nothing.
             with (
-                contextlib.suppress(DisplayUnavailable, InputBusy),
+                contextlib.suppress(DisplayUnavailable, ComputerUseUnavailable, InputBusy),
                 self.gesture(lambda: False) as own,
             ):
                 own.release_all()

@@ -42,8 +42,8 @@ class X11ComputerUse:
         options: ComputerUseSettings = context.options
         self._options = options
         name = display_name(options)
-        self._eyes = XConnection(name, options.x_timeout, context.loop)
-        self._touch = XConnection(name, options.x_timeout, context.loop)
+        self._eyes = XConnection(name, options.x_timeout, context.loop, self._check_server)
+        self._touch = XConnection(name, options.x_timeout, context.loop, self._check_server)
         self._hands = Hands(self._touch, options.gesture_timeout)
         self.screen = XScreen(self._eyes, options.max_pixels)
         self.displays = XDisplays(self._eyes)
@@ -53,13 +53,14 @@ class X11ComputerUse:
         bus = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
         bus = bus if bus_listens(bus) else ""  # An image may have kept that of its build.
         session = bus or f"unix:abstract=toolbox-desktop-{uuid.uuid4()}"
-        self.accessibility = AtspiAccessibility(session, self._retype)
+        self.accessibility = AtspiAccessibility(session, self._retype, self._is_up)
         place = Place(
             display=name,
             bus=session,
             own_bus=not bus,
             manager_runs=self._manager_runs,
             forget_manager=self.displays.forget_manager,
+            server_answers=lambda: self.desktop.server_answers(),
             accessibility_answers=self.accessibility.available,
         )
         self.desktop = Desktop(options, place, stopping=self._let_go)
@@ -83,6 +84,12 @@ class X11ComputerUse:
         if seconds > self._options.gesture_timeout:
             limit = self._options.gesture_timeout
             raise InvalidInput(f"that would take {seconds:g} s; the limit is {limit:g} s")
+
+    def _check_server(self, pid: int) -> None:
+        self.desktop.check_server(pid)
+
+    def _is_up(self) -> bool:
+        return self.desktop.is_up()
 
     def _retype(self, text: str) -> None:
         self.keyboard.press(Chord("a", ("ctrl",)))
