@@ -130,8 +130,11 @@ def _check_numbers(text: Any, info: inspect.Type, name: str) -> None:
             for each in text:
                 _check_numbers(each, below, name)
         case inspect.UnionType(types=types), _:
-            for below in types:
-                _check_numbers(text, below, name)
+            if not any(
+                isinstance(each, inspect.LiteralType) and text in each.values for each in types
+            ):
+                for below in types:
+                    _check_numbers(text, below, name)
         case inspect.Metadata(type=below), _:
             _check_numbers(text, below, name)
         case inspect.IntType(), str() if not _INTEGER.fullmatch(text) or not _fits(int(text)):
