@@ -1,33 +1,37 @@
 from __future__ import annotations
 
-import configparser
 import inspect
 import os
 import re
 import subprocess
 import sys
 import tomllib
+import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import docutils.core
 import docutils.utils
+import httpx
 import pytest
 
 from toolbox import hookspecs
 from toolbox.settings import CORE_SECTIONS
+from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
-from toolbox.testing import ending
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.rst").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    """The code blocks of the README in a language, without their indentation."""
-    found = re.findall(rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", README)
+PAGES = ("README.rst", "CHANGES.rst", "CONTRIBUTING.rst", "docs/plugins.rst", "docs/recipes.rst")
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    """The code blocks of the README, or another page, in a language, without their indentation."""
+    found = re.findall(rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", text)
     return [re.sub(r"(?m)^   ", "", block).strip() + "\n" for block in found]
 
 
@@ -57,31 +61,21 @@ def run_in_shell(line: str, cwd: Path) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("name", ["README.rst", "CHANGES.rst", "CONTRIBUTING.rst"])
+def test_every_page_is_looked_at() -> None:
+    written = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.rst")]
+    assert set(written) <= set(PAGES)
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_the_pages_are_restructured_text(name: str) -> None:
     settings = {"report_level": 2, "halt_level": 2, "syntax_highlight": "none"}
     docutils.core.publish_doctree((ROOT / name).read_text(), settings_overrides=settings)
 
 
-@pytest.mark.parametrize("name", ["README.rst", "CONTRIBUTING.rst"])
+@pytest.mark.parametrize("name", PAGES)
 def test_every_file_a_page_names_is_there(name: str) -> None:
     for target in re.findall(r"<([\w./-]+)>`_", (ROOT / name).read_text()):
-        assert (ROOT / target).exists(), target
-
-
-def test_the_sdk_example_runs(tmp_path: Path, make_service: Callable[..., Service]) -> None:
-    service = make_service()
-    (example,) = [block for block in blocks("python") if "from daytona" in block]
-    result = subprocess.run(
-        [sys.executable, "-c", example],
-        env={**os.environ, "TOOLBOX_TOKEN": TOKEN, "TOOLBOX_URL": service.url},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert (result.stdout, result.stderr) == ("hello from Linux\n\nb'some bytes'\n", "")
-    assert (service.work_dir / "notes.txt").read_bytes() == b"some bytes"
+        assert ((ROOT / name).parent / target).exists(), target
 
 
 def test_the_curl_examples_run(make_service: Callable[..., Service]) -> None:
@@ -101,25 +95,57 @@ def test_the_curl_examples_run(make_service: Callable[..., Service]) -> None:
 
 
 def test_the_settings_example_can_be_used(tmp_path: Path) -> None:
-    (example,) = blocks("toml")
+    (example,) = [block for block in blocks("toml") if "[server]" in block]
     file = tmp_path / "my.toml"
     file.write_text(example)
     assert command("config", "--check", str(file)) == f"{file}: ok\n"
 
 
-def test_the_plugin_example_works(site: Any, make_service: Callable[..., Service]) -> None:
+@pytest.fixture
+def reader(tmp_path: Path) -> Path:
+    """The virtual environment of somebody who has followed the README: what is installed here is
+    there, and pip may add to it.
+    """
+    made = tmp_path / "environment"
+    venv.create(made, symlinks=True)
+    (packages,) = made.glob("lib/python*/site-packages")
+    ours = [path for path in sys.path if path.endswith("site-packages")]
+    lines = "".join(f"import site; site.addsitedir({path!r})\n" for path in ours)
+    (packages / "ours.pth").write_text(lines)
+    return packages
+
+
+def pip_install(packages: Path, *arguments: str | Path) -> None:
+    """Install with the environment's own pip, from nowhere else but this machine."""
+    python = packages.parents[2] / "bin" / "python"
+    options = ("--no-index", "--no-build-isolation", "--quiet")
+    result = subprocess.run(
+        [python, "-m", "pip", "install", *options, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_plugin_example_works(
+    reader: Path, tmp_path: Path, make_service: Callable[..., Service]
+) -> None:
+    # F-D4: pip refused setup.cfg alone
     (example,) = [block for block in blocks("python") if "toolbox_group" in block]
     (setup,) = blocks("ini")
-    config = configparser.ConfigParser()
-    config.read_string(setup)
-    points = dict(
-        line.split(" = ")
-        for line in config["options.entry_points"]["toolbox.plugins"].strip().splitlines()
+    (build,) = [block for block in blocks("toml") if "[build-system]" in block]
+    (install,) = [block for block in blocks("console") if "pip install ./greeter" in block]
+    assert install == "$ pip install ./greeter\n"
+    folder = tmp_path / "greeter"
+    folder.mkdir()
+    for name, text in (("greeter.py", example), ("setup.cfg", setup), ("pyproject.toml", build)):
+        assert f"``{name}``" in README
+        (folder / name).write_text(text)
+    pip_install(reader, folder)
+    service = make_service(
+        env={"PYTHONPATH": str(reader)}, settings='[greeter.polite]\nword = "Hello"\n'
     )
-    assert points == {"greeter": "greeter"}
-    (site.directory / "greeter.py").write_text(example)
-    site.register("greeter", "greeter", config["metadata"]["name"])
-    service = make_service(env=site.env, settings='[greeter.polite]\nword = "Hello"\n')
     assert service.http.post("/x/greet", json={"name": "Ada"}).json() == {"text": "Hello, Ada"}
     assert service.http.post("/x/greet", json={"name": ""}).json()["statusCode"] == 400
     assert service.http.post("/x/greet", json={"name": "Nobody"}).json()["code"] == "NOT_FOUND"
@@ -127,8 +153,41 @@ def test_the_plugin_example_works(site: Any, make_service: Callable[..., Service
     assert document["paths"]["/x/greet"]["post"]["summary"] == "Greet somebody by name."
 
 
-def test_the_start_is_as_shown(tmp_path: Path) -> None:
-    (example,) = [block for block in blocks("console") if "&& toolbox serve" in block]
+def test_a_backend_of_ones_own_is_served_and_passes_the_contract(
+    site: Any, make_service: Callable[..., Service]
+) -> None:
+    # F-D7
+    backend, contract = blocks("python", (ROOT / "docs" / "plugins.rst").read_text())
+    (site.directory / "noted_files.py").write_text(backend)
+    site.register("noted_files", "noted", "noted-files")
+    tests = site.directory / "tests"
+    tests.mkdir()
+    (tests / "pytest.ini").write_text("[pytest]\n")
+    (tests / "test_contract.py").write_text(contract)
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
+        env={**os.environ, **site.env, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=tests,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert int(re.findall(r"(\d+) passed", result.stdout)[0]) > 10
+    service = make_service(env=site.env, settings='[files]\nbackend = "noted"\n')
+    answer = service.http.post("/files/folder", params={"path": "made", "mode": "755"})
+    assert answer.status_code == 201, answer.text
+    assert (service.work_dir / "made").is_dir()
+
+
+def test_the_readme_leads_from_the_start_to_the_sdk(reader: Path, tmp_path: Path) -> None:
+    # F-D3: the environment had no token, nothing said where to look, and pip may refuse to install
+    # where there is no virtual environment (PEP 668)
+    (start,) = [block for block in blocks("console") if "&& toolbox serve" in block]
+    (install,) = [block for block in blocks("console") if "pip install daytona" in block]
+    (example,) = [block for block in blocks("python") if "from daytona" in block]
+    make, _, *printed = start.splitlines()
+    assert make == "$ python3 -m venv .venv && . .venv/bin/activate"
     assert (ROOT / "requirements.txt").exists()
     environ = {**os.environ, "TOOLBOX_CONFIG": os.devnull, "TOOLBOX__SERVER__PORT": "0"}
     environ.pop("TOOLBOX_TOKEN", None)
@@ -139,13 +198,34 @@ def test_the_start_is_as_shown(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    with ending(process):
+    try:
         assert process.stdout is not None
-        for expected in example.splitlines()[1:]:
-            pattern = re.sub(r"7UbRkmNcn0\\\.\\\.\\\.|2280", r"\\S+", re.escape(expected))
-            assert re.fullmatch(pattern, process.stdout.readline().strip())
+        shown = [process.stdout.readline().rstrip("\n") for _ in printed]
+        for expected, line in zip(printed, shown, strict=True):
+            pattern = re.sub(r"7UbRkmNcn0\\\.\\\.\\\.|2280", r"[\\w-]+", re.escape(expected))
+            assert re.fullmatch(pattern, line), line
+        (export,) = [line.partition(": ")[2] for line in shown if "export " in line]
+        (page,) = [line.partition(": ")[2] for line in shown if "browser" in line]
+        assert "<title>Sandbox Toolbox" in httpx.get(page, timeout=DEADLINE).text
+        assert page.endswith(f"/#token={export.partition('=')[2]}")
+        assert install == "$ pip install daytona\n"
+        pip_install(reader, "daytona")
+        # The port of this test is none that a reader has to tell.
+        command_ = f'{export}; export TOOLBOX_URL={page.partition("/#")[0]}; exec python -c "$0"'
+        path = f"{reader.parents[2]}/bin:{os.environ['PATH']}"
+        result = subprocess.run(
+            ["bash", "-c", command_, example],
+            env={**environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (result.stdout, result.stderr) == ("hello from Linux\n\nb'some bytes'\n", "")
+        assert (tmp_path / "notes.txt").read_bytes() == b"some bytes"
+    finally:
         process.terminate()
         assert process.wait(60) == 0
+        process.stdout.close()
 
 
 def test_the_commands_about_settings_run(tmp_path: Path) -> None:
@@ -181,7 +261,7 @@ def test_every_example_is_run() -> None:
     source = Path(__file__).read_text()
     wanted = re.findall(r'if "(.+?)" in block', source)
     examples = blocks("console") + blocks("python")
-    assert len(re.findall(r"(?m)^\.\. code-block:: ", README)) == len(examples) + 2
+    assert len(re.findall(r"(?m)^\.\. code-block:: ", README)) == len(examples) + 3
     for block in examples:
         assert any(part in block for part in (*wanted, *ELSEWHERE)), block
     packaging = (ROOT / "tests" / "test_packaging.py").read_text()
