@@ -10,6 +10,7 @@ comes by every second, and of a time in which nobody came only ``GAP`` seconds c
 
 from __future__ import annotations
 
+import threading
 import time
 
 TICK = 1.0
@@ -48,3 +49,13 @@ class Clock:
 _clock = Clock()
 awake = _clock.awake
 tick = _clock.tick
+
+
+def wait(event: threading.Event, timeout: float | None) -> bool:
+    """Wait until ``event`` is set; whether it was within ``timeout`` seconds (None: any)."""
+    if timeout is None:
+        return event.wait()
+    until = awake() + timeout
+    while not event.is_set() and (left := until - awake()) > 0:
+        event.wait(left)
+    return event.is_set()

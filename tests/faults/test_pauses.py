@@ -99,7 +99,8 @@ class Life:
 
     def _execute(self) -> None:
         # Its own time-out, too, is of the time in which it could run.
-        body = {"command": f"while [ ! -e {self.go} ]; do sleep 0.05; done; echo done"}
+        command = f"while [ ! -e {self.go} ]; do sleep 0.05; done; echo done"
+        body = {"command": command, "timeout": int(PAUSE) - 1}
         with self.service.client(TOKEN) as client:
             self.result = client.post("/process/execute", json=body).json()
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from toolbox.clock import wait
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
 from toolbox.processes import environment
@@ -233,7 +234,7 @@ class Engine:
 
     def wait(self, job: Job, timeout: float | None) -> bool:
         """Wait for the end; whether it has come within ``timeout`` seconds (0 or None: any)."""
-        return job.done.wait(timeout or None)
+        return wait(job.done, timeout or None)
 
     def end(
         self,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 import resource
 import threading
-import time
 from collections import OrderedDict
 from typing import NamedTuple
 
+from toolbox.clock import awake
 from toolbox.loop import Loop
 from toolbox_process.job import Job
 from toolbox_process.job import Kind
@@ -61,7 +61,7 @@ class Finished:
 
     def add(self, job: Job) -> None:
         """Keep a job that has ended just now. On the loop."""
-        ended = _Ended(job, time.monotonic(), job.spool.size())
+        ended = _Ended(job, awake(), job.spool.size())
         with self._lock:
             self._kinds[job.kind][job.id] = ended
             self._sizes = Size(*map(operator.add, self._sizes, ended.size))
@@ -75,7 +75,7 @@ class Finished:
             if first is None or self._planned:
                 return
             self._planned = True
-        left = first.at + self._settings.keep_seconds - time.monotonic()
+        left = first.at + self._settings.keep_seconds - awake()
         self._loop.call_later(min(max(0.0, left) + 0.01, LOOK_AGAIN), self._forget_by_age)
 
     def _forget_by_age(self) -> None:
@@ -97,7 +97,7 @@ class Finished:
             self._drop(next(iter(self._kinds[grown].values())), too_much=False)
         while first := self._oldest():
             too_much = self._too_much()
-            if not too_much and first.at >= time.monotonic() - settings.keep_seconds:
+            if not too_much and first.at >= awake() - settings.keep_seconds:
                 return
             self._drop(first, too_much)
 

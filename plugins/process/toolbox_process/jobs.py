@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 
+from toolbox.clock import wait
 from toolbox.errors import BadRequest
 from toolbox_process.command import Command
 from toolbox_process.engine import Engine
@@ -106,7 +107,7 @@ class LocalJobs:
     def wait(self, job_id: str, timeout: float) -> Job:
         job = self.get(job_id)
         with self._engine.waiting():
-            job.done.wait(timeout)
+            wait(job.done, timeout)
         return job
 
     def signal(self, job_id: str, number: int, tree: bool) -> None:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import IO
 
 import msgspec
 
+from toolbox.clock import awake
 from toolbox.errors import ContentTooLarge
 from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
@@ -192,7 +192,7 @@ class Runner:
         assert process.stderr is not None
         stdout, stderr = bytearray(), bytearray()
         streams = {process.stdout.fileno(): stdout, process.stderr.fileno(): stderr}
-        deadline = time.monotonic() + call.timeout
+        deadline = awake() + call.timeout
         to_send = memoryview(call.stdin)
         with selectors.DefaultSelector() as selector:
             for stream in streams:
@@ -224,7 +224,7 @@ class Runner:
     def _check(self, call: Call, deadline: float) -> None:
         if self._closed:
             raise Unavailable("the service is stopping")
-        if time.monotonic() > deadline:
+        if awake() > deadline:
             message = f"timeout: git was ended after {call.timeout:.0f} s"
             raise TransportFailed(message) if call.url else RequestTimeout(message)
         if call.gone is not None and call.gone():

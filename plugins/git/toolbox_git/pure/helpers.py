@@ -16,8 +16,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
+from toolbox.clock import awake
 from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
 from toolbox.errors import Unavailable
@@ -61,7 +61,7 @@ class Helpers:
 
         Raises RequestTimeout, TransportFailed or Unavailable as for a git process.
         """
-        deadline = time.monotonic() + timeout
+        deadline = awake() + timeout
         with self._places:
             while True:
                 helper = self._take()
@@ -95,7 +95,7 @@ class Helpers:
     def _check(self, deadline: float, network: bool, gone: Gone | None) -> None:
         if self._closed:
             raise Unavailable("the service is stopping")
-        if time.monotonic() > deadline:
+        if awake() > deadline:
             message = "timeout: the operation took too long and was ended"
             raise TransportFailed(message) if network else RequestTimeout(message)
         if gone is not None and gone():
