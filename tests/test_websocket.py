@@ -137,6 +137,7 @@ def test_plain_http_and_websocket_share_a_path(toys: Service) -> None:
         (["X-Toolbox-Token~secret", "mine"], "mine"),
         (["X-Toolbox-Token~secret", "toolbox"], "toolbox"),
         (["X-Toolbox-Token~secret"], None),  # F-E18
+        (["x-toolbox-token~secret"], None),
         (["X-Toolbox-Token~secret", "X-Daytona-Pty-Envs~e30"], "X-Daytona-Pty-Envs~e30"),
     ],
 )

@@ -22,6 +22,11 @@ def offered_subprotocols(environ: dict[str, Any]) -> list[str]:
     return [token.strip() for token in header.split(",") if token.strip()]
 
 
+def carries_token(offered: str) -> bool:
+    """Whether a subprotocol has the token in it, if perhaps not as it should be written."""
+    return offered.lower().startswith(TOKEN_SUBPROTOCOL.lower())
+
+
 def choose_subprotocol(offered: list[str]) -> str | None:
     """The one to echo: clients abort on one they didn't offer, and some on none if they offered
     some.
@@ -33,7 +38,7 @@ def choose_subprotocol(offered: list[str]) -> str | None:
         for token in offered:
             if token.startswith(preferred):
                 return token
-    shown = [token for token in offered if not token.startswith(TOKEN_SUBPROTOCOL)]
+    shown = [token for token in offered if not carries_token(token)]
     return next((token for token in shown if not token.startswith(_VARIABLES)), None) or next(
         iter(shown), None
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from toolbox.request import RequestInfo
 from toolbox.subprotocols import SUBPROTOCOL
-from toolbox.subprotocols import TOKEN_SUBPROTOCOL
+from toolbox.subprotocols import carries_token
 from toolbox.subprotocols import offered_subprotocols
 from toolbox_port.origins import own_url
 
@@ -83,7 +83,7 @@ def upgrade_headers(
     pairs = [(name, value) for name, value in pairs if name.lower() not in changed]
     ours = own_subprotocol(request.environ)
     offered = offered_subprotocols(request.environ)
-    kept = [each for each in offered if not each.startswith(TOKEN_SUBPROTOCOL) and each != ours]
+    kept = [each for each in offered if not carries_token(each) and each != ours]
     if kept:
         pairs.append(("Sec-WebSocket-Protocol", ", ".join(kept)))
     return [*pairs, ("Connection", "Upgrade"), ("Upgrade", "websocket")]
@@ -113,7 +113,7 @@ def upgraded_head(status_line: bytes, raw: Iterable[tuple[bytes, bytes]], ours: 
 def own_subprotocol(environ: dict[str, Any]) -> str:
     """The subprotocol that was offered for the service beside the token, or the empty string."""
     offered = offered_subprotocols(environ)
-    with_token = any(each.startswith(TOKEN_SUBPROTOCOL) for each in offered)
+    with_token = any(map(carries_token, offered))
     return SUBPROTOCOL if with_token and SUBPROTOCOL in offered else ""
 
 
