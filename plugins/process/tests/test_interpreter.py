@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+import shlex
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ class Result:
         self.stdout = self.stderr = ""
         self.errors: list[dict[str, str]] = []
         self.controls: list[str] = []
+        self.events: list[tuple[str, str]] = []
         while True:
             opcode, data = ws.recv_data(control_frame=True)
             if opcode == websocket.ABNF.OPCODE_CLOSE:
@@ -42,6 +44,7 @@ class Result:
     def take(self, event: dict[str, str]) -> None:
         assert set(event) == {"type", "text", "name", "value", "traceback"}
         assert not self.controls, "something after the end"
+        self.events.append((event["type"], event["text"]))
         if event["type"] == "stdout":
             self.stdout += event["text"]
         elif event["type"] == "stderr":
@@ -416,3 +419,73 @@ def test_python_may_be_missing(make_service: Any) -> None:
     service = make_service(env={"PATH": "/nowhere"})
     answer = service.http.post("/process/interpreter/context", json={})
     assert (answer.status_code, answer.json()["message"]) == (500, "python3: not installed")
+
+
+def joined(result: Result) -> list[tuple[str, str]]:
+    """The output by stream, what lies together in one piece."""
+    found: list[tuple[str, str]] = []
+    for stream, text in result.events:
+        if found and found[-1][0] == stream:
+            found[-1] = (stream, found[-1][1] + text)
+        elif stream in ("stdout", "stderr"):
+            found.append((stream, text))
+    return found
+
+
+ORDERED = {
+    "prints": (
+        "import sys\nfor n in range(10):\n"
+        "    print('o', n, flush=True)\n    print('e', n, file=sys.stderr, flush=True)"
+    ),
+    "unfinished lines": (
+        "import sys\nfor n in range(10):\n"
+        "    sys.stdout.write(f'o {n}\\n')\n    sys.stderr.write(f'e {n}')\n"
+        "    sys.stderr.write('\\n')"
+    ),
+    "other ways to write": (
+        "import logging, os, subprocess, sys\n"
+        "logging.basicConfig(format='%(message)s', stream=sys.stderr)\nfor n in range(10):\n"
+        "    if n % 3 == 0: os.write(1, b'o %d\\n' % n)\n"
+        "    elif n % 3 == 1: subprocess.run(['echo', f'o {n}'])\n"
+        "    else: sys.stdout.buffer.write(b'o %d\\n' % n)\n"
+        "    logging.warning('e %d', n)"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", ORDERED)
+def test_the_order_of_both_streams(service: Service, context: str, way: str) -> None:
+    """F-A9: the one they were written in."""
+    wanted = [(stream, f"{stream[3]} {n}\n") for n in range(10) for stream in ("stdout", "stderr")]
+    for _ in range(3):
+        assert joined(run(service, ORDERED[way], contextId=context)) == wanted
+
+
+def test_order_makes_nobody_wait_for_ever(service: Service, context: str, tmp_path: Path) -> None:
+    """F-A9: where the code has replaced a stream, or closed it, it is no pipe of ours."""
+    code = (
+        "import os, sys\nkept = os.dup(1)\nread, write = os.pipe()\nos.dup2(write, 1)\n"
+        "print('unread')\nprint('a', file=sys.stderr)\nos.close(1)\n"
+        f"print('b', file=sys.stderr)\nos.dup2(kept, 1)\nprint(sys.stderr.fileno())\n"
+        "sys.stderr.buffer.write(b'c\\xff\\n')\n"
+        f"sys.stderr = open({str(tmp_path / 'file')!r}, 'w')\nprint('d', file=sys.stderr)"
+    )
+    assert run(service, code, contextId=context).short == ("2\n", "a\nb\nc\ufffd\n", 1000)
+    more = "print('x' * 300000)\nprint('y' * 300000, file=sys.__stderr__)\nprint('z')"
+    result = joined(run(service, more, contextId=context))
+    assert [(stream, len(text)) for stream, text in result] == [
+        ("stdout", 300001),
+        ("stderr", 300001),
+        ("stdout", 2),
+    ]
+
+
+@pytest.mark.parametrize("operation", ["execute", "code-run"])
+def test_the_order_of_commands(service: Service, operation: str) -> None:
+    """F-A9: those whose answer has one text."""
+    code = ORDERED["prints"]
+    body = {"code": code, "language": "python"}
+    if operation == "execute":
+        body = {"command": f"python3 -c {shlex.quote(code)}"}
+    answer = service.http.post(f"/process/{operation}", json=body).json()
+    assert answer["result"] == "".join(f"o {n}\ne {n}\n" for n in range(10))

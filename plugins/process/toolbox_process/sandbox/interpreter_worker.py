@@ -7,16 +7,75 @@ taken for an outcome.
 
 from __future__ import annotations
 
+import fcntl
+import io
 import json
 import os
 import signal
 import socket
 import sys
+import termios
+import time
 import traceback
 import types
 from typing import Any
 
 SOURCE = "<stdin>"
+
+
+class OrderedStderr(io.RawIOBase):
+    """Standard error, written when all of standard output before has been read, and read before
+    more of that is written.
+
+    Whoever reads two pipes can't tell which was written to first. So there is never something in
+    both, whether it is this process that writes to standard output or one it has started.
+    """
+
+    name = "<stderr>"
+    mode = "wb"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pipes = {fd: _identity(fd) for fd in (1, 2)}
+
+    def fileno(self) -> int:
+        return 2
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of ``data``."""
+        view = memoryview(data).cast("B")
+        self._wait(1)
+        at = 0
+        while at < len(view):
+            at += os.write(2, view[at:])
+        self._wait(2)
+        return at
+
+    def _wait(self, fd: int) -> None:
+        """Wait until the other side has read everything, if ``fd`` is still the pipe it was."""
+        pause = 0.0
+        while _identity(fd) == self._pipes[fd] and _unread(fd):
+            time.sleep(pause)
+            pause = min(0.001, 2 * pause + 0.00001)
+
+
+def _identity(fd: int) -> Any:
+    try:
+        info = os.fstat(fd)
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
+def _unread(fd: int) -> int:
+    """Bytes in a pipe (FIONREAD of ioctl_tty(2), which takes either end)."""
+    try:
+        return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -96,8 +155,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    ordered: Any = OrderedStderr()
+    sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
+        ordered, "utf-8", "backslashreplace", line_buffering=True, write_through=True
+    )
     sys.argv = [""]
     sys.path[0] = ""
     module = types.ModuleType("__main__")
