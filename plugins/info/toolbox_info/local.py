@@ -7,9 +7,9 @@ import os
 from datetime import UTC
 from datetime import datetime
 
+from toolbox.cgroup import find_accounting
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
-from toolbox_info.cgroup import find_accounting
 from toolbox_info.cpu import CpuMeter
 from toolbox_info.errors import HomeUnknown
 from toolbox_info.models import SystemMetrics

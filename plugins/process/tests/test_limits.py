@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ finally:
         each.wait()
 """
 
+V1 = {
+    "memory": "memory.limit_in_bytes",
+    "pids": "pids.max",
+    "cpu": "cpu.cfs_quota_us",
+}
+"""The file of a limit; in v2 it is the controller's ``max``."""
+
 Group = Callable[[str, int], Path]
 
 
@@ -44,11 +52,7 @@ def make_group() -> Iterator[Group]:
 
     def make(controller: str, limit: int) -> Path:
         v1 = ROOT / controller
-        parent, file = (
-            (v1, {"memory": "memory.limit_in_bytes", "pids": "pids.max"}[controller])
-            if v1.is_dir()
-            else (ROOT, f"{controller}.max")
-        )
+        parent, file = (v1, V1[controller]) if v1.is_dir() else (ROOT, f"{controller}.max")
         group = parent / f"toolbox-test-{uuid.uuid4()}"
         before = parent / own_group(controller if v1.is_dir() else "").lstrip("/")
         try:
@@ -70,7 +74,9 @@ def make_group() -> Iterator[Group]:
 
 def own_group(controller: str) -> str:
     lines = Path("/proc/self/cgroup").read_text().splitlines()
-    return next(line.split(":", 2)[2] for line in lines if line.split(":")[1] == controller)
+    return next(
+        line.split(":", 2)[2] for line in lines if controller in line.split(":")[1].split(",")
+    )
 
 
 def leave(group: Path, before: Path) -> None:
@@ -173,3 +179,55 @@ def test_children_go_before_the_service(service: Service) -> None:
     child = int(run(service, "cat /proc/self/oom_score_adj").json()["result"])
     assert child > own or own == 1000
     assert re.fullmatch(r"-?\d+\n", Path(f"/proc/{worker}/oom_score_adj").read_text())
+
+
+FLOOD = "head -c 100000000 /dev/zero | tr '\\0' '\\377'"
+
+
+def test_the_sum_of_answers_is_bounded(limited: Callable[[str, int], Service]) -> None:
+    """F-A8: each byte that isn't UTF-8 becomes three, and six while that is made."""
+    service = limited("memory", 300 * MEGABYTE)
+    workers = service.workers()
+    for number in range(2):
+        service.http.post("/process/session", json={"sessionId": str(number)})
+    program = "import os\nfor _ in range(100): os.write(1, b'\\xff' * 1000000)"
+    requests: list[tuple[str, dict[str, Any]]] = [
+        *[("/process/execute", {"command": FLOOD})] * 4,
+        *[("/process/code-run", {"code": program, "language": "python"})] * 2,
+        *[(f"/process/session/{number}/exec", {"command": FLOOD}) for number in range(2)],
+    ]
+
+    def one(request: tuple[str, dict[str, Any]]) -> None:
+        path, body = request
+        headers = {"Authorization": f"Bearer {service.token}", "X-Daytona-SDK-Version": "0.226.1"}
+        url = f"{service.url}{path}"
+        with httpx.stream("POST", url, json=body, headers=headers, timeout=200) as answer:
+            size = sum(len(piece) for piece in answer.iter_raw(1 << 20))
+        assert answer.status_code == 200
+        # Half a million of replacement characters is what an answer has room for, thrice.
+        assert size > 3 * 16 * MEGABYTE, (path, answer.headers, size)
+        assert answer.headers["X-Toolbox-Truncated"] == str(100_000_000 - 16 * MEGABYTE)
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        list(pool.map(one, requests))
+    assert service.workers() == workers
+    assert run(service, "echo on").json()["result"] == "on\n"
+
+
+def test_jobs_know_how_many_cores_they_have(limited: Callable[[str, int], Service]) -> None:
+    """F-E4, AC-42: by variables, as a quota is told by nothing that counts cores."""
+    service = limited("cpu", 100_000)
+    assert service.http.get("/system/metrics").json()["cpuCount"] == 1
+    limit = "1" if (os.cpu_count() or 1) > 1 else ""
+    names = "$OMP_NUM_THREADS $GOMAXPROCS $OPENBLAS_NUM_THREADS $RAYON_NUM_THREADS"
+    wanted = " ".join([limit] * 4) + "\n"
+    command = f'echo "{names}"'
+    assert run(service, command).json()["result"] == wanted
+    assert run(service, "nproc").json()["result"] == "1\n"
+    service.http.post("/process/session", json={"sessionId": "s"})
+    answer = service.http.post("/process/session/s/exec", json={"command": command})
+    assert answer.json()["output"] == wanted
+    own = {"OMP_NUM_THREADS": "7"}
+    assert run(service, "echo $OMP_NUM_THREADS", envs=own).json()["result"] == "7\n"
+    service.http.post("/env", json={"set": {"GOMAXPROCS": "5"}})
+    assert run(service, "echo $GOMAXPROCS").json()["result"] == "5\n"

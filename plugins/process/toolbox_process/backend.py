@@ -12,6 +12,7 @@ from typing import Protocol
 
 from toolbox.loop import Loop
 from toolbox.response import Answer
+from toolbox.response import StreamAnswer
 from toolbox_process.interpreter_models import CodeRequest
 from toolbox_process.interpreter_models import ContextInfo
 from toolbox_process.interpreter_models import CreateContextRequest
@@ -29,6 +30,8 @@ from toolbox_process.session_models import CommandInfo
 from toolbox_process.session_models import SessionExecuteRequest
 from toolbox_process.session_models import SessionInfo
 from toolbox_process.spool import Spool
+from toolbox_process.waiting import Gone
+from toolbox_process.waiting import never
 
 
 class Output(Protocol):
@@ -84,8 +87,10 @@ class Session(Protocol):
 class Sessions(Protocol):
     """The sessions by id."""
 
-    def create(self, session_id: str, at_home: bool) -> None:
-        """Start one, in the home directory if ``at_home``. Raises BadRequest, AlreadyExists."""
+    def create(self, session_id: str, at_home: bool) -> dict[str, str]:
+        """Start one, in the home directory if ``at_home``; headers for the answer. Raises
+        BadRequest, AlreadyExists.
+        """
 
     def list(self) -> Sequence[Session]:
         """All but the entrypoint's, the oldest first."""
@@ -99,9 +104,11 @@ class Sessions(Protocol):
     def delete(self, session_id: str) -> None:
         """End it with all it has started. Raises BadRequest, ProcessNotFound."""
 
-    def execute(self, session_id: str, request: SessionExecuteRequest) -> SessionCommand:
-        """Run a command, and wait for its end if the request does. Raises BadRequest,
-        ProcessNotFound, SessionEnded, TooManyWaiting.
+    def execute(
+        self, session_id: str, request: SessionExecuteRequest, gone: Gone = never
+    ) -> SessionCommand:
+        """Run a command, and wait for its end if the request does, and while not ``gone()``. Raises
+        BadRequest, ProcessNotFound, SessionEnded, TooManyWaiting, ClientLeft.
         """
 
     def send_input(self, session_id: str, command_id: str, data: str) -> None:
@@ -125,6 +132,8 @@ class Terminal(Output, Protocol):
 
     deleted: bool
     """Whether it has ended because it was deleted."""
+    note: dict[str, str]
+    """Headers for the answer of its creation."""
 
     def attach_at(self, offset: int | None) -> int:
         """Where a client begins: at ``offset`` or what is kept after it; without one, the first
@@ -183,8 +192,10 @@ class Jobs(Protocol):
     def start(self, request: StartJobRequest) -> Job:
         """Start a command, once for each id. Raises BadRequest, AlreadyExists, SpawnFailed."""
 
-    def wait(self, job_id: str, timeout: float) -> Job:
-        """Wait for its end at most ``timeout`` seconds. Raises ProcessNotFound."""
+    def wait(self, job_id: str, timeout: float, gone: Gone = never) -> Job:
+        """Wait for its end at most ``timeout`` seconds, and while not ``gone()``. Raises
+        ProcessNotFound, TooManyWaiting, ClientLeft.
+        """
 
     def signal(self, job_id: str, number: int, tree: bool) -> None:
         """Send a signal to its first process or to all. Raises BadRequest, ProcessNotFound,
@@ -205,8 +216,8 @@ class Interpreters(Protocol):
 
     loop: Loop
 
-    def create(self, request: CreateContextRequest) -> ContextInfo:
-        """Raises BadRequest, SpawnFailed."""
+    def create(self, request: CreateContextRequest) -> tuple[ContextInfo, dict[str, str]]:
+        """Start one; headers for the answer. Raises BadRequest, SpawnFailed."""
 
     def list(self) -> Sequence[ContextInfo]:
         """All but the default one, the oldest first."""
@@ -243,8 +254,16 @@ class ProcessBackend(Protocol):
     def jobs(self) -> Jobs:
         """The jobs."""
 
-    def execute(self, request: ExecuteRequest) -> Answer:
-        """Run a command and wait: an ExecuteResponse. Raises BadRequest, ExecutionTimeout."""
+    def execute(
+        self, request: ExecuteRequest, gone: Gone = never, separate: bool = False
+    ) -> Answer | StreamAnswer:
+        """Run a command and wait: an ExecuteResponse, with each stream alone if ``separate``.
 
-    def run_code(self, request: CodeRunRequest) -> Answer:
-        """Run a program and wait: a CodeRunResponse. Raises BadRequest, ExecutionTimeout."""
+        What is long may be encoded while it is sent. Once ``gone()``, nobody waits any more, and
+        the command goes on. Raises BadRequest, ExecutionTimeout, TooManyWaiting, ClientLeft.
+        """
+
+    def run_code(
+        self, request: CodeRunRequest, gone: Gone = never, separate: bool = False
+    ) -> Answer | StreamAnswer:
+        """Run a program and wait: a CodeRunResponse. All as for :meth:`execute`."""

@@ -55,6 +55,16 @@ class Capture:
         self._last = 0.0
         self._paused = False
         self._burst = 1
+        self._name = b""
+        self._shown = b""
+
+    def rename(self, name: bytes, shown: bytes) -> None:
+        """Show ``name``, which nobody outside should see, as ``shown``."""
+        self._name, self._shown = name, shown
+
+    def renamed(self, data: bytes) -> bytes:
+        """``data`` as it is shown. A name comes whole: programs write it at once."""
+        return data.replace(self._name, self._shown) if self._name else data
 
     def add(self, fd: int, stream: int, own: bool = True, burst: int = 1) -> None:
         """Read ``fd``, up to ``burst`` times in a row, and close it at its end if it is our
@@ -161,7 +171,7 @@ class Capture:
         if chunks:
             self._last = time.monotonic()
             # As one: storing takes longer than reading what a terminal gives at once.
-            self._store(b"".join(chunks), self._streams[fd])
+            self._store(self.renamed(b"".join(chunks)), self._streams[fd])
         if ended:
             self._spool.append(lost, ERR)
             self._close(fd)

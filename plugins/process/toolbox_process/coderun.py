@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from toolbox.decoding import decode_frame
 from toolbox.errors import BadRequest
 from toolbox_process.engine import Engine
+from toolbox_process.errors import ClientLeft
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.execute import check_environment
 from toolbox_process.execute import check_text
@@ -29,6 +31,8 @@ from toolbox_process.spool import Spool
 from toolbox_process.typescript import PRELOAD
 from toolbox_process.typescript import SANDBOX
 from toolbox_process.typescript import find_runner
+from toolbox_process.waiting import Gone
+from toolbox_process.waiting import never
 
 RUN_CODE = SANDBOX / "run_code.py"
 
@@ -49,11 +53,15 @@ class Program:
 
 
 def run_code(
-    engine: Engine, request: CodeRunRequest, spool: Spool
+    engine: Engine,
+    request: CodeRunRequest,
+    spool: Spool,
+    gone: Gone = never,
+    split: bool = False,
 ) -> tuple[Job, list[dict[str, Any]]]:
     """Run a program, its output into ``spool``, and wait for its end; the charts it has shown.
 
-    Raises BadRequest, SpawnFailed, ExecutionTimeout.
+    Raises BadRequest, SpawnFailed, ExecutionTimeout, ClientLeft.
     """
     prepare = _LANGUAGES.get(request.language)
     if prepare is None:
@@ -63,7 +71,7 @@ def run_code(
     path = {**os.environ, **envs}.get("PATH", os.defpath)
     cwd = check_text("cwd", request.cwd or "")
     label = f"{request.language} ({len(request.code)} characters)"
-    with ExitStack() as files, engine.waiting():
+    with ExitStack() as files, engine.places.one():
         program = prepare(engine, request.code, argv, path, files)
         job = engine.start(
             Spec(
@@ -73,12 +81,23 @@ def run_code(
                 cwd,
                 envs,
                 stdin=program.stdin,
+                split=split,
                 pass_fds=program.pass_fds,
             ),
             spool,
         )
-        wait_or_end(engine, job, request.timeout)
+        try:
+            wait_or_end(engine, job, request.timeout, gone)
+        except ClientLeft:
+            _close_at_end(engine, job, files.pop_all())
+            raise
         return job, [] if program.charts is None else list(read_charts(program.charts))
+
+
+def _close_at_end(engine: Engine, job: Job, files: ExitStack) -> None:
+    """Keep what a program needs as long as it runs."""
+    close = partial(engine.pool.submit, files.close)
+    engine.loop.call_soon(lambda: job.when_ended(close))
 
 
 def _open(files: ExitStack, engine: Engine, text: str = "") -> int:

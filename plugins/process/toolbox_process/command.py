@@ -87,5 +87,6 @@ class Command(Job):
 
     def note(self, text: str) -> None:
         """Add a line to its standard error. On the loop."""
-        self.spool.append(text.encode("utf-8", "backslashreplace"), ERR)
+        data = self.capture.renamed(text.encode("utf-8", "backslashreplace"))
+        self.spool.append(data, ERR)
         self.capture.notify()

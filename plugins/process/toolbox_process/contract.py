@@ -13,9 +13,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from toolbox.errors import BadRequest
+from toolbox.response import Answer
+from toolbox.response import StreamAnswer
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.backend import SessionCommand
 from toolbox_process.errors import AlreadyExists
@@ -36,14 +40,20 @@ from toolbox_process.spool import OUT
 LIMIT = 1 << 20
 
 
+def _value(answer: Answer | StreamAnswer) -> Any:
+    """What was answered at once, as short output is."""
+    assert isinstance(answer, Answer)
+    return answer.value
+
+
 class ProcessContract:
     """Tests of a backend, which the fixture ``backend`` gives and closes."""
 
     def test_execute(self, backend: ProcessBackend) -> None:
         """A command's status and output, its time limit, and what can't be run."""
-        answer = backend.execute(ExecuteRequest(command="echo a; echo b >&2; exit 3")).value
+        answer = _value(backend.execute(ExecuteRequest(command="echo a; echo b >&2; exit 3")))
         assert (answer.exit_code, answer.result) == (3, "a\nb\n")
-        assert backend.execute(ExecuteRequest(command="true", cwd="/none")).value.exit_code == -1
+        assert _value(backend.execute(ExecuteRequest(command="true", cwd="/none"))).exit_code == -1
         with pytest.raises(ExecutionTimeout):
             backend.execute(ExecuteRequest(command="sleep 1000", timeout=1))
         for bad in (ExecuteRequest(command=" "), ExecuteRequest(command="x", envs={"=": ""})):
@@ -55,7 +65,7 @@ class ProcessContract:
         request = CodeRunRequest(
             code="import sys; print(sys.argv[1:])", language="python", argv=["a b", "$x"]
         )
-        answer = backend.run_code(request).value
+        answer = _value(backend.run_code(request))
         assert (answer.exit_code, answer.result) == (0, "['a b', '$x']\n")
         with pytest.raises(BadRequest):
             backend.run_code(CodeRunRequest(code="x", language="none"))

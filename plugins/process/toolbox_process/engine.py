@@ -10,14 +10,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import contextmanager
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
-from toolbox.clock import wait
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
 from toolbox.processes import environment
@@ -25,10 +23,10 @@ from toolbox.processes import popen
 from toolbox_process.automation import VARIABLES
 from toolbox_process.automation import applies
 from toolbox_process.capture import Capture
+from toolbox_process.cores import Cores
 from toolbox_process.errors import NotEnded
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SpawnFailed
-from toolbox_process.errors import TooManyWaiting
 from toolbox_process.finished import Finished
 from toolbox_process.followers import Followers
 from toolbox_process.job import Job
@@ -52,13 +50,13 @@ from toolbox_process.spool import OUT
 from toolbox_process.spool import Spool
 from toolbox_process.statedir import StateDirectory
 from toolbox_process.tree import Tree
+from toolbox_process.waiting import Places
+from toolbox_process.workdir import note_of
+from toolbox_process.workdir import start_directory
 from toolbox_process.writer import Writer
 
 SHORTAGE = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 """What passes by itself; everything else is a fault of what was to be started."""
-
-WAIT_FOR_PLACE = 2.0
-"""Seconds a request waits for one of the places of those that wait for commands."""
 
 AFTER_KILL = 5.0
 """Seconds the output of something killed is waited for; its drain takes far less."""
@@ -87,10 +85,11 @@ class Engine:
         self.limits = Limits()
         self.spare = Spare()
         self._shell = ChosenShell(settings.shell)
+        self._cores = Cores()
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
         self._finished = Finished(settings, context.loop)
-        self._places = threading.BoundedSemaphore(context.options.max_waiting)
+        self.places = Places(context.options.max_waiting)
         self.restarted = context.restarted
 
     def not_there(self, what: str, name: str) -> ProcessNotFound:
@@ -109,6 +108,14 @@ class Engine:
     def shell(self) -> str:
         """The path of the shell, the same as long as the service runs. Raises ProgramMissing."""
         return self._shell.path()
+
+    def directory(self, cwd: str | None) -> Path:
+        """Where a program starts that was asked for with ``cwd``."""
+        return self.work_dir / cwd if cwd else start_directory(self.work_dir)
+
+    def note(self, cwd: str | None = None) -> dict[str, str]:
+        """The header of an answer if a program doesn't start where it is expected to."""
+        return note_of(self.work_dir, self.directory(cwd)) if not cwd else {}
 
     # Starting
 
@@ -173,7 +180,7 @@ class Engine:
 
     def spawn(self, spec: Spec, mark: Mark, **streams: int) -> subprocess.Popen[bytes]:
         """Start the program itself. Raises as :meth:`start`."""
-        cwd = self.work_dir / spec.cwd if spec.cwd else self.work_dir
+        cwd = self.directory(spec.cwd)
         env = self.environment_of(spec)
         try:
             return popen(
@@ -192,7 +199,7 @@ class Engine:
 
     def environment_of(self, spec: Spec) -> dict[str, str]:
         """What a program sees: the service's variables, the profile's, and its own, which win."""
-        env = {**environment(), **spec.envs}
+        env = {**self._cores.hints(), **environment(), **spec.envs}
         return {**env, **VARIABLES, **spec.envs} if applies(env) else env
 
     def adopt(self, job: ProcessJob, process: subprocess.Popen[bytes]) -> None:
@@ -221,20 +228,6 @@ class Engine:
             return self._running.get(job_id) or self._finished.find(job_id)
 
     # Waiting and ending
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """A place among the requests that wait. Raises TooManyWaiting."""
-        if not self._places.acquire(timeout=WAIT_FOR_PLACE):
-            raise TooManyWaiting("too many requests wait for commands", {"Retry-After": "1"})
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    def wait(self, job: Job, timeout: float | None) -> bool:
-        """Wait for the end; whether it has come within ``timeout`` seconds (0 or None: any)."""
-        return wait(job.done, timeout or None)
 
     def end(
         self,

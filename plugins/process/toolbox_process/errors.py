@@ -13,6 +13,7 @@ from toolbox.errors import Unavailable
 __all__ = [
     "AlreadyExists",
     "BadRequest",
+    "ClientLeft",
     "CommandCompleted",
     "ExecutionTimeout",
     "InputUnavailable",
@@ -34,6 +35,10 @@ class ExecutionTimeout(RequestTimeout):
     """The command was still running when its time was over; it was ended."""
 
     code = "PROCESS_EXECUTION_TIMEOUT"
+
+
+class ClientLeft(RequestTimeout):
+    """There is nobody to answer any more."""
 
 
 class ProcessNotFound(NotFound):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from toolbox.clock import awake
 from toolbox.errors import BadRequest
 from toolbox.variables import is_variable_name
 from toolbox_process.engine import Engine
+from toolbox_process.errors import ClientLeft
 from toolbox_process.errors import ExecutionTimeout
 from toolbox_process.errors import NotEnded
 from toolbox_process.job import Job
@@ -18,6 +20,9 @@ from toolbox_process.models import ExecuteRequest
 from toolbox_process.shells import command_line
 from toolbox_process.spec import Spec
 from toolbox_process.spool import Spool
+from toolbox_process.waiting import Gone
+from toolbox_process.waiting import never
+from toolbox_process.waiting import wait_for
 
 
 def check_text(name: str, text: str) -> str:
@@ -37,10 +42,17 @@ def check_environment(envs: Mapping[str, str | None] | None) -> dict[str, str]:
     return checked
 
 
-def wait_or_end(engine: Engine, job: ProcessJob, timeout: int | None) -> None:
-    """Wait for the end, and make one when the time is over. Raises ExecutionTimeout."""
-    if engine.wait(job, timeout):
-        return
+def wait_or_end(engine: Engine, job: ProcessJob, timeout: int | None, gone: Gone) -> None:
+    """Wait for the end, and make one when the time is over. Raises ExecutionTimeout, ClientLeft."""
+    begun = awake()
+    try:
+        if wait_for(job.done, timeout, gone):
+            return
+    except ClientLeft:
+        if timeout:
+            left = max(0.0, begun + timeout - awake())
+            engine.loop.call_later(left, lambda: _end_late(engine, job))
+        raise
     headers = {"X-Toolbox-Job": job.id}
     try:
         engine.end(job, Reason.TIMEOUT, engine.settings.timeout_grace)
@@ -56,17 +68,24 @@ def wait_or_end(engine: Engine, job: ProcessJob, timeout: int | None) -> None:
         )
 
 
-def execute(engine: Engine, request: ExecuteRequest, spool: Spool) -> Job:
+def _end_late(engine: Engine, job: ProcessJob) -> None:
+    if not job.done.is_set():
+        engine.end_soon(job, Reason.TIMEOUT, engine.settings.timeout_grace)
+
+
+def execute(
+    engine: Engine, request: ExecuteRequest, spool: Spool, gone: Gone = never, split: bool = False
+) -> Job:
     """Run a command, its output into ``spool``, and wait for its end.
 
-    Raises BadRequest, SpawnFailed, ExecutionTimeout.
+    Raises BadRequest, SpawnFailed, ExecutionTimeout, ClientLeft.
     """
     if not request.command.strip():
         raise BadRequest("the command is empty")
     check_text("the command", request.command)
     envs = check_environment(request.envs)
     shell = engine.shell()
-    with engine.waiting():
+    with engine.places.one():
         arguments, script = command_line(shell, request.command, engine.state.path)
         try:
             job = engine.start(
@@ -76,6 +95,7 @@ def execute(engine: Engine, request: ExecuteRequest, spool: Spool) -> Job:
                     arguments,
                     check_text("cwd", request.cwd or ""),
                     envs,
+                    split=split,
                     pass_fds=() if script is None else (script,),
                 ),
                 spool,
@@ -83,5 +103,5 @@ def execute(engine: Engine, request: ExecuteRequest, spool: Spool) -> Job:
         finally:
             if script is not None:
                 os.close(script)
-        wait_or_end(engine, job, request.timeout)
+        wait_or_end(engine, job, request.timeout, gone)
     return job

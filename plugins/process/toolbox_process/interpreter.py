@@ -50,6 +50,9 @@ ENDING = 1.0
 """Seconds a process that has closed its channel has to end."""
 
 MAX_WAITING = 128
+"""Runs that wait for their turn and whose client waits for them."""
+
+MAX_QUEUED = 8 * MAX_WAITING
 """Runs that wait for their turn; those whose client has gone wait on."""
 
 CLOSED = 1001
@@ -68,7 +71,7 @@ class InterpreterContext:
 
     def __init__(self, engine: Engine, context_id: str, cwd: str | None) -> None:
         self.id = context_id
-        self.cwd = str(engine.work_dir / cwd) if cwd else str(engine.work_dir)
+        self._cwd = cwd
         self.created_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         self.deleted = False
         self._engine = engine
@@ -85,7 +88,7 @@ class InterpreterContext:
         """What clients are shown."""
         return ContextInfo(
             id=self.id,
-            cwd=self.cwd,
+            cwd=str(self._engine.directory(self._cwd)),
             created_at=self.created_at,
             active=not self.deleted,
             language="python",
@@ -107,7 +110,7 @@ class InterpreterContext:
                 Kind.INTERPRETER,
                 self.id,
                 arguments,
-                self.cwd,
+                self._cwd,
                 split=True,
                 pass_fds=(theirs.fileno(),),
             )
@@ -155,7 +158,8 @@ class InterpreterContext:
         self._start_next()
 
     def _submit(self, run: Run) -> None:
-        if len(self._queue) >= MAX_WAITING:
+        clients = sum(each.client is not None for each in self._queue)
+        if clients >= MAX_WAITING or len(self._queue) >= MAX_QUEUED:
             text = f"{MAX_WAITING} runs wait for this context already"
             self._finish(run, Outcome(TRY_AGAIN_LATER, None, text))
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from toolbox.errors import BadRequest
 from toolbox.errors import InvalidBody
+from toolbox.response import Answer
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SpawnFailed
@@ -15,10 +16,15 @@ from toolbox_process.pty_models import Message
 from toolbox_process.routes import group
 
 
-@group.post("/process/interpreter/context", errors=(BadRequest, InvalidBody, SpawnFailed))
-def create_interpreter_context(backend: ProcessBackend, body: CreateContextRequest) -> ContextInfo:
+@group.post(
+    "/process/interpreter/context",
+    answers=ContextInfo,
+    errors=(BadRequest, InvalidBody, SpawnFailed),
+)
+def create_interpreter_context(backend: ProcessBackend, body: CreateContextRequest) -> Answer:
     """Start an interpreter with a namespace of its own."""
-    return backend.interpreters.create(body)
+    context, note = backend.interpreters.create(body)
+    return Answer(context, headers=note)
 
 
 @group.get("/process/interpreter/context")

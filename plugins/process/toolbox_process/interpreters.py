@@ -31,16 +31,17 @@ class LocalInterpreters:
         if engine.settings.warm_interpreter:
             self._contexts[DEFAULT].warm()
 
-    def create(self, request: CreateContextRequest) -> ContextInfo:
+    def create(self, request: CreateContextRequest) -> tuple[ContextInfo, dict[str, str]]:
         if request.language not in (None, "python"):
             raise BadRequest(f"the language {request.language!r} is not python")
         context = InterpreterContext(
             self._engine, new_id(), check_text("cwd", request.cwd or "") or None
         )
+        note = self._engine.note(request.cwd)
         context.start()
         with self._lock:
             self._contexts[context.id] = context
-        return context.info()
+        return context.info(), note
 
     def list(self) -> list[ContextInfo]:
         with self._lock:

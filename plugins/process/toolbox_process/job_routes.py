@@ -5,6 +5,7 @@ from __future__ import annotations
 from toolbox.errors import BadRequest
 from toolbox.errors import InvalidBody
 from toolbox.request import Body
+from toolbox.request import RequestInfo
 from toolbox.response import Answer
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.errors import AlreadyExists
@@ -63,9 +64,11 @@ def follow_job_output(backend: ProcessBackend, job_id: str, query: OutputQuery) 
 
 
 @group.get("/x/jobs/{job_id}/wait", errors=(BadRequest, ProcessNotFound))
-def wait_for_job(backend: ProcessBackend, job_id: str, query: WaitQuery) -> JobInfo:
+def wait_for_job(
+    backend: ProcessBackend, job_id: str, query: WaitQuery, request: RequestInfo
+) -> JobInfo:
     """Wait for a job's end; ``done`` tells whether it has come."""
-    return describe(backend.jobs.wait(job_id, query.timeout))
+    return describe(backend.jobs.wait(job_id, query.timeout, request.client_gone))
 
 
 @group.post(

@@ -7,7 +7,6 @@ import os
 import subprocess
 import threading
 
-from toolbox.clock import wait
 from toolbox.errors import BadRequest
 from toolbox_process.command import Command
 from toolbox_process.engine import Engine
@@ -31,6 +30,9 @@ from toolbox_process.spec import Spec
 from toolbox_process.spool import ERR
 from toolbox_process.spool import Chunk
 from toolbox_process.tree import send
+from toolbox_process.waiting import Gone
+from toolbox_process.waiting import never
+from toolbox_process.waiting import wait_for
 from toolbox_process.writer import InputClosed
 from toolbox_process.writer import InputFull
 
@@ -104,10 +106,11 @@ class LocalJobs:
             grace = self._engine.settings.timeout_grace
             self._engine.end_soon(job, Reason.TIMEOUT, grace)
 
-    def wait(self, job_id: str, timeout: float) -> Job:
+    def wait(self, job_id: str, timeout: float, gone: Gone = never) -> Job:
         job = self.get(job_id)
-        with self._engine.waiting():
-            wait(job.done, timeout)
+        with self._engine.places.one():
+            if timeout:
+                wait_for(job.done, timeout, gone)
         return job
 
     def signal(self, job_id: str, number: int, tree: bool) -> None:

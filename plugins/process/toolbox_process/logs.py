@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from toolbox.handler import NORMAL
 from toolbox.response import Answer
 from toolbox.response import StreamAnswer
+from toolbox_process.answers import Long
+from toolbox_process.answers import answer_with
 from toolbox_process.backend import Output
 from toolbox_process.dialect import Dialect
+from toolbox_process.excerpt import Excerpt
+from toolbox_process.excerpt import decode
 from toolbox_process.job import Reason
-from toolbox_process.output import collect
 from toolbox_process.output import describe_end
+from toolbox_process.output import where_whole
 from toolbox_process.output_follower import OutputFollower
 from toolbox_process.session_models import Logs
 from toolbox_process.session_models import SessionExecuteResponse
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 MARKERS = {OUT: b"\x01\x01\x01", ERR: b"\x02\x02\x02"}
 """Stands before each piece of a stream in a marked log."""
 
-STREAMS = (None, OUT, ERR)
+STREAMS = {"output": None, "stdout": OUT, "stderr": ERR}
 """What a JSON log has: both streams together, and each."""
 
 MESSAGE = 32 * 1024
@@ -39,48 +43,69 @@ def render(job: Output, dialect: Dialect, limit: int) -> Answer | StreamAnswer:
     """The log as it is now; JSON within ``limit`` bytes for each stream, text whole."""
     if dialect is not Dialect.JSON:
         return StreamAnswer(pieces(job, dialect), TEXT, headers=describe_end(job, 0))
-    both, stdout, stderr = (collect(job.spool, stream, limit) for stream in STREAMS)
-    logs = Logs(output=both.text, stdout=stdout.text, stderr=stderr.text)
-    return Answer(logs, headers=describe_end(job, both.dropped))
+    texts = _excerpts(job, limit)
+    headers = describe_end(job, texts["output"].dropped)
+    return answer_with(Logs, job.spool, headers, {**texts})
 
 
-def session_answer(command: Output, waited: bool, dialect: Dialect, limit: int) -> Answer:
+def _excerpts(job: Output, limit: int) -> dict[str, Excerpt]:
+    where = where_whole(job.id)
+    return {name: Excerpt(job.spool, stream, limit, where) for name, stream in STREAMS.items()}
+
+
+def session_answer(
+    command: Output, waited: bool, dialect: Dialect, limit: int
+) -> Answer | StreamAnswer:
     """What a session's command is answered with."""
     if not waited:
         accepted = SessionExecuteResponse(cmd_id=command.id)
         return Answer(accepted, 202, {"X-Toolbox-Job": command.id})
+    texts: dict[str, Long] = {"output": _Marked(command, dialect, limit)}
+    dropped = 0
     if dialect is Dialect.JSON:
-        both, stdout, stderr = (collect(command.spool, stream, limit) for stream in STREAMS)
-        answer = SessionExecuteResponse(
-            cmd_id=command.id,
-            output=both.text,
-            stdout=stdout.text,
-            stderr=stderr.text,
-            exit_code=command.exit_code,
-        )
-        return Answer(answer, headers=describe_end(command, both.dropped))
-    text = render_text(command, dialect, limit)
-    answer = SessionExecuteResponse(cmd_id=command.id, output=text, exit_code=command.exit_code)
-    return Answer(answer, headers=describe_end(command, 0))
+        excerpts = _excerpts(command, limit)
+        texts, dropped = {**excerpts}, excerpts["output"].dropped
+    return answer_with(
+        SessionExecuteResponse,
+        command.spool,
+        describe_end(command, dropped),
+        texts,
+        cmd_id=command.id,
+        exit_code=command.exit_code,
+    )
 
 
-def render_text(job: Output, dialect: Dialect, limit: int) -> str:
-    """The log as text for a JSON field of an older client."""
-    data = bytearray()
-    for piece in pieces(job, dialect):
-        data += piece
-        if len(data) > limit:
-            break
-    return data[:limit].decode("utf-8", "replace")
+class _Marked:
+    """The log as text for a JSON field of an older client, at most ``limit`` bytes."""
+
+    def __init__(self, job: Output, dialect: Dialect, limit: int) -> None:
+        self._job = job
+        self._dialect = dialect
+        self._limit = limit
+        self.size = min(limit, job.spool.end)
+
+    def pieces(self) -> Iterator[str]:
+        """The text."""
+        yield from decode(self._bytes())
+
+    def _bytes(self) -> Iterator[bytes]:
+        left = self._limit
+        for piece in pieces(self._job, self._dialect):
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                return
 
 
 def pieces(job: Output, dialect: Dialect) -> Iterator[bytes]:
     """The log as it is now, piece by piece."""
-    at = 0
+    at, stream = 0, None
     for chunk in job.spool.chunks(size=64 * 1024):
         yield from _gap(at, chunk, dialect)
-        yield _mark(chunk, dialect)
-        at = chunk.end
+        # Marked where the stream changes: a marker may not part a character.
+        goes_on = chunk.offset == at and chunk.stream == stream
+        yield chunk.data if goes_on else _mark(chunk, dialect)
+        at, stream = chunk.end, chunk.stream
 
 
 def _mark(chunk: Chunk, dialect: Dialect) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 from typing import Any
+from typing import Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +14,21 @@ Seconds = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
 Environment = dict[str, str | None]
 """Variables added to the service's own; null is the empty string."""
+
+
+class RunHeaders(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"streams": "X-Toolbox-Streams"}
+):
+    """With ``separate`` the answer has ``stdout`` and ``stderr``, too, each within the limit of its
+    own.
+    """
+
+    streams: Literal["combined", "separate"] = "combined"
+
+    @property
+    def separate(self) -> bool:
+        """Whether the streams are wanted apart."""
+        return self.streams == "separate"
 
 
 class ExecuteRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +46,9 @@ class ExecuteResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     exit_code: int
     result: str
     """Standard output and error as they came, bytes that aren't UTF-8 replaced."""
+    stdout: str | msgspec.UnsetType = msgspec.UNSET
+    """Each stream alone, if asked for; what came first of both is then no longer certain."""
+    stderr: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class CodeRunRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,4 +73,6 @@ class CodeRunResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     exit_code: int
     result: str
+    stdout: str | msgspec.UnsetType = msgspec.UNSET
+    stderr: str | msgspec.UnsetType = msgspec.UNSET
     artifacts: Artifacts | msgspec.UnsetType = msgspec.UNSET

@@ -7,7 +7,6 @@ program opens the terminal itself, and so gets it as its controlling one (open(2
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import termios
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from collections.abc import Mapping
 
 import ptyprocess  # type: ignore[import-untyped]
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+from toolbox_process.shells import SHELL_NAME
 
 _IUTF8 = 0o40000
 """From asm-generic/termbits-common.h, the same everywhere; in ``termios`` from Python 3.14 on."""
@@ -27,7 +26,9 @@ def keep_odd_variables(environment: Mapping[str, str]) -> list[str]:
     """What stands before the arguments so that ``sh`` passes on the variables it can't use itself:
     dash drops them.
     """
-    odd = [f"{name}={value}" for name, value in environment.items() if not _NAME.fullmatch(name)]
+    odd = [
+        f"{name}={value}" for name, value in environment.items() if not SHELL_NAME.fullmatch(name)
+    ]
     return ["env", "--", *odd] if odd else []
 
 

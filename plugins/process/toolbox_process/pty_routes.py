@@ -6,6 +6,7 @@ from toolbox.errors import BadRequest
 from toolbox.errors import InvalidBody
 from toolbox.errors import ToolboxError
 from toolbox.handler import SocketHandler
+from toolbox.response import Answer
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import ProcessNotFound
@@ -25,11 +26,16 @@ from toolbox_process.pty_protocol import is_sdk
 from toolbox_process.routes import group
 
 
-@group.post("/process/pty", status=201, errors=(BadRequest, InvalidBody, AlreadyExists))
-def create_pty_session(backend: ProcessBackend, body: CreatePtyRequest) -> CreatePtyResponse:
+@group.post(
+    "/process/pty",
+    status=201,
+    answers=CreatePtyResponse,
+    errors=(BadRequest, InvalidBody, AlreadyExists),
+)
+def create_pty_session(backend: ProcessBackend, body: CreatePtyRequest) -> Answer:
     """Start a shell on a terminal."""
-    backend.terminals.create(body)
-    return CreatePtyResponse(session_id=body.id)
+    terminal = backend.terminals.create(body)
+    return Answer(CreatePtyResponse(session_id=body.id), headers=terminal.note)
 
 
 @group.get("/process/pty")

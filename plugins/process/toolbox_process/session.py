@@ -16,7 +16,6 @@ from collections import deque
 from functools import partial
 
 from toolbox.errors import ToolboxError
-from toolbox.errors import describe_os_error
 from toolbox_process.command import SETTLE
 from toolbox_process.command import Command
 from toolbox_process.command import Task
@@ -65,6 +64,7 @@ class Session:
         self._journal = journal
         self._new_shell = partial(Shell, engine, session_id, shell)
         self._word = command_word(shell[0])
+        self._program = os.fsencode(shell[0])
         self._token = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._commands: dict[str, Command] = {}
@@ -149,7 +149,8 @@ class Session:
             try:
                 self._start(command)
             except (OSError, InputClosed, InputFull) as error:
-                text = describe_os_error(error) if isinstance(error, OSError) else "shell is gone"
+                reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else ""
+                text = reason or "shell is gone"
                 self._current = None
                 command.running = False
                 command.clear()
@@ -163,6 +164,8 @@ class Session:
         command.before, command.since = shell.children(), moment()
         cwd = command.task.cwd and shell.find_directory(command.task.cwd)
         command.script = script = self._scripts.write(self._number, text, not command.wait)
+        # Errors name what is sourced; of a command that is given by -c they name the shell.
+        command.capture.rename(os.fsencode(script.text), self._program)
         for path, stream in ((script.out, OUT), (script.err, ERR)):
             command.capture.add(os.open(path, READ), stream)
         if not command.wait:

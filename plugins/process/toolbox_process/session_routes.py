@@ -6,7 +6,9 @@ from typing import Any
 
 from toolbox.errors import BadRequest
 from toolbox.errors import InvalidBody
+from toolbox.request import RequestInfo
 from toolbox.response import Answer
+from toolbox.response import StreamAnswer
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.dialect import Dialect
 from toolbox_process.dialect import http_dialect
@@ -36,12 +38,17 @@ from toolbox_process.session_models import SessionInfo
 ENTRYPOINT = "entrypoint"
 
 
-@group.post("/process/session", status=201, errors=(BadRequest, InvalidBody, AlreadyExists))
+@group.post(
+    "/process/session",
+    status=201,
+    errors=(BadRequest, InvalidBody, AlreadyExists),
+)
 def create_session(
     backend: ProcessBackend, body: CreateSessionRequest, headers: ClientHeaders
-) -> None:
+) -> Answer | None:
     """Start a session: a shell that keeps its state between commands."""
-    backend.sessions.create(body.session_id, starts_at_home(headers))
+    note = backend.sessions.create(body.session_id, starts_at_home(headers))
+    return Answer(None, headers=note)
 
 
 @group.get("/process/session")
@@ -76,13 +83,17 @@ def delete_session(backend: ProcessBackend, session_id: str) -> None:
     errors=(BadRequest, InvalidBody, ProcessNotFound, SessionEnded),
 )
 def session_execute_command(
-    backend: ProcessBackend, session_id: str, body: SessionExecuteRequest, headers: ClientHeaders
-) -> Answer:
+    backend: ProcessBackend,
+    session_id: str,
+    body: SessionExecuteRequest,
+    headers: ClientHeaders,
+    request: RequestInfo,
+) -> Answer | StreamAnswer:
     """Run a command in a session's shell.
 
     Commands run one after the other. With ``runAsync`` the answer is 202 at once.
     """
-    command = backend.sessions.execute(session_id, body)
+    command = backend.sessions.execute(session_id, body, request.client_gone)
     return session_answer(command, body.wait, http_dialect(headers), backend.max_result)
 
 

@@ -23,7 +23,11 @@ from toolbox_process.session import Session
 from toolbox_process.session_ending import cancel
 from toolbox_process.session_ending import send_signal
 from toolbox_process.session_models import SessionExecuteRequest
+from toolbox_process.shells import SHELL_NAME
 from toolbox_process.shells import session_arguments
+from toolbox_process.waiting import Gone
+from toolbox_process.waiting import never
+from toolbox_process.waiting import wait_for
 
 ENTRYPOINT = "entrypoint"
 """The session of the program the service was told to run; clients can only look at it."""
@@ -79,10 +83,13 @@ class LocalSessions:
         for past in list(self._past.values()):
             self._engine.pool.submit(self._remove_past, past)
 
-    def create(self, session_id: str, at_home: bool) -> None:
+    def create(self, session_id: str, at_home: bool) -> dict[str, str]:
         check_text("the session id", session_id)
         self._refuse_entrypoint(session_id)
-        self._start(session_id, str(home_directory()) if at_home else None)
+        cwd = str(home_directory()) if at_home else None
+        note = self._engine.note(cwd)
+        self._start(session_id, cwd)
+        return note
 
     def _alive(self) -> list[Session]:
         sessions = self._sessions.values()
@@ -124,7 +131,9 @@ class LocalSessions:
                 if session.ended and self._sessions.get(session_id) is session:
                     del self._sessions[session_id]
 
-    def execute(self, session_id: str, request: SessionExecuteRequest) -> Command:
+    def execute(
+        self, session_id: str, request: SessionExecuteRequest, gone: Gone = never
+    ) -> Command:
         self._refuse_entrypoint(session_id)
         if not request.command.strip():
             raise BadRequest("the command is empty")
@@ -133,14 +142,14 @@ class LocalSessions:
             request.wait,
             not request.suppress_input_echo,
             check_text("cwd", request.cwd or "") or None,
-            check_environment(request.envs),
+            _check_assignable(check_environment(request.envs)),
         )
         session = self._get_alive(session_id)
         if not task.wait:
             return session.submit(session.new_command(task))
-        with self._engine.waiting():
+        with self._engine.places.one():
             command = session.submit(session.new_command(task))
-            command.done.wait()
+            wait_for(command.done, None, gone)
         return command
 
     def send_input(self, session_id: str, command_id: str, data: str) -> None:
@@ -170,3 +179,11 @@ class LocalSessions:
     def _refuse_entrypoint(session_id: str) -> None:
         if session_id == ENTRYPOINT:
             raise BadRequest("the entrypoint session belongs to the service")
+
+
+def _check_assignable(envs: dict[str, str]) -> dict[str, str]:
+    """``envs``, if a shell that runs already can set them. Raises BadRequest."""
+    for name in envs:
+        if not SHELL_NAME.fullmatch(name):
+            raise BadRequest(f"{name!r} is no name that the shell of a session can set")
+    return envs

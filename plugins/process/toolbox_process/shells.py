@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -18,6 +19,9 @@ PREFERRED = ("/usr/bin/zsh", "/bin/zsh", "/usr/bin/bash", "/bin/bash")
 
 POSIX = frozenset({"sh", "bash", "zsh", "dash", "ash", "ksh", "ksh93", "mksh", "yash"})
 """Shells that take ``-c`` and POSIX syntax; ``$SHELL`` may be something else entirely."""
+
+SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""Names a shell may have for its variables; an environment may have others."""
 
 MAX_ARGUMENT = 100 * 1024
 """Longer commands don't travel as an argument: Linux takes 128 KiB (execve(2))."""

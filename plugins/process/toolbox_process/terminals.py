@@ -56,7 +56,9 @@ class LocalTerminal(ProcessJob):
 
     def __init__(self, engine: Engine, request: CreatePtyRequest, shell: str) -> None:
         self.name = request.id
-        self.cwd = str(engine.work_dir / request.cwd) if request.cwd else str(engine.work_dir)
+        self.cwd = str(engine.directory(request.cwd))
+        self.note = engine.note(request.cwd)
+        self._cwd = request.cwd
         self.envs = {name: value or "" for name, value in (request.envs or {}).items()}
         if not self.envs.get("TERM"):
             self.envs["TERM"] = TERM
@@ -109,7 +111,7 @@ class LocalTerminal(ProcessJob):
                 return False
             if self.deleted:
                 raise SessionEnded(f"PTY session {self.name!r} was deleted before its start")
-            spec = Spec(Kind.TERMINAL, self.name, [], self.cwd, self.envs)
+            spec = Spec(Kind.TERMINAL, self.name, [], self._cwd, self.envs)
             odd = keep_odd_variables(self._engine.environment_of(spec))
             arguments = [*odd, self._shell, "-i", "-l"]
             self.mark = self._engine.new_mark(self.id)
@@ -121,7 +123,7 @@ class LocalTerminal(ProcessJob):
             return True
 
     def _spawn(self, arguments: list[str]) -> subprocess.Popen[bytes]:
-        spec = Spec(Kind.TERMINAL, self.name, arguments, self.cwd, self.envs)
+        spec = Spec(Kind.TERMINAL, self.name, arguments, self._cwd, self.envs)
         null = subprocess.DEVNULL
         return self._engine.spawn(spec, self.mark, stdin=null, stdout=null, stderr=null)
 
