@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from PIL import Image
 from Xlib import Xcursorfont
 from Xlib.display import Display
+
+from toolbox.processes import descendants
+from toolbox.testing import DEADLINE
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
@@ -145,3 +150,26 @@ def test_names_of_parameters_have_no_case(desk: Any) -> None:
     found = desk.get("screenshot/region", X=0, Y=0, Width=10, HEIGHT=20)
     assert (found["width"], found["height"]) == (10, 20)
     desk.get("screenshot/region", status=400, x=0, X=0, y=0, width=10, height=10)
+
+
+def test_ac_81_no_program_is_run_for_a_screenshot(desk: Any) -> None:
+    """Looked for all the time while fifty are taken: one that ran for each would be seen."""
+    (worker,) = desk.service.workers()
+    before = set(descendants(worker))
+    seen: set[int] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            seen.update(descendants(worker))
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        try:
+            for _ in range(25):
+                assert desk.get("screenshot")["width"] == 1280
+                assert desk.get("screenshot/compressed", format="jpeg", quality=50)["sizeBytes"]
+        finally:
+            over.set()
+        looking.result(DEADLINE)
+    assert seen and seen <= before

@@ -55,6 +55,7 @@ def test_list_is_sorted_by_bytes_and_shows_hidden_files(service: Service, tmp_pa
 
 @pytest.mark.parametrize("path", ["/files", "/files/"])
 def test_both_slash_forms_list_the_working_directory(service: Service, path: str) -> None:
+    # AC-60
     (service.work_dir / "here").touch()
     answer = service.http.get(path)
     assert answer.status_code == 200

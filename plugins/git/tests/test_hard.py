@@ -145,6 +145,7 @@ def test_nested_repository(git: GitClient, repo: Repository) -> None:
 
 
 def test_conflicts(git: GitClient, repo: Repository) -> None:
+    # AC-72
     repo.commit("a", "base\n")
     repo.commit("gone", "base\n")
     repo.git("checkout", "-q", "-b", "theirs")
@@ -202,6 +203,33 @@ def test_many_files(git: GitClient, large: Repository, tmp_path: Path) -> None:
     large.git("fsck", "--strict")
 
 
+def test_a_clone_takes_no_memory_of_the_service(git: GitClient, tmp_path: Path) -> None:
+    """AC-70: however many objects there are, another process handles them; here 24,000."""
+    history = Repository(tmp_path / "history")
+    commits = (
+        f"commit refs/heads/main\ncommitter a <a@x> {number} +0000\ndata 0\n"
+        f"M 644 inline f\ndata {len(str(number))}\n{number}\n"
+        for number in range(8_000)
+    )
+    command = ["git", "-C", history.path, "fast-import", "--quiet"]
+    subprocess.run(command, input="".join(commits), text=True, check=True, timeout=120)
+    url = f"file://{history.path}"
+    done(git.post("clone", tmp_path / "shallow", url=url, depth=1))
+    assert len(git.get("history", tmp_path / "shallow").json()) == 1
+    (worker,) = git.service.workers()
+    Path(f"/proc/{worker}/clear_refs").write_text("5")
+    before = peak(worker)
+    done(git.post("clone", tmp_path / "clone", url=url))
+    assert (tmp_path / "clone" / "f").read_text() == "7999"
+    assert peak(worker) - before < 4 << 20
+
+
+def peak(pid: int) -> int:
+    """The most memory it has had, in bytes."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def test_many_new_files(git: GitClient, repo: Repository) -> None:
     """None is forgotten, whether it is added or checked out."""
     for number in range(5_000):
@@ -218,7 +246,7 @@ def test_many_new_files(git: GitClient, repo: Repository) -> None:
 
 
 def test_many_commits(git: GitClient, repo: Repository) -> None:
-    count = 20_000
+    count = 8_000
     stream = b"".join(
         b"commit refs/heads/main\ncommitter T <t@x> %d +0000\ndata 2\n%02d\n" % (i, i % 100)
         for i in range(count)

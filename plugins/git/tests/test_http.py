@@ -54,6 +54,7 @@ def test_clone_pull_push(git: GitClient, server: Any, filled: Repository, tmp_pa
 def test_depth_branch_and_commit(
     git: GitClient, server: Any, filled: Repository, tmp_path: Path
 ) -> None:
+    # AC-70
     commits = [filled.commit("a", str(number)) for number in range(5)]
     filled.git("tag", "-a", "v1", "-m", "one")
     filled.git("push", "-q", "--tags", str(server.root / "private.git"), "main")
@@ -73,6 +74,7 @@ def test_depth_branch_and_commit(
 def test_wrong_credentials(
     git: GitClient, server: Any, filled: Repository, tmp_path: Path, given: dict[str, str]
 ) -> None:
+    # AC-72
     url = f"{server.url}/private.git"
     refused(git.post("clone", tmp_path / "clone", url=url, **given), 401, "GIT_AUTH_FAILED")
     filled.commit("b")
@@ -111,6 +113,7 @@ def test_a_remote_keeps_no_credentials(git: GitClient, server: Any, filled: Repo
 def test_what_the_server_refuses(
     git: GitClient, server: Any, filled: Repository, tmp_path: Path
 ) -> None:
+    # AC-72
     for name, status, code in (
         ("nothing.git", 404, "GIT_REPO_NOT_FOUND"),
         ("forbidden.git", 403, "FORBIDDEN"),
@@ -128,6 +131,7 @@ def test_what_the_server_refuses(
 
 
 def test_rejected_pushes(git: GitClient, server: Any, filled: Repository, tmp_path: Path) -> None:
+    # AC-72
     clone = Repository(tmp_path / "clone")
     clone.git("pull", "-q", str(server.root / "private.git"), "main")
     clone.commit("c")
@@ -144,6 +148,7 @@ def test_rejected_pushes(git: GitClient, server: Any, filled: Repository, tmp_pa
 
 
 def test_dead_hosts(git: GitClient, filled: Repository, tmp_path: Path) -> None:
+    # AC-72
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         for host in (f"127.0.0.1:{bound.getsockname()[1]}", "no-such-host.invalid"):
@@ -168,6 +173,7 @@ def test_silent_host(
 def test_untrusted_certificate(
     git: GitClient, tls_server: Any, repo: Repository, tmp_path: Path
 ) -> None:
+    # AC-72
     tls_server.make("private.git")
     repo.commit()
     repo.git("push", "-q", str(tls_server.root / "private.git"), "main")

@@ -270,12 +270,24 @@ def test_output_is_forgotten_by_size_and_by_age(make_service: Any) -> None:
     service = make_service(settings=settings)
     running = start(service, "echo here; sleep 1000")
     eventually(lambda: output(service, running)["pieces"], "the output")
+    service.http.post("/process/session", json={"sessionId": "idle"}).raise_for_status()
+    command = {"command": "KEPT=1; sleep 1000 & echo $!"}
+    below = int(service.http.post("/process/session/idle/exec", json=command).json()["output"])
+    service.http.post("/process/pty", json={"id": "idle"}).raise_for_status()
+    context = service.http.post("/process/interpreter/context", json={}).json()["id"]
     first, second = (start(service, "seq 100000") for _ in range(2))
     for job in (first, second):
         service.http.get(f"/x/jobs/{job}/wait?timeout=50")
     eventually(lambda: service.http.get(f"/x/jobs/{first}").status_code == 404, "the size")
     eventually(lambda: service.http.get(f"/x/jobs/{second}").status_code == 404, "the age")
     assert output(service, running)["pieces"][0]["data"] == "here\n"
+    # Shells that nobody has used for longer than that are as they were.
+    again = service.http.post("/process/session/idle/exec", json={"command": "echo $KEPT"})
+    assert again.json()["output"] == "1\n"
+    assert alive(below)
+    assert service.http.get("/process/pty/idle").json()["active"]
+    contexts = service.http.get("/process/interpreter/context").json()["contexts"]
+    assert [(each["id"], each["active"]) for each in contexts] == [(context, True)]
 
 
 def test_finished_jobs_are_forgotten_at_some_time(make_service: Any) -> None:
