@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeVar
 
+from gunicorn.http.body import EOFReader
+
 from toolbox.clock import awake
 
 if TYPE_CHECKING:
@@ -188,10 +190,10 @@ def _try(operation: Callable[..., R], *arguments: Any) -> R | None:
 
 def _has_body(request: Any) -> bool:
     """Whether gunicorn's ``request`` announces one."""
-    return any(
-        (name == "CONTENT-LENGTH" and value.strip("0")) or name == "TRANSFER-ENCODING"
-        for name, value in request.headers
-    )
+    reader = request.body.reader
+    if isinstance(reader, EOFReader):
+        return False  # Neither a length nor chunks.
+    return bool(getattr(reader, "length", True))
 
 
 def client_of(environ: dict[str, Any]) -> ClientSocket | None:
