@@ -77,6 +77,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int | None
     trailing_slash: bool
     content_type: str
+    other_statuses: tuple[int, ...]
 
     def argument(self, *sources: Source) -> Argument | None:
         """The first argument that comes from one of ``sources``."""
@@ -128,6 +129,7 @@ class Group:
         trailing_slash: bool = False,
         content_type: str = "",
         websocket: bool = False,
+        other_statuses: tuple[int, ...] = (),
     ) -> Callable[[F], F]:
         """Register a function as the operation ``methods path``.
 
@@ -140,7 +142,8 @@ class Group:
         ``max_body`` overrides ``[server] max_body``. ``trailing_slash`` answers the path with a
         slash at its end too, instead of redirecting. ``answers`` is the type of the JSON answer,
         for a function that returns one of :mod:`toolbox.response`; ``content_type`` is what the
-        OpenAPI document says of an answer that isn't JSON.
+        OpenAPI document says of an answer that isn't JSON. ``other_statuses`` are those that a
+        success can have beside ``status``.
         """
 
         def register(function: F) -> F:
@@ -162,6 +165,7 @@ class Group:
                     max_body=max_body,
                     trailing_slash=trailing_slash,
                     content_type=content_type,
+                    other_statuses=other_statuses,
                 )
             )
             return function

@@ -167,7 +167,9 @@ def _responses(operation: Operation, schema_of: dict[int, Any]) -> dict[str, Any
         success["content"] = {content_type: {"schema": {}}}
     elif id(operation.returns) in schema_of:
         success["content"] = {"application/json": {"schema": schema_of[id(operation.returns)]}}
-    responses: dict[str, Any] = {str(operation.status): success}
+    responses: dict[str, Any] = {
+        str(status): success for status in (operation.status, *operation.other_statuses)
+    }
     statuses: dict[int, list[str]] = {}
     for error in operation.errors:
         statuses.setdefault(error.status, []).append(error.code)

@@ -178,19 +178,29 @@ def test_files_get_the_user_of_the_service_and_no_set_id_bits(
 
 @pytest.mark.parametrize(
     "content",
+    [b"", b"no archive", b"x" * 5_000_000, b"\x1f\x8b" + b"broken" * 1000],
+    ids=["nothing", "short", "long", "broken gzip"],
+)
+def test_what_is_no_archive_is_refused_and_leaves_nothing(
+    service: Service, tmp_path: Path, content: bytes
+) -> None:
+    answer = upload(service, tmp_path / "in", content)
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_ARCHIVE")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "content",
     [
-        b"",
-        b"no archive",
-        b"x" * 5_000_000,
         make_tar((member("file"), b"x" * 100_000))[:50_000],
-        b"\x1f\x8b" + b"broken" * 1000,
         make_tar((member("../outside"), b"x")),
         make_tar(
             (member("way", type=tarfile.SYMTYPE, linkname=".."), b""), (member("way/outside"), b"x")
         ),
     ],
+    ids=["cut", "above", "by a link"],
 )
-def test_what_is_no_archive_or_leads_outside_is_refused(
+def test_what_is_cut_or_leads_outside_is_refused(
     service: Service, tmp_path: Path, content: bytes
 ) -> None:
     answer = upload(service, tmp_path / "in", content)

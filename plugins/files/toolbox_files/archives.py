@@ -19,9 +19,6 @@ import msgspec
 from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
 from toolbox.processes import popen
-from toolbox.writing import NEW_DIRECTORY
-from toolbox.writing import errors_of
-from toolbox.writing import make_directory
 from toolbox_files.errors import InvalidArchive
 from toolbox_files.errors import file_errors
 from toolbox_files.errors import from_file_error
@@ -188,8 +185,6 @@ def unpacking(path: Path, outside_links: bool, gone: Callable[[], bool]) -> Iter
 
     ``gone`` tells whether nobody waits any more, which ends it.
     """
-    with file_errors(), errors_of(path):
-        make_directory(path, NEW_DIRECTORY)
     options = ["outside-links"] if outside_links else []
     with _helper("unpack", str(path), *options, stdin=subprocess.PIPE) as process:
         yield Unpacker(process, gone)

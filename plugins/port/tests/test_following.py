@@ -170,9 +170,7 @@ def test_waiting_ends_in_time(service: Service) -> None:
         assert answer.json()["code"] == "REQUEST_TIMEOUT"
 
 
-@pytest.mark.parametrize(
-    "query", ["timeout=-1", "timeout=3601", "timeout=x", "timeout=nan", "timeout="]
-)
+@pytest.mark.parametrize("query", ["timeout=-1", "timeout=3601", "timeout=x", "timeout=nan"])
 def test_a_timeout_is_a_number_of_seconds(service: Service, query: str) -> None:
     answer = service.http.get(f"/x/ports/3000/wait?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "BAD_REQUEST")

@@ -6,7 +6,6 @@ from toolbox.errors import BadRequest
 from toolbox.errors import InvalidBody
 from toolbox.request import Body
 from toolbox.request import RequestInfo
-from toolbox.response import Answer
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import CommandCompleted
@@ -86,12 +85,9 @@ def signal_job(backend: ProcessBackend, job_id: str, body: SignalRequest) -> Non
     status=204,
     errors=(BadRequest, ProcessNotFound, CommandCompleted, InputUnavailable),
 )
-def write_job_stdin(
-    backend: ProcessBackend, job_id: str, query: StdinQuery, body: Body
-) -> Answer | None:
+def write_job_stdin(backend: ProcessBackend, job_id: str, query: StdinQuery, body: Body) -> None:
     """Write the body, as it is, to the standard input of a job that was started with ``stdin``."""
     backend.jobs.write(job_id, body.read_all(MAX_STDIN), query.eof)
-    return None
 
 
 @group.delete("/x/jobs/{job_id}", errors=(ProcessNotFound,))

@@ -41,11 +41,12 @@ ENTRYPOINT = "entrypoint"
 @group.post(
     "/process/session",
     status=201,
+    answers=type(None),
     errors=(BadRequest, InvalidBody, AlreadyExists),
 )
 def create_session(
     backend: ProcessBackend, body: CreateSessionRequest, headers: ClientHeaders
-) -> Answer | None:
+) -> Answer:
     """Start a session: a shell that keeps its state between commands."""
     note = backend.sessions.create(body.session_id, starts_at_home(headers))
     return Answer(None, headers=note)
@@ -80,6 +81,7 @@ def delete_session(backend: ProcessBackend, session_id: str) -> None:
 @group.post(
     "/process/session/{session_id}/exec",
     answers=SessionExecuteResponse,
+    other_statuses=(202,),
     errors=(BadRequest, InvalidBody, ProcessNotFound, SessionEnded),
 )
 def session_execute_command(

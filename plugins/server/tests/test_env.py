@@ -156,9 +156,12 @@ def test_a_malformed_body_is_400(running: Service, body: bytes) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST_BODY")
 
 
-def test_a_lone_surrogate_is_400(running: Service) -> None:
-    answer = running.http.post("/env", content=b'{"set": {"A": "x\\ud800y", "B": "\\udfff"}}')
-    assert answer.status_code == 400
+def test_half_an_emoji_is_a_replacement_character(running: Service) -> None:
+    """F-C8: JavaScript cuts strings in the middle of a pair."""
+    answer = running.http.post("/env", content=b'{"set": {"HALF": "x\\ud800y", "B": "\\udfff"}}')
+    assert answer.status_code == 200
+    ran = running.http.post("/process/execute", json={"command": "echo $HALF$B"})
+    assert ran.json()["result"] == "x\ufffdy\ufffd\n"
 
 
 def test_it_needs_the_token(running: Service) -> None:

@@ -15,6 +15,7 @@ room for, stay; of that one nothing does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -39,20 +40,24 @@ class Refused(Exception):
 
 
 def unpack(directory: str, source: io.RawIOBase, outside_links: bool) -> int:
-    """Unpack into ``directory``, which is there; the count of members.
+    """Unpack into ``directory``; return the count of members.
 
-    Raises Refused, OSError, tarfile.TarError and what the decompressors raise.
+    The directory is made once the first member has come: an upload that breaks off before leaves
+    nothing. Raises Refused, OSError, tarfile.TarError and what the decompressors raise.
     """
     stream = decompressed(source)
     place: Any = TarStream(stream)
     archive: Any = tarfile.TarFile(fileobj=place, mode="r", copybufsize=BLOCK)
+    member = archive.next()
+    _make_root(directory)
     unpacker = _Unpacker(directory, place, outside_links)
     count = 0
     try:
-        while (member := archive.next()) is not None:
+        while member is not None:
             unpacker.add(member)
             archive.members.clear()
             count += 1
+            member = archive.next()
     finally:
         unpacker.finish()
     while stream.read(BLOCK):
@@ -189,6 +194,14 @@ def _parts(name: str) -> list[str]:
     if ".." in parts:
         raise LeadsOutside
     return parts
+
+
+def _make_root(directory: str) -> None:
+    """Make ``directory`` and what is missing above it. Raises OSError."""
+    try:
+        os.makedirs(directory, 0o755, exist_ok=True)  # noqa: PTH103
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, "", error.filename) from None
 
 
 def _make_directory(fd: int, name: str, mode: int) -> None:
