@@ -8,6 +8,7 @@ was stopped (:mod:`toolbox.clock`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -150,15 +151,19 @@ class ClientSocket(socket.socket):
         return sent
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """As socket.sendfile, for a file of the disk and a ``count``."""
+        """As socket.sendfile, for a file of the disk and a ``count``. Raises BrokenPipeError if the
+        file ends before that: no other end can be told to a client that was promised more.
+        """
         source, total = file.fileno(), 0
         while count is None or total < count:
             block = FILE_BLOCK if count is None else min(FILE_BLOCK, count - total)
             sent = _try(os.sendfile, self.fileno(), source, offset + total, block)
             if sent is None:
                 self._wait(select.POLLOUT)
+            elif not sent and count is not None:
+                raise BrokenPipeError(errno.EPIPE, "the file became shorter while it was sent")
             elif not sent:
-                break  # The file is shorter than it was.
+                break
             else:
                 total += sent
                 self.moved += sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ class ByteRanges:
                 start += len(data)
                 yield data
             if start < stop:
-                return  # It has become shorter: what was announced doesn't come.
+                raise BrokenPipeError(errno.EPIPE, "the file became shorter while it was sent")
         yield self._end
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ An operation returns a plain value for JSON, or one of the classes here.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -204,6 +205,6 @@ class _LimitedFile(FileWrapper):
         while self._left > 0:
             data = self.filelike.read(min(CHUNK, self._left))
             if not data:
-                return
+                raise BrokenPipeError(errno.EPIPE, "the file became shorter while it was sent")
             self._left -= len(data)
             yield data

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from toolbox_files.helpers.nametext import name_text
 
@@ -237,3 +238,21 @@ def test_ac_54_names_survive_list_info_download_and_bulk(
     assert part.get_payload(decode=True) == content
     (encoded,) = re.findall(r"filename\*=utf-8''(\S+)\r\n", answer.text)
     assert unquote(encoded, errors="strict") == path
+
+
+@pytest.mark.parametrize("wanted", [None, "bytes=1-", "bytes=1-8000000,9000000-"])
+def test_a_file_that_becomes_shorter(service: Service, tmp_path: Path, wanted: str | None) -> None:
+    """F-A13: the connection ends, so that nobody waits for what never comes."""
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 16_000_000)
+    headers = {"Range": wanted} if wanted else {}
+    request = service.http.stream(
+        "GET", "/files/download", params={"path": str(file)}, headers=headers
+    )
+    with request as answer:
+        blocks = answer.iter_raw(4096)
+        next(blocks)
+        os.truncate(file, 10)
+        with pytest.raises(httpx.RemoteProtocolError):
+            for _ in blocks:
+                pass
