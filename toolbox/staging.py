@@ -18,7 +18,7 @@ from typing import BinaryIO
 NEW_FILE = 0o666
 """The mode of new files before the umask."""
 
-PRIVATE_NAME = re.compile(r"\.toolbox-(?:upload-)?[0-9a-f]{16,32}")
+PRIVATE_NAME = re.compile(r"\.toolbox-(?:upload-|clone-)?[0-9a-f]{16,32}")
 """The names that files and directories have on their way; nobody else is told of them."""
 
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}

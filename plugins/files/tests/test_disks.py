@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ def test_a_move_to_a_full_disk_leaves_the_source(
 def test_ac_51_a_read_only_disk_is_403(service: Service, mount: Callable[..., Path]) -> None:
     disk = mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")
     (disk / "file").write_bytes(b"old")
+    (disk / "tree/below").mkdir(parents=True)
+    (disk / "tree/below/file").touch()
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     for name in ("file", "new", "directory/new"):
         answer = upload(service, disk / name, b"new")
@@ -105,8 +108,11 @@ def test_ac_51_a_read_only_disk_is_403(service: Service, mount: Callable[..., Pa
     body = {"files": [str(disk / "file")], "pattern": "old", "newValue": "new"}
     (result,) = service.http.post("/files/replace", json=body).json()
     assert result["error"] == f"read-only file system: {disk / 'file'}"
-    answer = service.http.delete("/files", params={"path": str(disk / "file")})
-    assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
+    for name in ("file", "tree"):
+        query = {"path": str(disk / name), "recursive": "true"}
+        answer = service.http.delete("/files", params=query)
+        assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
+        assert answer.json()["message"] == f"read-only file system: {disk / name}"
 
 
 @pytest.mark.parametrize("links", [1, 2])
@@ -148,7 +154,8 @@ def test_f_e12_nothing_is_stored_in_proc(service: Service, path: str) -> None:
     ]
     if path != "/proc/version":
         answers.append(service.http.post("/files/folder", params={"path": path}))
-        answers.append(service.http.put("/x/files/archive", params={"path": path}))
+        empty = bytes(tarfile.RECORDSIZE)
+        answers.append(service.http.put("/x/files/archive", params={"path": path}, content=empty))
     for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
         told = answer.json()["message"].removeprefix("permission denied: ")

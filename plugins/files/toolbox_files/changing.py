@@ -55,6 +55,9 @@ def delete(path: Path, given: str, recursive: bool) -> None:
     parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _TreeDeleter(parent, path.name).run()
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # It was the last name of a way.
+        raise
     finally:
         os.close(parent)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from toolbox_git.cli.parsing import parse_status
@@ -186,6 +188,24 @@ def test_untracked_cache(git: GitClient, repo: Repository) -> None:
         assert repo.git("status", "--porcelain") == ""
     done(git.post("reset", repo.path, target=first))
     assert repo.git("status", "--porcelain") == "?? below/new"
+
+
+def test_a_clone_on_its_way(git: GitClient, repo: Repository, tmp_path: Path) -> None:
+    """F-C20: a watch tells of it when it is complete, whatever its name."""
+    repo.commit()
+    here = tmp_path / "here"
+    here.mkdir()
+    names = ["plain", "\N{PILE OF POO}" * 63]
+    ws = git.service.websocket("/x/files/watch?" + urlencode({"path": here, "recursive": "true"}))
+    for name in names:
+        done(git.post("clone", here / name, url=str(repo.path)))
+    (here / "end").touch()
+    told: list[str] = []
+    while str(here / "end") not in told:
+        told += [each["path"] for each in json.loads(ws.recv())]
+    ws.close()
+    assert {str(here / name) for name in names} <= set(told)
+    assert [path for path in told if ".toolbox" in path] == []
 
 
 def test_damaged(git: GitClient, repo: Repository, tmp_path: Path) -> None:

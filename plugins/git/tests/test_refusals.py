@@ -227,6 +227,14 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(where)], check=True)
 
 
+def test_read_only_disk(git: GitClient, repo: Repository, disk: Path) -> None:
+    """F-E12: nobody is told of the place where a clone grows."""
+    repo.commit()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    message = refused(git.post("clone", disk / "clone", url=str(repo.path)), 403, "FORBIDDEN")
+    assert message == f"{disk / 'clone'}: Read-only file system"
+
+
 def test_full_disk(git: GitClient, repo: Repository, disk: Path) -> None:
     """F-C13: it is told as such, whatever was being written."""
     repo.write("large", os.urandom(1024 * 1024).hex())

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,12 +35,12 @@ def staged(target: Path) -> Iterator[Path]:
         raise Conflict(f"{target.name} exists and is no directory")
     made = [] if inside else _make_parents(target.parent)
     place = target if inside else target.parent
-    prefix = _PREFIX if inside else f"{_PREFIX}{target.name[:100]}-"
+    prefix = _PREFIX if inside else _PREFIX + _digest(target.name)
     try:
         _remove_abandoned(place, prefix)
         if inside and os.listdir(target):  # noqa: PTH208
             raise Conflict(f"{target.name} is a directory that is not empty")
-        with _locked(Path(tempfile.mkdtemp(prefix=prefix, dir=place))) as directory:
+        with _locked(_make(place / (prefix + secrets.token_hex(8)), target)) as directory:
             clone = directory / "clone"
             yield clone
             _move(clone, target, inside)
@@ -48,6 +49,20 @@ def staged(target: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def _digest(name: str) -> str:
+    """As plain as ``toolbox.staging.PRIVATE_NAME`` has it, so that a watch tells nothing of it."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+
+
+def _make(directory: Path, target: Path) -> Path:
+    """Make ``directory``, of which nobody is told: an OSError is one of ``target``."""
+    try:
+        directory.mkdir(0o700)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
+    return directory
 
 
 def _make_parents(path: Path) -> list[Path]:

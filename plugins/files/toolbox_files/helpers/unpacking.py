@@ -202,6 +202,9 @@ def _make_root(directory: str) -> None:
         os.makedirs(directory, 0o755, exist_ok=True)  # noqa: PTH103
     except FileExistsError as error:
         raise NotADirectoryError(errno.ENOTDIR, "", error.filename) from None
+    except FileNotFoundError as error:
+        # What is above it is there: /proc says so of what it refuses.
+        raise PermissionError(errno.EACCES, "", error.filename) from None
 
 
 def _make_directory(fd: int, name: str, mode: int) -> None:
