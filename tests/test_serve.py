@@ -94,7 +94,8 @@ def test_a_busy_port_is_one_line_and_status_2(toy_service: ToyService) -> None:
     result = run("serve", "--port", str(service.port), TOOLBOX_TOKEN=TOKEN)
     assert result.returncode == 2
     assert result.stderr == (
-        f"toolbox: can't listen on 127.0.0.1:{service.port}: Address already in use\n"
+        f"toolbox: can't listen on 127.0.0.1:{service.port}: Address already in use;"
+        " choose another port with --port\n"
     )
 
 

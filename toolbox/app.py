@@ -312,6 +312,8 @@ def _from_http_exception(error: HTTPException) -> ToolboxError:
     if error.code == 405:
         # The API knows no 405: what isn't there by this method isn't there.
         return NotFound(f"there is no {request.method} of this path", headers)
+    if error.code == 404:
+        return NotFound("no operation has this path; GET /openapi.json lists them all", headers)
     return from_status(error.code or 500, error.description or error.name, headers)
 
 

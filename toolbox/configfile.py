@@ -57,7 +57,8 @@ def template(registry: Registry) -> str:
     """
     lines = [
         "# Every option of Sandbox Toolbox at its default. Written by: toolbox config --template",
-        "# An option can also be set in the environment: TOOLBOX__SERVER__PORT=2281.",
+        "# An option can also be set in the environment, lists as they are here:",
+        """# TOOLBOX__SERVER__PORT=2281, TOOLBOX__PLUGINS__DISABLE='["git"]'.""",
     ]
     for field in msgspec.structs.fields(CoreSettings):
         kind = typing.cast(type[msgspec.Struct], field.type)

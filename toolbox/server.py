@@ -67,7 +67,8 @@ def check_address(host: str, port: int) -> None:
 
 def _no_address(host: str, port: int, error: OSError) -> SettingsError:
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return SettingsError(f"can't listen on {where}: {error.strerror}")
+    hint = "; choose another port with --port" if error.errno == errno.EADDRINUSE else ""
+    return SettingsError(f"can't listen on {where}: {error.strerror}{hint}")
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -22,6 +22,12 @@ ENVIRONMENT_PREFIX = "TOOLBOX__"
 Path_ = tuple[str, ...]
 T = TypeVar("T", bound=msgspec.Struct)
 
+HINTS = {
+    "Expected `array`": """; write a list, as ["a", "b"]""",
+    "Expected `bool`": "; allowed: true, false",
+}
+"""What to write instead, by the beginning of a reason."""
+
 
 class SettingsError(Exception):
     """The settings can't be used. ``problems`` has one line for the operator for each mistake."""
@@ -165,6 +171,7 @@ class Values:
         full = ".".join(path) + where.rstrip("`").replace("[...]", "")
         if reason.startswith("Invalid enum value"):
             reason += one_of(_choices(kind))
+        reason += next((hint for start, hint in HINTS.items() if reason.startswith(start)), "")
         return f"{self.source(tuple(full.split('.')))}: {full}: {reason}"
 
 
@@ -198,7 +205,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
     import difflib  # Only for who has made a slip.
 
     matches = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else one_of(sorted(known))
+    return f"; did you mean {matches[0]!r}?" if matches else one_of(sorted(set(known)))
 
 
 def _leaves(tree: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:

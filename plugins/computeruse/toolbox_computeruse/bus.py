@@ -206,7 +206,9 @@ def _connected(address: str, what: str) -> Iterator[Bus]:
             limit.cancel()
     except Exception as error:
         # The library's own errors and a wrong address's have no base class in common.
-        raise A11yUnavailable(f"the {what} can't be reached; start the desktop first") from error
+        raise A11yUnavailable(
+            f"the {what} can't be reached; start the desktop first, by POST /computeruse/start"
+        ) from error
     try:
         yield Bus(connection)
     finally:

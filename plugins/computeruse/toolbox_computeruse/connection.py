@@ -117,7 +117,8 @@ class XConnection:
         pid = server_pid(self.name, self._timeout)
         if pid is None:
             raise DisplayUnavailable(
-                f"no X server answers on display {self.name}; start the desktop first"
+                f"no X server answers on display {self.name}; start the desktop first, "
+                "by POST /computeruse/start"
             )
         self._check(pid)
         self._display = _connect(self.name)

@@ -16,7 +16,7 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             description="Seconds after its last piece when a resumable upload is forgotten; "
-            "0 keeps it for ever.",
+            "0 keeps it forever.",
         ),
     ] = 86400
     state_dir: Annotated[

@@ -120,11 +120,8 @@ class Catalogue:
         """The server of ``language``. Raises LanguageUnsupported or ServerNotInstalled."""
         candidates = self._specs.get(language)
         if not candidates:
-            known = list(self._specs)
-            raise LanguageUnsupported(
-                f"no language server is known for {language!r}{nearest(language, known)} "
-                f"(known: {', '.join(known)})"
-            )
+            hint = nearest(language, list(self._specs))
+            raise LanguageUnsupported(f"no language server is known for {language!r}{hint}")
         for spec in candidates:
             if _installed(spec):
                 return spec

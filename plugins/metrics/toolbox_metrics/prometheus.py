@@ -49,7 +49,7 @@ class PrometheusMetrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         if self._registry is None:
-            raise MetricsOff("nothing is counted: [metrics] enabled is not set")
+            raise MetricsOff("nothing is counted; set [metrics] enabled = true")
         from prometheus_client.exposition import choose_encoder
 
         encode, content_type = choose_encoder(accept)
