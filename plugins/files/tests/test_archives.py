@@ -302,6 +302,35 @@ def test_f_b3_only_files_directories_and_links_inside(
     assert [path.name for path in tmp_path.iterdir()] == ["directory"]
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        [sym("a/b/l", "../../x"), hard("l", "a/b/l")],
+        [sym("a/b/l", "../../x"), hard("a/l", "a/b/l"), hard("l", "a/l")],
+        [sym("l", "d/../x"), sym("d", ".")],
+        [sym("l", "./q/d/../../x"), sym("q", "."), sym("d", ".")],
+        [folder("d"), sym("l", "d/../x"), sym("d", "./"), member("f", type=tarfile.FIFOTYPE)],
+    ],
+)
+def test_f_b3_links_do_not_lead_outside_by_what_comes_later(
+    service: Service, tmp_path: Path, members: list[tarfile.TarInfo]
+) -> None:
+    top = tmp_path / "in"
+    answer = upload(service, top, make_tar(*((each, b"") for each in members)))
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_ARCHIVE")
+    links = [path for path in top.rglob("*") if path.is_symlink()]
+    assert links
+    assert [link for link in links if not link.resolve().is_relative_to(top)] == []
+
+
+def test_links_that_go_down_and_up_again_are_kept(service: Service, tmp_path: Path) -> None:
+    content = make_tar(
+        (sym("l", "d/../file"), b""), (member("d/other"), b""), (member("file"), b"x")
+    )
+    assert upload(service, tmp_path, content).json() == {"members": 3}
+    assert (tmp_path / "l").read_bytes() == b"x"
+
+
 def test_f_b3_symbolic_links_lead_outside_if_that_is_asked_for(
     service: Service, tmp_path: Path
 ) -> None:

@@ -74,6 +74,7 @@ class _Unpacker:
         self._outside_links = outside_links
         self._tree = Beneath(directory)
         self._directories: dict[tuple[str, ...], tarfile.TarInfo] = {}
+        self._doubtful: list[tuple[list[str], str]] = []
 
     def add(self, member: tarfile.TarInfo) -> None:
         """Unpack one member. Raises Refused, OSError."""
@@ -95,13 +96,10 @@ class _Unpacker:
             raise Refused(f"{member.name!r} is no name of a file")
         fd, names = self._tree.directory(parts[:-1], make=True)
         if member.issym():
-            if not self._outside_links and self._tree.leads_outside(names, member.linkname):
-                raise Refused(
-                    f"{member.name} is a link that leads outside, which outside_links=true allows"
-                )
+            self._check_link([*names, parts[-1]], member.linkname)
             self._add_link(fd, parts[-1], member.linkname)
         elif member.islnk():
-            self._add_name(member, parts, fd)
+            self._add_name(member, [*names, parts[-1]], fd)
         elif member.isreg():
             self._add_file(member, fd, parts[-1])
         else:
@@ -150,13 +148,23 @@ class _Unpacker:
             while view:
                 view = view[target.write(view) :]
 
+    def _check_link(self, names: list[str], target: str) -> None:
+        """Raise Refused if a link of these names to ``target`` isn't allowed."""
+        if self._outside_links:
+            return
+        if self._tree.leads_outside(names[:-1], target):
+            raise _leads_outside(names)
+        if "/.." in target.lstrip("./"):
+            # The name before may become a link, and what is above that be another directory.
+            self._doubtful.append((names, target))
+
     def _add_link(self, fd: int, name: str, target: str) -> None:
         if not target:
             raise Refused(f"{name} is a link to nothing")
         _place(fd, name, lambda made: os.symlink(target, made, dir_fd=fd))
 
-    def _add_name(self, member: tarfile.TarInfo, parts: list[str], fd: int) -> None:
-        """Give what is inside already another name."""
+    def _add_name(self, member: tarfile.TarInfo, names: list[str], fd: int) -> None:
+        """Give what is inside already the name ``names``."""
         linked = _parts(member.linkname)
         if not linked:
             raise Refused(f"{member.name} is a link to a directory")
@@ -166,17 +174,37 @@ class _Unpacker:
             info = os.lstat(linked[-1], dir_fd=there)
             if not (stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode)):
                 raise Refused(f"{member.name} is a link to what is no file")
+            if stat.S_ISLNK(info.st_mode):
+                self._check_link(names, os.readlink(linked[-1], dir_fd=there))
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(info, os.lstat(parts[-1], dir_fd=here)):
+                if os.path.samestat(info, os.lstat(names[-1], dir_fd=here)):
                     return  # Renaming one name of a file over another does nothing, too.
-            _place(here, parts[-1], lambda made: _link(linked[-1], there, made, here))
+            _place(here, names[-1], lambda made: _link(linked[-1], there, made, here))
         except (FileNotFoundError, NotADirectoryError):
             raise Refused(f"{member.name} is a link to {member.linkname}, not inside") from None
         finally:
             os.close(here)
 
     def finish(self) -> None:
-        """Give directories their modes and times."""
+        """Give directories their modes and times. Raises Refused for a link that leads outside by
+        what has come after it, and is taken away.
+        """
+        outside = [names for names, target in self._doubtful if self._take_away(names, target)]
+        self._finish_directories()
+        if outside:
+            raise _leads_outside(outside[0])
+
+    def _take_away(self, names: list[str], target: str) -> bool:
+        """Unlink the link ``names``, if it still has this target and leads outside; whether so."""
+        with contextlib.suppress(OSError, LeadsOutside):
+            fd, _ = self._tree.directory(names[:-1], make=False)
+            still = os.readlink(names[-1], dir_fd=fd) == target
+            if still and self._tree.leads_outside(names[:-1], target):
+                os.unlink(names[-1], dir_fd=fd)
+                return True
+        return False
+
+    def _finish_directories(self) -> None:
         for names, member in reversed(self._directories.items()):
             # Who may not is no reason to fail; nor is a directory that has been replaced.
             with contextlib.suppress(OSError, OverflowError, LeadsOutside):
@@ -194,6 +222,11 @@ def _parts(name: str) -> list[str]:
     if ".." in parts:
         raise LeadsOutside
     return parts
+
+
+def _leads_outside(names: list[str]) -> Refused:
+    name = "/".join(names)
+    return Refused(f"{name} is a link that leads outside, which outside_links=true allows")
 
 
 def _make_root(directory: str) -> None:
