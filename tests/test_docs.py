@@ -78,6 +78,12 @@ def test_every_file_a_page_names_is_there(name: str) -> None:
         assert ((ROOT / name).parent / target).exists(), target
 
 
+def test_no_change_is_listed_twice() -> None:
+    """Branches that meet are merged by union, which may keep a line of both."""
+    lines = [line for line in (ROOT / "CHANGES.rst").read_text().splitlines() if line[:2] == "* "]
+    assert len(lines) == len(set(lines)) > 50
+
+
 def test_the_curl_examples_run(make_service: Callable[..., Service]) -> None:
     service = make_service()
     (example,) = [block for block in blocks("console") if "$ curl" in block]
