@@ -33,7 +33,8 @@ def check_envelope(response: httpx.Response, status: int, code: str) -> dict[str
 
 
 def test_unknown_path_is_404(toys: Service) -> None:
-    check_envelope(toys.http.get("/nowhere"), 404, "NOT_FOUND")
+    told = check_envelope(toys.http.get("/nowhere"), 404, "NOT_FOUND")["message"]
+    assert "/openapi.json" in told  # Where to look, rather than at one's spelling.
 
 
 def test_wrong_method_is_404_and_names_the_right_ones(toys: Service) -> None:

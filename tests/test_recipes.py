@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,6 +142,32 @@ def front(request: pytest.FixtureRequest, here: Path, service: Service) -> Itera
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def test_the_token_is_replaced_as_the_recipe_says(
+    make_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    def run(line: str, **environ: str) -> None:
+        command = ["bash", "-c", line.removeprefix("$ ")]
+        subprocess.run(command, cwd=tmp_path, env={**os.environ, **environ}, check=True, timeout=60)
+
+    def status(token: str) -> int:
+        with service.client(token) as client:
+            return client.get("/plugins").status_code
+
+    file = tmp_path / "token"
+    make, start, *replace = re.findall(r"(?m)^   (\$ .+)$", RECIPES.partition("TLS, and")[0])
+    assert start == "$ toolbox serve --token-file token"
+    run(make)
+    assert file.stat().st_mode & 0o777 == 0o600
+    old = file.read_text().strip()
+    service = make_service("--token-file", str(file), token=None)
+    assert status(old) == 200
+    for line in replace:
+        run(line, TOOLBOX_PID=str(service.process.pid))
+    new = file.read_text().strip()
+    service.wait_for(lambda: status(new) == 200, "the new token")
+    assert status(old) == 401
 
 
 def test_a_proxy_hands_on_requests_as_they_are(front: Front, service: Service) -> None:

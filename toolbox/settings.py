@@ -179,14 +179,14 @@ class WebSocketSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the service writes of itself, and where."""
+    """The service's own log, and its audit log."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="The least severity that is written."),
     ] = "info"
     format: Annotated[
-        Literal["text", "json"], Meta(description="What a line is: text for people, or JSON.")
+        Literal["text", "json"], Meta(description="Format of a line: text for people, or JSON.")
     ] = "text"
     access: Annotated[
         bool, Meta(description="One line for each request and each finished WebSocket.")

@@ -37,7 +37,7 @@ class ComputerUseSettings(msgspec.Struct, frozen=True, kw_only=True):
             "if empty.",
         ),
     ] = ""
-    dpi: Annotated[int, Meta(ge=20, le=600, description="Dots per inch the X server tells.")] = 96
+    dpi: Annotated[int, Meta(ge=20, le=600, description="Dots per inch the X server reports.")] = 96
     window_manager: Annotated[
         str,
         Meta(

@@ -22,7 +22,7 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Annotated[
         str,
         Meta(
-            description="Directory that remembers resumable uploads; below the temporary one if "
+            description="Directory that remembers resumable uploads; in the temporary directory if "
             "empty."
         ),
     ] = ""

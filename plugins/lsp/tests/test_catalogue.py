@@ -85,6 +85,9 @@ def test_settings_overlay_the_ready_entry(programs: Callable[..., None]) -> None
 def test_a_language_without_server(programs: Callable[..., None]) -> None:
     with pytest.raises(LanguageUnsupported, match="did you mean 'python'"):
         Catalogue({}).find("phyton")
+    with pytest.raises(LanguageUnsupported) as caught:
+        Catalogue({}).find("klingon")
+    assert str(caught.value).count("'python'") == str(caught.value).count("python") == 1
     # Settings without a command are not enough for a language that is not known.
     with pytest.raises(LanguageUnsupported):
         Catalogue({"zig": LanguageServerSpec(extensions=[".zig"])}).find("zig")

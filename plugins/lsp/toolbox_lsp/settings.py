@@ -65,7 +65,7 @@ class LspSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             description="Requests that may wait for language servers at once; must be well below "
-            "server.threads, or nothing else is answered meanwhile; if not set, it is.",
+            "server.threads, or nothing else is answered meanwhile; the default is lowered to fit.",
             extra=BELOW_THREADS,
         ),
     ] = 64

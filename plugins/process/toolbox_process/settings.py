@@ -26,7 +26,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             description="Requests that may wait for a command at once; must be well below "
-            "server.threads, or nothing else is answered meanwhile; if not set, it is.",
+            "server.threads, or nothing else is answered meanwhile; the default is lowered to fit.",
             extra=BELOW_THREADS,
         ),
     ] = 224
@@ -37,10 +37,14 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     shell: Annotated[
         str,
-        Meta(description="Shell for commands and terminals; found as the documentation says."),
+        Meta(
+            description="Shell for commands and terminals; if empty, zsh or bash where /etc/shells "
+            "names one, else $SHELL, else sh."
+        ),
     ] = ""
     state_dir: Annotated[
-        str, Meta(description="Directory for output and pipes; below the temporary one if empty.")
+        str,
+        Meta(description="Directory for output and pipes; in the temporary directory if empty."),
     ] = ""
     entrypoint: Annotated[
         list[str],
