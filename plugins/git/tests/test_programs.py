@@ -204,6 +204,29 @@ def test_credential_helpers(
     assert trap.sprung() == set()
 
 
+@pytest.mark.parametrize("setting", ['[url "http://localhost:1/"]\n\tinsteadOf = {}', "[broken"])
+def test_a_repository_around_a_clone(
+    git: GitClient, server: Any, work: Repository, tmp_path: Path, setting: str
+) -> None:
+    """F-B7: that of the service's directory has nothing to say about where credentials go."""
+    server.make("private.git")
+    work.git("push", "-q", str(server.root / "private.git"), "main")
+    around = Repository(git.service.work_dir)
+    with (around.path / ".git/config").open("a") as config:
+        config.write(setting.format(server.url + "/"))
+    url = f"{server.url}/private.git"
+    at = work.git("rev-parse", "main~1")
+    answers = [
+        git.post("clone", tmp_path / "clone", url=url, **LOGIN),
+        git.post("clone", tmp_path / "at", url=url, commit_id=at, **LOGIN),
+        git.post("clone", tmp_path / "other", url=url),
+    ]
+    shutil.rmtree(around.path / ".git")
+    done(answers[0])
+    done(answers[1])
+    refused(answers[2], 401, "GIT_AUTH_FAILED")
+
+
 def test_a_users_programs_are_run(
     git: GitClient, server: Any, work: Repository, trap: Trap
 ) -> None:

@@ -38,6 +38,8 @@ from toolbox_git.urls import scheme_of
 
 MAX_OUTPUT = 256 * 1024 * 1024
 MAX_ERRORS = 64 * 1024
+NOWHERE = os.devnull
+"""As the repository, for a call that has none: one that the directory lies in is not meant."""
 _POLL = 0.25
 _GRACE = 5.0
 
@@ -182,7 +184,7 @@ class Runner:
         suspect = call.git_dir is not None and programs.may_name_programs(call.git_dir)
         if not asks and not suspect:
             return Overrides()
-        env = {"GIT_DIR": str(call.git_dir)} if call.git_dir else {}
+        env = {"GIT_DIR": str(call.git_dir or NOWHERE)}
         reading = Call(cwd=call.cwd, timeout=call.timeout, env=env)
         listed = self.run(["config", "--list", "--show-scope", "-z"], reading)
         return programs.overrides(programs.parse(listed), clean_environment(), call.patience)

@@ -10,6 +10,7 @@ from toolbox.errors import NotFound
 from toolbox_git import programs
 from toolbox_git.backend import Gone
 from toolbox_git.cli import lfs
+from toolbox_git.cli.running import NOWHERE
 from toolbox_git.cli.running import Call
 from toolbox_git.cli.running import Runner
 from toolbox_git.cli.worktree import Worktree
@@ -160,5 +161,5 @@ class Transfer:
 
     def _rewritten(self, url: str, base: Path) -> str:
         """``url`` as ``url.<base>.insteadOf`` of the user's configuration has it."""
-        call = Call(cwd=base)
+        call = Call(cwd=base, env={"GIT_DIR": NOWHERE})
         return self._runner.run(["ls-remote", "--get-url", to_bytes(url)], call).decode().strip()
