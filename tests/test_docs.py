@@ -26,7 +26,15 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.rst").read_text()
 
 
-PAGES = ("README.rst", "CHANGES.rst", "CONTRIBUTING.rst", "docs/plugins.rst", "docs/recipes.rst")
+PAGES = (
+    "README.rst",
+    "CHANGES.rst",
+    "CONTRIBUTING.rst",
+    "SECURITY.rst",
+    "docs/clients.rst",
+    "docs/plugins.rst",
+    "docs/recipes.rst",
+)
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -62,7 +70,10 @@ def run_in_shell(line: str, cwd: Path) -> str:
 
 
 def test_every_page_is_looked_at() -> None:
-    written = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.rst")]
+    written = [
+        path.relative_to(ROOT).as_posix()
+        for path in [*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst")]
+    ]
     assert set(written) <= set(PAGES)
 
 

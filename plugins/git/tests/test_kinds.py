@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
+from toolbox_git import models
 from toolbox_git.cli.parsing import parse_status
 from toolbox_git.contract import IDENTITY
 from toolbox_git.contract import GitClient
@@ -227,3 +229,13 @@ def test_damaged(git: GitClient, repo: Repository, tmp_path: Path) -> None:
             refused(git.get(operation, repo.path), 500, "INTERNAL_SERVER_ERROR")
     finally:
         (repo.path / ".git/config").write_text("")
+
+
+def test_null_is_an_absent_field() -> None:
+    """SDKs send either."""
+    kinds = [kind for name, kind in vars(models).items() if name.endswith("Request")]
+    assert len(kinds) > 10
+    for kind in kinds:
+        for field in msgspec.structs.fields(kind):
+            if not field.required:
+                assert msgspec.convert(None, field.type) is None, f"{kind}.{field.name}"

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from toolbox_lsp import completion
 from toolbox_lsp.errors import DocumentUnreadable
 from toolbox_lsp.errors import ProjectInvalid
 from toolbox_lsp.paths import document_path
@@ -223,3 +225,11 @@ def test_silence_is_no_clean_bill(make_toy: MakeToy) -> None:
     toy.start()
     found = toy.call("/x/lsp/diagnostics", uri=toy.write("a.toy", "Toy"), wait=0.2).json()
     assert (found["complete"], found["diagnostics"]) == (False, [])
+
+
+@pytest.mark.parametrize("given", ["words", {"kind": "plaintext", "value": "words"}])
+def test_documentation_is_an_object(given: Any) -> None:
+    """The SDKs refuse text, which servers may send (LSP 3.17)."""
+    item = msgspec.convert({"label": "x", "documentation": given}, completion._Item)
+    shown = msgspec.to_builtins(completion._reduce(item, ""))
+    assert shown == {"label": "x", "documentation": {"kind": "plaintext", "value": "words"}}
