@@ -48,6 +48,8 @@ _MAX = mmap.PAGESIZE - 2
 _SHOWN = re.compile(rb"\r\nauthorization:[ \t]*bearer[ ]+([^ \r\n]+)", re.IGNORECASE)
 
 _PREVIEW = "preview_"
+_OWN_PREVIEW = re.compile(_PREVIEW.encode() + rb"[\w-]{43}")
+"""What is made of a digest for any port: which one it is for would take a digest for each."""
 _PROXIED = re.compile(r"/(?:proxy|x/absproxy)/([0-9]{1,5})/")
 
 
@@ -144,6 +146,15 @@ class Auth:
             return ""
         digest = hmac.new(self._token, f"preview:{port or '*'}".encode(), hashlib.sha256).digest()
         return _PREVIEW + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def is_own(self, authorization: str) -> bool:
+        """Whether the header ``Authorization`` has a token of this service's, of any kind, so that
+        nobody else may see it.
+        """
+        presented = _bearer(authorization)
+        if presented is None or not self._token:
+            return False
+        return _same(presented, self._token) or _OWN_PREVIEW.fullmatch(presented) is not None
 
     def _is_preview(self, presented: bytes, environ: dict[str, Any]) -> bool:
         if not self._token or not presented.startswith(_PREVIEW.encode()):

@@ -386,6 +386,30 @@ def test_the_token_in_a_url_that_a_header_names_stays_here(
     assert found["referer"].endswith("?a=1&b=2")
 
 
+@pytest.mark.parametrize("mount", ["/proxy", "/x/absproxy"])
+@pytest.mark.parametrize("of", ["token", "2280", "app", "another"])
+def test_no_token_of_any_kind_is_passed_on_as_authorization(
+    service: Service, app: Any, mount: str, of: str
+) -> None:
+    # F-B9: the Ruby SDK sends both headers; one of all ports would open the service itself.
+    def preview(port: int | str) -> str:
+        url = f"/api/sandbox/box/ports/{port}/preview-url"
+        return str(service.http.get(url).json()["token"])
+
+    ports = {"2280": 2280, "app": app.port, "another": 3999}
+    bearer = TOKEN if of == "token" else preview(ports[of])
+    shown = {"X-Daytona-Preview-Token": preview(app.port), "Authorization": f"bearer  {bearer}"}
+    alone = {"Authorization": f"Bearer {bearer}"}
+    with service.client(None) as client:
+        for headers in (shown, alone) if of != "another" else (shown,):
+            answer = client.get(f"{mount}/{app.port}/x", headers=headers)
+            assert answer.status_code == 200
+            assert bearer not in answer.text
+        shown["Authorization"] = "Bearer preview_of-its-own"
+        answer = client.get(f"{mount}/{app.port}/x", headers=shown)
+        assert headers_of(answer.json())["authorization"] == "Bearer preview_of-its-own"
+
+
 def test_without_a_token_authorization_is_the_applications(
     make_service: Callable[..., Service], app: Any
 ) -> None:

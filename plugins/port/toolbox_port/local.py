@@ -33,7 +33,7 @@ class LocalPorts:
     def __init__(self, settings: NoSettings, context: Context) -> None:
         self._stopping = context.stopping
         self._followers = threading.BoundedSemaphore(MAX_FOLLOWERS)
-        self._proxy = Proxy(context.loop)
+        self._proxy = Proxy(context.loop, context.auth)
         # The service listens before its backends are made, and on nothing more later.
         self._own = own_sockets()
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import h11
 from werkzeug.datastructures import Headers
 
+from toolbox.auth import Auth
 from toolbox.errors import BadRequest
 from toolbox.handoff import TakeOver
 from toolbox.loop import Loop
-from toolbox.observing import AUTH
 from toolbox.request import Body
 from toolbox.request import RequestInfo
 from toolbox_port.caller import Caller
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 class Proxy:
     """Knows the exchanges in progress, so that it can end them."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, auth: Auth) -> None:
         self._loop = loop
+        self._auth = auth
         self._exchanges: set[Exchange] = set()
         self._lock = threading.Lock()
 
@@ -57,7 +58,7 @@ class Proxy:
             number,
             head,
             chunked=chunked,
-            keep_authorization=_is_the_applications(request),
+            keep_authorization=self._is_the_applications(request),
         )
         exchange = self._open(number, request)
         try:
@@ -76,7 +77,7 @@ class Proxy:
             request,
             number,
             head,
-            keep_authorization=_is_the_applications(request),
+            keep_authorization=self._is_the_applications(request),
         )
         exchange = self._open(number, request)
         try:
@@ -104,16 +105,15 @@ class Proxy:
             self._exchanges.add(exchange)
         return exchange
 
+    def _is_the_applications(self, request: RequestInfo) -> bool:
+        """Whether ``Authorization`` is meant for the application. A token of the service's never
+        is: clients send it beside a preview token, or a preview token as the bearer's.
+        """
+        return not self._auth.is_own(request.environ.get("HTTP_AUTHORIZATION", ""))
+
     def _forget(self, exchange: Exchange) -> None:
         with self._lock:
             self._exchanges.discard(exchange)
-
-
-def _is_the_applications(request: RequestInfo) -> bool:
-    """Whether ``Authorization`` is meant for the application: where it isn't what let the request
-    in.
-    """
-    return request.environ.get(AUTH) in ("none", "preview")
 
 
 def _below_prefix(request: RequestInfo, head: str) -> str:
