@@ -199,6 +199,16 @@ def test_a_killed_worker_is_replaced_and_leaves_nothing(
     assert service.workers() != [worker]
 
 
+def test_no_signal_starts_a_second_worker_or_master(toy_service: ToyService) -> None:
+    # F-A4: the first worker, and all that runs in it, would be ended for it.
+    service = toy_service()
+    before = service.workers()
+    for name in ("TTIN", "TTOU", "USR2"):
+        service.process.send_signal(signal.Signals[f"SIG{name}"])
+        service.wait_for(lambda name=name: f"SIG{name} is ignored" in service.log(), name)  # type: ignore[misc]
+    assert service.workers() == before
+
+
 def test_a_killed_master_takes_the_worker_along(toy_service: ToyService, tmp_path: Path) -> None:
     (tmp_path / "go").write_text("now")
     service = toy_service("lifecycle", env={"LIFECYCLE_DIR": str(tmp_path)})

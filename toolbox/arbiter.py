@@ -13,11 +13,17 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 LATE = 3.0
 """Seconds between two looks, which are one second apart, after which the master was stopped."""
+
+MORE_WORKERS = ("ttin", "ttou", "usr2")
+"""Signals at which gunicorn starts a second worker, ends the older of two, or starts a second
+master: requests would find half of the sessions in one, half in the other.
+"""
 
 
 class Watch:
@@ -62,8 +68,14 @@ class Watch:
 
 
 def watch(arbiter: Any) -> None:
-    """Watch the workers of ``arbiter``: gunicorn's hook ``on_starting``."""
+    """Watch the workers of ``arbiter``, and keep it to one: gunicorn's hook ``on_starting``."""
     arbiter.murder_workers = Watch(arbiter).look
+    for name in MORE_WORKERS:
+        setattr(arbiter, f"handle_{name}", partial(_refuse, arbiter, name))
+
+
+def _refuse(arbiter: Any, name: str) -> None:
+    arbiter.log.warning("SIG%s is ignored: all that runs here is one worker's", name.upper())
 
 
 def is_stopped(pid: int) -> bool:
