@@ -66,7 +66,7 @@ class ClientSocket(socket.socket):
         self.began = awake()
         self.moved = 0
         self._request = request
-        self._closes = request.must_close
+        self._closes = request.must_close or _says_close(request.headers)
         self._expects = request._expected_100_continue
         request._expected_100_continue = False  # gunicorn would answer it before the token.
         request.must_close = self._closes or _has_body(request)
@@ -191,6 +191,16 @@ def _try(operation: Callable[..., R], *arguments: Any) -> R | None:
         return operation(*arguments)
     except BlockingIOError:
         return None
+
+
+def _says_close(headers: list[tuple[str, str]]) -> bool:
+    """Whether ``close`` is one of the connection's options: gunicorn knows it only alone, and in
+    the first of several lines (RFC 9112, 9.3).
+    """
+    return any(
+        name == "CONNECTION" and "close" in map(str.strip, value.lower().split(","))
+        for name, value in headers
+    )
 
 
 def _has_body(request: Any) -> bool:

@@ -142,6 +142,28 @@ def test_an_upgrade_of_a_plain_path_is_told_so(service: Service) -> None:
         assert "browser" not in str(answer["message"])
 
 
+@pytest.mark.parametrize("path", ["/version", "/work-dir", "/process/interpreter/execute"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Connection: Upgrade, close", "Upgrade: websocket"],
+        ["Connection: Upgrade", "Connection: Close", "Upgrade: websocket"],
+        ["Connection: TE,close"],
+        ["Connection: keep-alive", "Connection: close"],
+    ],
+)
+def test_who_says_that_it_closes_gets_one_answer(
+    service: Service, path: str, lines: list[str]
+) -> None:
+    """F-C17: of a list of options each counts (RFC 9112, 9.3)."""
+    with socket.create_connection(("127.0.0.1", service.port), DEADLINE) as sock:
+        sock.sendall(head(f"GET {path} HTTP/1.1", *lines))
+        data = b""
+        while more := sock.recv(65536):
+            data += more
+    assert b"\r\nConnection: close\r\n" in data
+
+
 def test_frames_that_came_with_the_handshake_are_answered(service: Service) -> None:
     """Who doesn't wait for the 101 loses nothing."""
     ping = b"\x89\x82\0\0\0\0hi"
