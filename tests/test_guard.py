@@ -19,7 +19,7 @@ COMMAND = b'{"command": "echo hi"}'
 SETTINGS = """
 [auth]
 mode = "none"
-allowed_hosts = ["box.example", "*.preview.example"]
+allowed_hosts = ["box.example", "*.preview.example", "Port.Example:8080", "*.ports.example:80"]
 allowed_origins = ["https://app.example"]
 """
 
@@ -50,6 +50,9 @@ def execute(service: Service, **headers: str) -> int:
         "Box.Example:8080",
         "a.preview.example",
         "a.b.preview.example",
+        "port.example:8080",
+        "port.example",
+        "a.ports.example:2280",
     ],
 )
 def test_known_hosts_are_served(open_service: Service, host: str) -> None:

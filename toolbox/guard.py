@@ -35,7 +35,7 @@ class Guard:
     def __init__(self, auth: Auth, settings: AuthSettings, host: str) -> None:
         self._auth = auth
         self._names = {"localhost", host.lower(), socket.gethostname().lower()}
-        self._hosts = [each.lower() for each in settings.allowed_hosts]
+        self._hosts = [_name(each) for each in settings.allowed_hosts]
         self._origins = [each.lower().rstrip("/") for each in settings.allowed_origins]
 
     def check(self, environ: dict[str, Any]) -> None:
@@ -70,10 +70,9 @@ class Guard:
         raise UnsupportedMediaType("without a token JSON is taken as application/json only")
 
     def _is_known(self, host: str) -> bool:
-        match = _HOST.fullmatch(host)
-        if match is None:
+        name = _name(host)
+        if name is None:
             return False
-        name = match[1].strip("[]").lower().removesuffix(".")
         return (
             not host  # HTTP/1.0, which no browser speaks.
             or name in self._names
@@ -91,7 +90,15 @@ class Guard:
         return any(each in ("*", origin) for each in self._origins)
 
 
-def _fits(name: str, pattern: str) -> bool:
+def _name(host: str) -> str | None:
+    """The name in ``Host``, or in a setting that is written like it; None for what is no host."""
+    match = _HOST.fullmatch(host)
+    return match[1].strip("[]").lower().removesuffix(".") if match else None
+
+
+def _fits(name: str, pattern: str | None) -> bool:
+    if pattern is None:
+        return False
     return pattern in ("*", name) or (pattern.startswith("*.") and name.endswith(pattern[1:]))
 
 
