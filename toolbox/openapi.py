@@ -93,7 +93,7 @@ def _operation(
     described: dict[str, Any] = {
         "operationId": f"{operation.name}_{method.lower()}" if several else operation.name,
         "tags": [group.name],
-        "summary": operation.summary,
+        "summary": operation.summary.replace("``", ""),  # Plain text; a description has markup.
         "parameters": _parameters(operation),
         "responses": _responses(operation, schema_of),
     }

@@ -131,3 +131,11 @@ def test_the_libraries_are_what_their_authors_publish() -> None:
     command = [sys.executable, str(script), "--check"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
+
+
+def test_summaries_are_plain_text(service: Service) -> None:
+    # F-D2: the reference shows them as they are, unlike descriptions (OpenAPI 3.1, 4.8.10).
+    paths = service.http.get("/openapi.json").json()["paths"]
+    summaries = [each["summary"] for item in paths.values() for each in item.values()]
+    assert len(summaries) > 3
+    assert not [each for each in summaries if "`" in each]
