@@ -168,6 +168,11 @@ def test_silent_host(
     git = GitClient(make_service(settings=settings))
     answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/hangs/a.git")
     refused(answer, 502, "GIT_TRANSPORT_FAILED")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        for scheme in ("git", "ssh"):  # F-E6: nothing of a remote lasts for an hour.
+            answer = git.post("clone", tmp_path / "clone", url=f"{scheme}://{host}/a.git")
+            refused(answer, 502, "GIT_TRANSPORT_FAILED")
 
 
 def test_untrusted_certificate(

@@ -30,6 +30,7 @@ from toolbox_git.cli.diagnosis import without_noise
 from toolbox_git.errors import TransportFailed
 from toolbox_git.inheritance import clean_environment
 from toolbox_git.programs import Overrides
+from toolbox_git.silence import silence_of
 from toolbox_git.urls import PROTOCOLS
 from toolbox_git.urls import Credentials
 from toolbox_git.urls import origin_of
@@ -95,7 +96,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials = Credentials()
     timeout: float = 600.0
     patience: float = 60.0
-    """Seconds that whoever is asked for credentials may be silent."""
+    """Seconds that the remote, and whoever is asked for credentials, may be silent."""
     gone: Gone | None = None
 
 
@@ -195,6 +196,7 @@ class Runner:
         stdout, stderr = bytearray(), bytearray()
         streams = {process.stdout.fileno(): stdout, process.stderr.fileno(): stderr}
         deadline = awake() + call.timeout
+        silence = silence_of(process.pid, call.url, call.patience)
         to_send = memoryview(call.stdin)
         with selectors.DefaultSelector() as selector:
             for stream in streams:
@@ -218,6 +220,8 @@ class Runner:
                 # The end of what git says tells why it failed.
                 del stderr[:-MAX_ERRORS]
                 self._check(call, deadline)
+                if silence is not None:
+                    silence.check()
                 if process.poll() is not None and _left_to_others(selector):
                     break
         process.wait()

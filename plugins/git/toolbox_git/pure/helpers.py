@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 from toolbox.clock import awake
 from toolbox.errors import RequestTimeout
@@ -31,6 +32,7 @@ from toolbox_git.pure.messages import error_named
 from toolbox_git.pure.messages import frame
 from toolbox_git.pure.messages import length
 from toolbox_git.pure.messages import unframe
+from toolbox_git.silence import Silence
 
 MAX_HELPERS = 8
 KEPT = 2
@@ -66,7 +68,8 @@ class Helpers:
             while True:
                 helper = self._take()
                 try:
-                    data = helper.run(task, lambda: self._check(deadline, network, gone))
+                    silence = helper.silence(task.stall_timeout) if network else None
+                    data = helper.run(task, partial(self._check, deadline, silence, gone))
                 except HelperEnded:
                     helper.end()
                     self._drop(helper)
@@ -92,14 +95,16 @@ class Helpers:
         for helper in idle:
             helper.end()
 
-    def _check(self, deadline: float, network: bool, gone: Gone | None) -> None:
+    def _check(self, deadline: float, silence: Silence | None, gone: Gone | None) -> None:
         if self._closed:
             raise Unavailable("the service is stopping")
         if awake() > deadline:
             message = "timeout: the operation took too long and was ended"
-            raise TransportFailed(message) if network else RequestTimeout(message)
+            raise TransportFailed(message) if silence else RequestTimeout(message)
         if gone is not None and gone():
             raise RequestTimeout("the client has gone; the operation was ended")
+        if silence is not None:
+            silence.check()
 
     def _take(self) -> Helper:
         with self._lock:
@@ -140,6 +145,10 @@ class Helper:
     def has_ended(self) -> bool:
         """Whether it has ended by itself, having been idle for long."""
         return self._process.poll() is not None
+
+    def silence(self, patience: float) -> Silence:
+        """What watches over a remote that it talks to."""
+        return Silence(self._process.pid, patience)
 
     def run(self, task: Task, check: object) -> bytes:
         """Have it do ``task``; its answer. ``check()`` is called while it works and may raise.
