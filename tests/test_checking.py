@@ -29,7 +29,7 @@ MISTAKES = {
     "[log]\nfile = '{here}'": "log.file: {here}: Is a directory",
     "[log]\naudit = '{here}/none/log'": "log.audit: {here}/none/log: No such file or directory",
     "[server]\nhost = 'no.such.host.invalid'\n[auth]\nmode = 'none'": "can't listen on no.such",
-    "[server]\nhost = '192.0.2.1'\n[auth]\nmode = 'none'": "can't listen on 192.0.2.1:2280",
+    "[server]\nhost = '192.0.2.1'\n[auth]\nmode = 'none'": "can't listen on 192.0.2.1:0",
     "[process]\nmax_waiting = 256": "process.max_waiting: 256 must be below server.threads",
     "[server]\nthreads = 8\n[lsp]\nmax_waiting = 9": "lsp.max_waiting: 9 must be below",
     "[auth]\nmode = 'open'": "Invalid enum value 'open'; allowed: 'token', 'init', 'none'",
@@ -69,9 +69,11 @@ def test_what_serve_refuses_the_check_tells(here: Path, text: str) -> None:
     # F-D5
     file = here / "my.toml"
     file.write_text(text.replace("{here}", str(here)))
+    # Any port will do: the default one may be somebody's.
+    port = {"TOOLBOX__SERVER__PORT": "0"}
     with ThreadPoolExecutor(2) as pool:
-        checking = pool.submit(run, "config", "--check", str(file))
-        serving = pool.submit(run, "serve", "--config", str(file))
+        checking = pool.submit(run, "config", "--check", str(file), **port)
+        serving = pool.submit(run, "serve", "--config", str(file), **port)
         checked, served = checking.result(), serving.result()
     assert (checked.returncode, checked.stdout) == (2, "")
     assert MISTAKES[text].replace("{here}", str(here)) in checked.stderr

@@ -215,9 +215,12 @@ def test_control_v_pastes_and_control_c_copies_what_is_selected(browser: Any, bo
     # Nothing is selected now: Ctrl+C interrupts.
     browser.press_with_control("c", shift=True)
     browser.click("#screen")
-    browser.type("sleep 1000; echo n'ot'")
+    browser.type("clear; echo be'gun'; sleep 1000; echo n'ot'")
     browser.enter()
+    browser.wait_for(f"/^begun$/m.test({SCREEN})")
     browser.press_with_control("c")
+    # The shell drops what is typed before it is back.
+    browser.wait_for(f"/\\^C\\n.*# *$/.test({SCREEN}.trimEnd() + ' ')")
     browser.type("echo inter'rupted'")
     browser.enter()
     browser.wait_for(f"/^interrupted$/m.test({SCREEN})")
