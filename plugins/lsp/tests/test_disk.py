@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,23 @@ def test_pyright(pyright: Any) -> None:
     assert len(problems(project, a)) == 1
     (project.directory / "b.py").unlink()
     assert problems(project, a) == ['Import "b" could not be resolved']
+
+
+def test_directories_elsewhere_that_links_lead_to(pyright: Any, tmp_path: Path) -> None:
+    """F-A12"""
+    project = pyright
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "b.py").write_text("x: int = 1\n")
+    for name, target in (("lib", elsewhere), ("up", "/"), ("here", ".")):
+        (project.directory / name).symlink_to(target)
+    (elsewhere / "back").symlink_to(project.directory)
+    a = project.write("a.py", "from lib.b import x\ny: int = x\n")
+    assert problems(project, a) == []
+    (elsewhere / "b.py").write_text("x: str = 'a'\n")
+    assert len(problems(project, a)) == 1
+    (elsewhere / "b.py").unlink()
+    assert problems(project, a) == ['Import "lib.b" could not be resolved']
 
 
 def test_what_is_told(make_toy: MakeToy) -> None:

@@ -23,6 +23,8 @@ from toolbox_lsp.watchers import Watchers
 
 MAX_ENTRIES = 100_000
 """Files looked at in one place; of more nothing is known."""
+MAX_LINKED = 10_000
+"""Of these, the files that links lead to."""
 CLOCK_TICK = 50_000_000
 """Nanoseconds within which two writes may get the same time."""
 SHARE = 10
@@ -105,27 +107,51 @@ def _differences(before: Files, now: Files) -> list[tuple[str, int]]:
 
 
 def _scan(top: str, found: Files, depth: int | None) -> bool:
-    """Add the files below ``top``, links to directories as such; whether they were not too many.
+    """Add the files below ``top``; whether they were not too many.
 
-    With a ``depth`` of 1 no directory is entered, each counts as a file.
+    With a ``depth`` of 1 no directory is entered, each counts as a file. So do links to
+    directories; those that lead elsewhere are entered, too, as long as little is found there.
     """
-    todo = [(top, depth)]
+    todo = [(top, depth, False)]
+    trees = {os.path.realpath(top)}
+    linked = 0
     now = time.time_ns()
     while todo:
-        directory, left = todo.pop()
-        try:
-            entries = list(os.scandir(directory))
-        except OSError:
-            continue  # It is gone, or not for us.
-        for entry in entries:
+        directory, left, is_linked = todo.pop()
+        if is_linked and linked > MAX_LINKED:
+            continue
+        for entry in _entries(directory):
             if len(found) >= MAX_ENTRIES:
                 return False
-            if entry.name in SKIPPED:
-                continue
+            linked += is_linked
             if entry.is_dir(follow_symlinks=False) and _is_entered(entry.name, left):
-                todo.append((entry.path, _levels(entry.name, left)))
-            else:
-                _add(entry, found, now)
+                todo.append((entry.path, _levels(entry.name, left), is_linked))
+                continue
+            _add(entry, found, now)
+            if left is None and entry.is_symlink() and _leads_to_another(entry.path, trees):
+                todo.append((entry.path, _levels(entry.name, left), True))
+    return True
+
+
+def _entries(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return [entry for entry in entries if entry.name not in SKIPPED]
+    except OSError:
+        return []  # It is gone, or not for us.
+
+
+def _leads_to_another(link: str, trees: set[str]) -> bool:
+    """Whether a link leads to a directory that isn't among ``trees``, below one or above; it is
+    added to them.
+    """
+    real = os.path.realpath(link)
+    below = os.path.join(real, "")  # noqa: PTH118
+    if any(f"{tree}/".startswith(below) or real.startswith(f"{tree}/") for tree in trees):
+        return False
+    if not os.path.isdir(real):  # noqa: PTH112
+        return False
+    trees.add(real)
     return True
 
 
