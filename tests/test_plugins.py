@@ -241,6 +241,25 @@ def test_an_incomplete_backend_is_refused_at_the_start(site: Any, backend: str) 
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("backend", "reason"),
+    [
+        ("missing", "AttributeError: module 'half' has no attribute 'Missing'"),
+        ("elsewhere", "ModuleNotFoundError: No module named 'half.elsewhere'"),
+    ],
+)
+def test_a_backend_that_cannot_be_imported_is_refused_at_the_start(
+    site: Any, backend: str, reason: str
+) -> None:
+    # F-D7: the service started without the group, though the settings name its backend
+    site.add("half")
+    settings = f'[half]\nbackend = "{backend}"\n'
+    result = command(site, "serve", "--port", "0", settings=settings)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert f"half.backend: {backend!r} can't be imported: {reason}" in line
+
+
 def test_a_complete_backend_is_one_however_it_is_made(toy_service: ToyService) -> None:
     # F-D7
     service = toy_service("half")

@@ -270,9 +270,9 @@ def _serve(
         for name, backend in by_name.items():
             with problems.noted():
                 tables[name] = values.section((section, name), backend.settings)
-    kind = by_name[chosen].load()
-    where = values.source((section, "backend"))
-    refuse_lacking(f"{where}: {section}.backend", chosen, lacking(kind, group.backend))
+    where = f"{values.source((section, 'backend'))}: {section}.backend"
+    kind = _load(by_name[chosen], where if "backend" in table else "")
+    refuse_lacking(where, chosen, lacking(kind, group.backend))
     registry.served.append(
         ServedGroup(
             plugin=report.name,
@@ -283,6 +283,20 @@ def _serve(
             settings=tables[chosen],
         )
     )
+
+
+def _load(backend: Backend, where: str) -> type[Any]:
+    """Import a backend. One that the settings name, at ``where``, must be there: SettingsError;
+    the default one fails with whatever it raises.
+    """
+    try:
+        return backend.load()
+    except Exception as error:
+        if not where:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        message = f"{where}: {backend.name!r} can't be imported: {reason}"
+        raise SettingsError(message) from error
 
 
 def refuse_lacking(where: str, backend: str, lacks: list[str]) -> None:

@@ -152,7 +152,6 @@ def toolbox_group() -> Group:
 def toolbox_backends() -> list[Backend]:
     """Offer them all."""
     kinds = [Full, Absent, Short, Greedy, Heir, Abstract, Limitless, Shelfless, Broken]
-    return [
-        Backend(group="half", name=kind.__name__.lower(), target=f"half:{kind.__name__}")
-        for kind in kinds
-    ]
+    targets = {kind.__name__.lower(): f"half:{kind.__name__}" for kind in kinds}
+    targets |= {"missing": "half:Missing", "elsewhere": "half.elsewhere:Full"}
+    return [Backend(group="half", name=name, target=target) for name, target in targets.items()]
