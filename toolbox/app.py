@@ -293,6 +293,8 @@ def _on_error(error: Exception) -> Response:
     elif error.status >= 500:
         log.warning("%s %s: %s [%s]", *_line()[:2], error.message, _request_id())
     request.environ[ERROR] = error.code
+    if (client := client_of(request.environ)) is not None:
+        client.refuse()
     answer = envelope(error, with_slashes(request.path), request.method)
     body = msgspec.json.encode(answer)
     return Response(body, error.status, error.headers, content_type="application/json")

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeVar
 
+from gunicorn.http.body import ChunkedReader
 from gunicorn.http.body import EOFReader
+from gunicorn.http.parser import _DRAIN_MAX_BYTES as DROPPED
 
 from toolbox.clock import awake
 
@@ -77,6 +79,11 @@ class ClientSocket(socket.socket):
         self.pass_gate()
         if not self._expects:
             self._request.must_close = self._closes
+
+    def refuse(self) -> None:
+        """The request is answered with an error: say that the connection ends, if it will."""
+        if self._request is not None and (self._was_cut or _leaves_body(self._request)):
+            self._request.must_close = True
 
     def pass_gate(self) -> None:
         """Let another stranger in, if this one had come through the gate."""
@@ -209,6 +216,16 @@ def _has_body(request: Any) -> bool:
     if isinstance(reader, EOFReader):
         return False  # Neither a length nor chunks.
     return bool(getattr(reader, "length", True))
+
+
+def _leaves_body(request: Any) -> bool:
+    """Whether more of the body of gunicorn's ``request`` is left than it drops before the next, or
+    it can't tell where it ends.
+    """
+    body = request.body
+    if isinstance(body.reader, ChunkedReader):
+        return body.failed or body.reader.parser is not None
+    return bool(getattr(body.reader, "length", 0) > DROPPED)
 
 
 def client_of(environ: dict[str, Any]) -> ClientSocket | None:

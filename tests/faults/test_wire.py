@@ -164,6 +164,51 @@ def test_who_says_that_it_closes_gets_one_answer(
     assert b"\r\nConnection: close\r\n" in data
 
 
+UNREAD: dict[str, tuple[list[str], bytes, int]] = {
+    "a body over the limit": (["Content-Length: 900000000"], b"x", 413),
+    "a body of chunks over the limit": (
+        ["Transfer-Encoding: chunked"],
+        b"900000\r\n" + b"x" * 0x900000 + b"\r\n",
+        413,
+    ),
+    "no chunk": (["Transfer-Encoding: chunked"], b"zz\r\n", 400),
+    "a chunk without end": (["Transfer-Encoding: chunked"], b"3\r\nabcd\r\n0\r\n\r\n", 400),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+def test_an_answer_after_which_the_connection_ends_says_so(service: Service, what: str) -> None:
+    """F-C10: a client that keeps it would lose its next request (RFC 9112, 9.6)."""
+    headers, body, status = UNREAD[what]
+    with socket.create_connection(("127.0.0.1", service.port), DEADLINE) as sock:
+        with contextlib.suppress(OSError):
+            sock.sendall(head("POST /process/execute HTTP/1.1", *headers) + body)
+        data = one_answer(sock)
+    assert data.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nConnection: close\r\n" in data
+
+
+def test_an_error_alone_ends_no_connection(service: Service) -> None:
+    """F-C10"""
+    with socket.create_connection(("127.0.0.1", service.port), DEADLINE) as sock:
+        for path, length, body in (
+            ("/process/execute", "Content-Length: 5", b"[1,2]"),
+            ("/process/execute", "Transfer-Encoding: chunked", b"5\r\n[1,2]\r\n0\r\n\r\n"),
+            ("/nowhere", "Content-Length: 5", b"[1,2]"),
+        ):
+            sock.sendall(head(f"POST {path} HTTP/1.1", length) + body)
+            assert b"\r\nConnection: keep-alive\r\n" in one_answer(sock)
+
+
+def one_answer(sock: socket.socket) -> bytes:
+    data = b""
+    while b"}" not in data:
+        more = sock.recv(65536)
+        assert more, data
+        data += more
+    return data
+
+
 def test_frames_that_came_with_the_handshake_are_answered(service: Service) -> None:
     """Who doesn't wait for the 101 loses nothing."""
     ping = b"\x89\x82\0\0\0\0hi"
