@@ -36,33 +36,28 @@ def staged(target: Path) -> Iterator[Path]:
     made = [] if inside else _make_parents(target.parent)
     place = target if inside else target.parent
     prefix = _PREFIX if inside else _PREFIX + _digest(target.name)
+    directory = place / (prefix + secrets.token_hex(8))
     try:
         _remove_abandoned(place, prefix)
         if inside and os.listdir(target):  # noqa: PTH208
             raise Conflict(f"{target.name} is a directory that is not empty")
-        with _locked(_make(place / (prefix + secrets.token_hex(8)), target)) as directory:
+        directory.mkdir(0o700)
+        with _locked(directory):
             clone = directory / "clone"
             yield clone
             _move(clone, target, inside)
-    except BaseException:
-        for parent in made:
+    except BaseException as error:
+        if isinstance(error, OSError) and str(error.filename) == str(directory):
+            error.filename = str(target)  # Nobody is told of the other.
+        for each in (directory, *made):
             with contextlib.suppress(OSError):
-                parent.rmdir()
+                each.rmdir()
         raise
 
 
 def _digest(name: str) -> str:
     """As plain as ``toolbox.staging.PRIVATE_NAME`` has it, so that a watch tells nothing of it."""
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-
-
-def _make(directory: Path, target: Path) -> Path:
-    """Make ``directory``, of which nobody is told: an OSError is one of ``target``."""
-    try:
-        directory.mkdir(0o700)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from None
-    return directory
 
 
 def _make_parents(path: Path) -> list[Path]:
