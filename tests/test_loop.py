@@ -163,6 +163,27 @@ def test_a_call_after_the_end_writes_into_nobody_s_file() -> None:
         os.close(writer)
 
 
+def test_whoever_wakes_a_loop_that_ends_finds_a_reader() -> None:
+    """A broken pipe would end the thread that stops the service."""
+    written: list[int] = []
+    loop = Loop()
+
+    class Lock:
+        """In its place another thread may be that wakes the loop, just before it ends."""
+
+        def __enter__(self) -> None:
+            if loop.here:
+                written.append(os.write(loop._wake_write, b"\0"))
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    loop._wake_lock = Lock()  # type: ignore[assignment]
+    loop.start()
+    loop.stop()
+    assert written == [1]
+
+
 def test_a_cancelled_timer_keeps_nothing(loop: Loop) -> None:
     """The time limit of code that took a moment may be hours away."""
 

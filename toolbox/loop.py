@@ -146,8 +146,9 @@ class Loop:
             self._run_timers()
             self._run_calls()
         self._epoll.close()
-        os.close(self._wake_read)
+        # Both ends at once: whoever writes while the other is open must find somebody who reads.
         with self._wake_lock:
+            os.close(self._wake_read)
             os.close(self._wake_write)
             self._wake_write = -1
 
