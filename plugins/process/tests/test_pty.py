@@ -659,7 +659,8 @@ def test_no_pager_waits_for_a_key(service: Service, tmp_path: Path) -> None:
     two.write_text("two\n" * 200)
     envs = {**QUIET, "TOOLBOX_PROFILE": "automation"}
     terminal = create(service, "pagers", "", envs_token(envs))
-    pagers = [pager for pager in ("less", "less -N +G", "more") if shutil.which(pager.split()[0])]
+    names = ("less", "less -N +G", "more", "pager")
+    pagers = [pager for pager in names if shutil.which(pager.split()[0])]
     for number, pager in enumerate(pagers):
         terminal.type(f"seq 10000 | {pager}; echo en''d-{number}\n")
         terminal.until(b"end-%d\r\n" % number)

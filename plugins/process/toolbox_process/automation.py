@@ -18,7 +18,8 @@ AUTOMATION = "automation"
 _UNPAGED = '() {{ command {0} "$@" | command cat; }}'
 """A function of bash: a pager whose output is no terminal shows all and waits for nothing."""
 
-_FUNCTIONS = {f"BASH_FUNC_{name}%%": _UNPAGED.format(name) for name in ("less", "more", "most")}
+_PAGERS = ("less", "more", "most", "pager")
+_FUNCTIONS = {f"BASH_FUNC_{name}%%": _UNPAGED.format(name) for name in _PAGERS}
 
 VARIABLES = {
     **_FUNCTIONS,
