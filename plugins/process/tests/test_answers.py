@@ -190,7 +190,9 @@ def test_the_working_directory_is_gone(make_service: Any, tmp_path: Path) -> Non
     answer = service.http.post("/process/interpreter/context", json={})
     assert answer.json()["cwd"] == str(service.home)
     assert answer.headers["X-Toolbox-Note"] == note
-    job = service.http.post("/x/jobs", json={"command": "pwd"}).json()["id"]
+    answer = service.http.post("/x/jobs", json={"command": "pwd"})
+    assert answer.headers["X-Toolbox-Note"] == note
+    job = answer.json()["id"]
     assert service.http.get(f"/x/jobs/{job}/wait").json()["exitCode"] == 0
     named = {"command": "pwd", "cwd": str(service.work_dir)}
     assert service.http.post("/process/execute", json=named).json()["exitCode"] == -1

@@ -45,7 +45,7 @@ class TestLocalProcess(ProcessContract):
             with ThreadPoolExecutor(1) as pool:
                 looking = pool.submit(look)
                 for _ in range(100):
-                    backend.jobs.end(backend.jobs.start(StartJobRequest(command="true")).id)
+                    backend.jobs.end(backend.jobs.start(StartJobRequest(command="true"))[0].id)
                 over.set()
                 looking.result()
         finally:

@@ -189,8 +189,10 @@ class Jobs(Protocol):
     def get(self, job_id: str) -> Job:
         """Raises ProcessNotFound."""
 
-    def start(self, request: StartJobRequest) -> Job:
-        """Start a command, once for each id. Raises BadRequest, AlreadyExists, SpawnFailed."""
+    def start(self, request: StartJobRequest) -> tuple[Job, dict[str, str]]:
+        """Start a command, once for each id; headers for the answer. Raises BadRequest,
+        AlreadyExists, SpawnFailed.
+        """
 
     def wait(self, job_id: str, timeout: float, gone: Gone = never) -> Job:
         """Wait for its end at most ``timeout`` seconds, and while not ``gone()``. Raises

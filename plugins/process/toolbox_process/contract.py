@@ -114,8 +114,8 @@ class ProcessContract:
     def test_jobs(self, backend: ProcessBackend) -> None:
         """A job is run once for each id, waited for, ended and found by id."""
         request = StartJobRequest(command="echo x; sleep 1000", id="contract-job")
-        job = backend.jobs.start(request)
-        assert backend.jobs.start(request) is job
+        job, _ = backend.jobs.start(request)
+        assert backend.jobs.start(request)[0] is job
         assert not backend.jobs.wait(job.id, 0.1).done.is_set()
         assert backend.jobs.end(job.id).done.is_set()
         assert backend.jobs.get(job.id).reason == "cancelled"

@@ -6,6 +6,7 @@ from toolbox.errors import BadRequest
 from toolbox.errors import InvalidBody
 from toolbox.request import Body
 from toolbox.request import RequestInfo
+from toolbox.response import Answer
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import CommandCompleted
@@ -34,14 +35,20 @@ def list_jobs(backend: ProcessBackend) -> JobList:
     return JobList(jobs=[describe(job) for job in backend.jobs.list()])
 
 
-@group.post("/x/jobs", status=201, errors=(BadRequest, InvalidBody, AlreadyExists, SpawnFailed))
-def start_job(backend: ProcessBackend, body: StartJobRequest) -> JobInfo:
+@group.post(
+    "/x/jobs",
+    status=201,
+    answers=JobInfo,
+    errors=(BadRequest, InvalidBody, AlreadyExists, SpawnFailed),
+)
+def start_job(backend: ProcessBackend, body: StartJobRequest) -> Answer:
     """Start a command and don't wait for it.
 
     It belongs to no session, so nothing but the end of the service ends it. The same request under
     the same ``id`` again answers the same job.
     """
-    return describe(backend.jobs.start(body))
+    job, note = backend.jobs.start(body)
+    return Answer(describe(job), headers=note)
 
 
 @group.get("/x/jobs/{job_id}", errors=(ProcessNotFound,))

@@ -55,25 +55,26 @@ class LocalJobs:
             raise self._engine.not_there("job", job_id)
         return job
 
-    def start(self, request: StartJobRequest) -> Job:
+    def start(self, request: StartJobRequest) -> tuple[Job, dict[str, str]]:
         if not request.command.strip():
             raise BadRequest("the command is empty")
         check_text("the command", request.command)
         check_text("cwd", request.cwd or "")
         envs = check_environment(request.envs)
+        note = self._engine.note(request.cwd)
         if request.id is None:
-            return self._start(request, envs)
+            return self._start(request, envs), note
         with self._starting:
             if known := self._engine.find(request.id):
                 if self._requests.get(request.id) != request:
                     raise AlreadyExists(f"job already exists: {request.id!r} is another")
-                return known
+                return known, {}
             job = self._start(request, envs)
             self._requests = {
                 name: each for name, each in self._requests.items() if self._engine.find(name)
             }
             self._requests[request.id] = request
-            return job
+            return job, note
 
     def _start(self, request: StartJobRequest, envs: dict[str, str]) -> Job:
         engine = self._engine
