@@ -164,7 +164,10 @@ def test_watchers_are_honored(make_toy: MakeToy) -> None:
     elsewhere.mkdir()
     (elsewhere / "known.cfg").touch()
     toy.start()
-    toy.service.wait_for(lambda: "watch" in toy.journal.read_text(), "the registration's answer")
+    toy.service.wait_for(
+        lambda: any(each.get("id") == "watch" for each in toy.received()),
+        "the registration's answer",
+    )
     for name in ("a.toy", "sub/b.toy", "c.txt"):
         toy.write(name, "Toy")
     for name in ("d.cfg", "e.ini", "f.txt"):
