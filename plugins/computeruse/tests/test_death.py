@@ -56,9 +56,10 @@ class Request:
         self._connection = HTTPConnection("127.0.0.1", desk.service.port, timeout=DEADLINE)
         headers = {"Authorization": f"Bearer {desk.service.token}"}
         self._connection.request(method, url, body or None, headers)
-        # Requests that came later are answered: this one is in work.
-        for _ in range(5):
-            desk.get("process-status")
+        # Requests that came later, by connections as new, are answered: this one is in work.
+        for _ in range(10):
+            with desk.service.client(desk.service.token) as client:
+                assert client.get("/computeruse/process-status").status_code == 200
 
     def answer(self) -> tuple[int, Any]:
         """Its status and body."""
