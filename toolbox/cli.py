@@ -1,6 +1,6 @@
 """The command ``toolbox``.
 
-Exit status: 0 for success, 2 for anything the caller has to mend, said in one line.
+The exit status is 0 for success and 2 for a mistake that the caller can fix, reported in one line.
 """
 
 from __future__ import annotations
@@ -9,38 +9,74 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 from toolbox import __version__
 
+if TYPE_CHECKING:
+    import socket
+
+    from toolbox.plugins import CommandSpec
+
 USAGE_ERROR = 2
+
+COMMANDS = ("serve", "plugins", "config", "openapi", "bundle")
+"""The core's own commands; plugins add others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status."""
+    """Run the command and return its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    at = given.index("--") if "--" in given else len(given)
-    options = _parser().parse_args(given[:at], argparse.Namespace(program=given[at + 1 :]))
-    if at < len(given) and options.run is not _serve:
-        _parser().error("only serve takes a program after --")
-    # Imported late: ``toolbox --help`` and a usage error need none of it.
+    # Imported late: ``toolbox --version`` doesn't need it.
     from toolbox.settings import SettingsError
 
     try:
-        status: int = options.run(options)
-        return status
+        return _run(given)
     except SettingsError as error:
-        error.tell()
+        error.report()
         return USAGE_ERROR
     except BrokenPipeError:
-        # The reader, ``head`` say, has seen enough.
+        # The reader, such as ``head``, has closed the pipe. Python would flush into it on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _run(given: list[str]) -> int:
+    # Plugins are imported only for a command that is none of ours, and for help.
+    added = [] if given and given[0] in COMMANDS else _added_commands(given)
+    for spec in added:
+        if given[:1] == [spec.name]:
+            return spec.run(given[1:])
+    # argparse would take options of PROGRAM for its own.
+    end = given.index("--") if "--" in given else len(given)
+    parser = _parser(added)
+    options = parser.parse_args(given[:end], argparse.Namespace(program=given[end + 1 :]))
+    if end < len(given) and options.run is not _serve:
+        parser.error("only serve accepts a program after --")
+    status: int = options.run(options)
+    return status
+
+
+def _added_commands(given: list[str]) -> list[CommandSpec]:
+    """Return the commands of the plugins that the settings allow. Raises SettingsError."""
+    from toolbox.plugins.commands import added_commands
+    from toolbox.serving.bootstrap import read
+    from toolbox.settings import SettingsError
+
+    try:
+        settings, _ = read()
+    except SettingsError:
+        if given and not given[0].startswith("-"):
+            raise
+        return []  # Help must not depend on a file.
+    return added_commands(settings.plugins, COMMANDS)
+
+
+def _parser(added: Iterable[CommandSpec]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="toolbox", description="Programmatic access to the sandbox it runs in, over HTTP."
     )
@@ -54,24 +90,18 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    serve = command("serve", _serve, "Serve until a signal ends it.")
-    serve.usage = "toolbox serve [OPTION]... [-- PROGRAM [ARGUMENT]...]"
-    serve.epilog = "PROGRAM, an image's entrypoint, runs as the session 'entrypoint'."
-    serve.add_argument("--host", help="address to listen on")
-    serve.add_argument("--port", help="TCP port; 0 takes a free one")
-    serve.add_argument("--port-file", metavar="FILE", help="write the port there once ready")
-    serve.add_argument("--token-file", metavar="FILE", help="the bearer token is its first line")
+    _add_serve_options(command("serve", _serve, "Serve until stopped by a signal."))
 
-    plugins = command("plugins", _plugins, "Show the installed plugins and what became of them.")
-    plugins.add_argument("--json", action="store_true", help="as JSON")
+    plugins = command("plugins", _plugins, "Show the installed plugins and their state.")
+    plugins.add_argument("--json", action="store_true", help="write JSON")
 
-    config = command("config", _config, "Show each setting and where its value came from.")
+    config = command("config", _config, "Show each setting and the source of its value.")
     config.add_argument(
         "--check",
         metavar="FILE",
         nargs="?",
         const="",
-        help="only say whether serve can use FILE, or what it reads by itself",
+        help="only check whether serve would accept FILE, or the file it would read",
     )
     config.add_argument(
         "--template", action="store_true", help="write a settings file with every option"
@@ -79,103 +109,165 @@ def _parser() -> argparse.ArgumentParser:
 
     command("openapi", _openapi, "Write the OpenAPI document of the enabled groups.")
 
-    text = "Write one file that holds the service, for any image with this version of Python."
-    bundle = command("bundle", _bundle, text, reads=False)
-    bundle.add_argument(
-        "--groups", default="", metavar="NAME,...", help="the groups in it; every one if left out"
-    )
-    bundle.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write")
-    bundle.add_argument(
-        "--wheels", metavar="DIR", help="take them from there, not from what is installed here"
-    )
-    bundle.add_argument(
-        "--python", action="append", default=[], help="interpreter it is for; may be repeated"
-    )
+    text = "Write the service as a single file, for any image with this version of Python."
+    _add_bundle_options(command("bundle", _bundle, text, reads=False))
+
+    for spec in added:
+        commands.add_parser(spec.name, help=spec.summary)
     return parser
 
 
+def _add_serve_options(serve: argparse.ArgumentParser) -> None:
+    serve.usage = "toolbox serve [OPTION]... [-- PROGRAM [ARGUMENT]...]"
+    serve.epilog = "PROGRAM, an image's entrypoint, runs as the session 'entrypoint'."
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", help="TCP port; 0 picks a free one")
+    serve.add_argument(
+        "--also",
+        action="append",
+        metavar="ADDRESS",
+        help="further address to listen on, HOST:PORT or unix:PATH; may be repeated",
+    )
+    serve.add_argument(
+        "--fd",
+        metavar="N",
+        help="serve on a listening TCP socket inherited as this file descriptor; "
+        "without --host and --port",
+    )
+    serve.add_argument("--port-file", metavar="FILE", help="file to write the port to once ready")
+    serve.add_argument(
+        "--token-file", metavar="FILE", help="file whose first line is the bearer token"
+    )
+
+
+def _add_bundle_options(bundle: argparse.ArgumentParser) -> None:
+    bundle.add_argument(
+        "--groups", default="", metavar="NAME,...", help="groups to include (default: all)"
+    )
+    bundle.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write")
+    bundle.add_argument(
+        "--wheels",
+        metavar="DIR",
+        help="directory of wheels to use instead of the installed packages",
+    )
+    bundle.add_argument(
+        "--python", action="append", default=[], help="interpreter to support; may be repeated"
+    )
+
+
 def _serve(options: argparse.Namespace) -> int:
+    listener = _inherit(options)
     overrides: dict[tuple[str, ...], Any] = {
         ("server", "host"): options.host,
         ("server", "port"): options.port,
+        ("server", "also"): [_absolute(address) for address in options.also or []] or None,
         ("server", "port_file"): options.port_file,
         ("auth", "token_file"): options.token_file,
         ("process", "local", "entrypoint"): options.program or None,
     }
-    # What is relative on the command line is relative to here, wherever work_dir leads.
+    # Paths on the command line are relative to the current directory, not to work_dir.
     for path in (("server", "port_file"), ("auth", "token_file")):
         if overrides[path]:
             overrides[path] = str(Path(overrides[path]).absolute())
+    if listener:
+        # Its own address: whether a token is needed depends on who can reach that.
+        overrides["server", "host"], overrides["server", "port"] = listener.getsockname()[:2]
     given = {path: value for path, value in overrides.items() if value is not None}
-    from toolbox.assemble import prepare
-    from toolbox.bundle import forget_bundle
-    from toolbox.server import BAD_SETTINGS
-    from toolbox.server import serve
+    from toolbox.packaging.bundle import forget_bundle
+    from toolbox.serving.bootstrap import prepare
+    from toolbox.serving.server import BAD_SETTINGS
+    from toolbox.serving.server import serve
 
     forget_bundle(os.environ)
-    status = serve(prepare(options.config, given))
+    status = serve(prepare(options.config, given), listener)
     return USAGE_ERROR if status == BAD_SETTINGS else status
+
+
+def _absolute(address: str) -> str:
+    """Return an address of the command line, where paths don't start from the work directory."""
+    from toolbox.settings.addresses import UNIX
+
+    path = address.removeprefix(UNIX)
+    return address if path in ("", address) else f"{UNIX}{Path(path).absolute()}"
+
+
+def _inherit(options: argparse.Namespace) -> socket.socket | None:
+    if options.fd is None:
+        return None
+    from toolbox.serving.listening import inherit
+    from toolbox.settings import SettingsError
+
+    if options.host is not None or options.port is not None:
+        raise SettingsError("--fd: the socket has an address: leave --host and --port out")
+    return inherit(options.fd)
 
 
 def _plugins(options: argparse.Namespace) -> int:
     import msgspec
 
-    from toolbox.assemble import load
+    from toolbox.auth.factory import is_plugins
+    from toolbox.serving.bootstrap import load
 
-    _, _, registry = load(options.config)
+    settings, _, registry = load(options.config)
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(registry.reports)).decode())
         return 0
     for report in registry.reports:
         print(f"{report.name:14} {report.version:10} {report.status}", end="")
-        print(f": {report.reason}" if report.reason else "")
+        print(f": {report.reason}" if report.reason else "", end="")
+        print(f", idle: {report.idle}" if report.idle else "")
         for backend in report.backends:
             mark = "*" if backend.name == report.backend else " "
             needs = f" (missing: {', '.join(backend.missing)})" if backend.missing else ""
             print(f"    {mark} {backend.name:12} {backend.summary}{needs}")
+        if report.authenticator:
+            print(f"    {'*' if is_plugins(settings.auth) else ' '} authenticator")
     return 0
 
 
 def _config(options: argparse.Namespace) -> int:
     if options.check is not None:
         return _check(options.check or options.config)
-    from toolbox import configfile
-    from toolbox.assemble import load
+    from toolbox.packaging import configfile
+    from toolbox.serving.bootstrap import load
 
     settings, values, registry = load(options.config)
     if options.template:
         print(configfile.template(registry), end="")
         return 0
-    for name, value, source in configfile.describe(settings, registry, values):
+    for name, value, source in configfile.settings_in_force(settings, registry, values):
         print(f"{name} = {json.dumps(value)}  # {source}")
     return 0
 
 
 def _check(file: str | None) -> int:
-    from toolbox.checking import check
+    from toolbox.serving.checking import check
     from toolbox.settings import SettingsError
-    from toolbox.values import settings_file
+    from toolbox.settings.values import settings_file
 
     checked = settings_file(file, os.environ)
     if problems := check(file):
         raise SettingsError(*problems)
-    print(f"{checked or 'no settings file'}: ok")
+    print(f"{checked or 'environment and defaults (no settings file)'}: ok")
     return 0
 
 
 def _openapi(options: argparse.Namespace) -> int:
-    from toolbox import openapi
-    from toolbox import status
-    from toolbox.assemble import load
+    from toolbox.application import core_routes as status
+    from toolbox.application import openapi
+    from toolbox.auth.anyone import AnyoneAuthenticator
+    from toolbox.auth.factory import choose_authenticator
+    from toolbox.serving.bootstrap import load
 
-    _, _, registry = load(options.config)
+    settings, values, registry = load(options.config)
+    authenticator = choose_authenticator(settings.auth, registry, values, AnyoneAuthenticator())
     groups = [status.group, *(served.group for served in registry.served)]
-    print(json.dumps(openapi.document(groups), indent=2))
+    print(json.dumps(openapi.document(groups, authenticator.schemes), indent=2))
     return 0
 
 
 def _bundle(options: argparse.Namespace) -> int:
-    from toolbox.bundle import make_bundle
+    from toolbox.packaging.bundle import make_bundle
 
     groups = [name for name in options.groups.split(",") if name]
     make_bundle(groups, options.output, options.wheels, options.python)

@@ -1,6 +1,6 @@
-"""The one error tree, and the envelope every error is answered in.
+"""The tree of errors: each class has an HTTP status and a code.
 
-Backends raise these and know nothing of HTTP; a group's own errors subclass the nearest class
+Backends raise these and know nothing else of HTTP. A group's own errors subclass the nearest class
 and set only ``code``::
 
     ToolboxError                    500  INTERNAL_SERVER_ERROR
@@ -19,17 +19,15 @@ and set only ``code``::
     ├── RangeNotSatisfiable         416  RANGE_NOT_SATISFIABLE
     ├── ExpectationFailed           417  EXPECTATION_FAILED
     ├── Unprocessable               422  UNPROCESSABLE_ENTITY
-    ├── UpgradeRequired             426  UPGRADE_REQUIRED
     ├── TooManyRequests             429  TOO_MANY_REQUESTS
     ├── HeadersTooLarge             431  REQUEST_HEADER_FIELDS_TOO_LARGE
-    ├── NotImplemented_             501  NOT_IMPLEMENTED
+    ├── NotSupported                501  NOT_IMPLEMENTED
     ├── BadGateway                  502  BAD_GATEWAY
     ├── Unavailable                 503  SERVICE_UNAVAILABLE
     ├── GatewayTimeout              504  GATEWAY_TIMEOUT
     └── InsufficientStorage         507  INSUFFICIENT_STORAGE
 
-Codes and envelope are the Daytona Toolbox API's; an SDK picks its exception class by the pair
-(``source``, ``code``), else by the status.
+The codes are those of the Daytona Toolbox API; :mod:`toolbox.http.envelope` puts them on the wire.
 """
 
 from __future__ import annotations
@@ -37,33 +35,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
 from typing import ClassVar
-
-import msgspec
-
-SOURCE = "DAYTONA_DAEMON"
-"""What the SDKs look for in ``source`` before they believe ``code``."""
-
-
-class ErrorResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The envelope of every error answer."""
-
-    status_code: int
-    message: str
-    timestamp: str
-    path: str
-    code: str = ""
-    source: str = ""
-    method: str = ""
 
 
 class ToolboxError(Exception):
     """A failure with an HTTP status and a code; the message is for people.
 
-    ``headers`` are added to the answer (``Allow``, ``Retry-After``, ``WWW-Authenticate``). What
-    must not be written is taken out of the message by ``hide``, wherever that goes.
+    ``headers`` are added to the response (``Allow``, ``Retry-After``, ``WWW-Authenticate``).
+    ``hide`` removes secrets from the message, which may end in a response, a log or a file.
     """
 
     status: ClassVar[int] = 500
@@ -78,47 +57,47 @@ class ToolboxError(Exception):
 
 
 class BadRequest(ToolboxError):
-    """The request can't be served as it was sent."""
+    """The request is malformed or makes no sense."""
 
     status = 400
     code = "BAD_REQUEST"
 
 
 class InvalidBody(BadRequest):
-    """The body is not what the operation takes: malformed, wrong type, required field absent."""
+    """The body is malformed, has a wrong type, or lacks a required field."""
 
     code = "INVALID_REQUEST_BODY"
 
 
 class Unauthorized(ToolboxError):
-    """No token, or not the right one."""
+    """The request has no valid credentials."""
 
     status = 401
     code = "UNAUTHORIZED"
 
     def __init__(self, message: str, headers: dict[str, str] | None = None) -> None:
-        # RFC 9110, 11.6.1: a 401 names the scheme it wants.
+        # RFC 9110, 11.6.1: a 401 names the scheme that is expected.
         super().__init__(message, {"WWW-Authenticate": "Bearer", **(headers or {})})
 
 
 class Forbidden(ToolboxError):
-    """Understood and refused."""
+    """The request is understood and refused."""
 
     status = 403
     code = "FORBIDDEN"
 
 
 class NotFound(ToolboxError):
-    """No such route or thing."""
+    """The route or the resource does not exist."""
 
     status = 404
     code = "NOT_FOUND"
 
 
 class RequestTimeout(ToolboxError):
-    """The work or the client took longer than it may.
+    """The work, or the client, exceeded its time limit.
 
-    The message begins with the Daytona Toolbox API's words: clients look for "timeout" in it.
+    The message begins as that of the Daytona Toolbox API: clients search it for "timeout".
     """
 
     status = 408
@@ -129,131 +108,126 @@ class RequestTimeout(ToolboxError):
 
 
 class Conflict(ToolboxError):
-    """It exists already, or is in a state that doesn't allow this."""
+    """The resource already exists, or its state doesn't allow the request."""
 
     status = 409
     code = "CONFLICT"
 
 
 class Gone(ToolboxError):
-    """It was here and has ended."""
+    """The resource existed and has ended."""
 
     status = 410
     code = "GONE"
 
 
 class PreconditionFailed(ToolboxError):
-    """An ``If-Match`` or its like doesn't hold (RFC 9110, 13)."""
+    """A condition such as ``If-Match`` doesn't hold (RFC 9110, 13)."""
 
     status = 412
     code = "PRECONDITION_FAILED"
 
 
 class ContentTooLarge(ToolboxError):
-    """The body is over the operation's limit."""
+    """The body exceeds the operation's limit."""
 
     status = 413
     code = "CONTENT_TOO_LARGE"
 
 
 class UriTooLong(ToolboxError):
-    """The URL is over the limit."""
+    """The URL exceeds the limit."""
 
     status = 414
     code = "URI_TOO_LONG"
 
 
 class UnsupportedMediaType(ToolboxError):
-    """The body is of a type that isn't taken."""
+    """The body's type is not supported."""
 
     status = 415
     code = "UNSUPPORTED_MEDIA_TYPE"
 
 
 class RangeNotSatisfiable(ToolboxError):
-    """The range asked for lies outside the thing (RFC 9110, 14.4)."""
+    """The requested range lies outside the resource (RFC 9110, 14.4)."""
 
     status = 416
     code = "RANGE_NOT_SATISFIABLE"
 
 
 class ExpectationFailed(ToolboxError):
-    """The client expects what no server can do (RFC 9110, 10.1.1)."""
+    """The ``Expect`` header can't be met (RFC 9110, 10.1.1)."""
 
     status = 417
     code = "EXPECTATION_FAILED"
 
 
 class Unprocessable(ToolboxError):
-    """Well-formed, and still refused by what it was meant for."""
+    """The request is well-formed, and the resource rejects it."""
 
     status = 422
     code = "UNPROCESSABLE_ENTITY"
 
 
-class UpgradeRequired(ToolboxError):
-    """This address speaks WebSocket only."""
-
-    status = 426
-    code = "UPGRADE_REQUIRED"
-
-
 class TooManyRequests(ToolboxError):
-    """Asked too often."""
+    """The client sends too many requests (RFC 6585, 4)."""
 
     status = 429
     code = "TOO_MANY_REQUESTS"
 
 
 class HeadersTooLarge(ToolboxError):
-    """The headers are too many, or too long (RFC 6585, 5)."""
+    """The headers are too many or too long (RFC 6585, 5)."""
 
     status = 431
     code = "REQUEST_HEADER_FIELDS_TOO_LARGE"
 
 
-class NotImplemented_(ToolboxError):
-    """The backend in use can't do this."""
+class NotSupported(ToolboxError):
+    """The backend in use doesn't support the operation."""
 
     status = 501
     code = "NOT_IMPLEMENTED"
 
 
 class BadGateway(ToolboxError):
-    """What stands behind us didn't answer properly."""
+    """An upstream server sent no valid response."""
 
     status = 502
     code = "BAD_GATEWAY"
 
 
 class Unavailable(ToolboxError):
-    """Not now: starting, stopping, full, or something it needs is missing."""
+    """The service is starting, stopping or full, or lacks something it needs."""
 
     status = 503
     code = "SERVICE_UNAVAILABLE"
 
 
 class GatewayTimeout(ToolboxError):
-    """What stands behind us didn't answer in time."""
+    """An upstream server didn't respond in time."""
 
     status = 504
     code = "GATEWAY_TIMEOUT"
 
 
 class InsufficientStorage(ToolboxError):
-    """The disk or a quota is full."""
+    """The disk, or a quota, is full."""
 
     status = 507
     code = "INSUFFICIENT_STORAGE"
 
 
+# Complete for what libraries raise, such as Werkzeug's 429 and 504, which we don't: a status
+# that is missing here would become a 400 or a 500.
 _BY_STATUS: dict[int, type[ToolboxError]] = {
     kind.status: kind for kind in ToolboxError.__subclasses__()
 }
 
 
 def from_status(status: int, message: str, headers: dict[str, str]) -> ToolboxError:
-    """The error for an HTTP status that a library chose."""
+    """Return the error for an HTTP status that a library chose."""
     kind = _BY_STATUS.get(status, BadRequest if status < 500 else ToolboxError)
     return kind(message, headers)
 
@@ -284,7 +258,7 @@ _BY_ERRNO: dict[int, type[ToolboxError]] = {
 
 
 def from_os_error(error: OSError) -> ToolboxError | None:
-    """The error an ``OSError`` that no backend translated is answered with, or None: a bug."""
+    """Return the error for an ``OSError`` that no backend translated, or None if it is a bug."""
     kind = _BY_ERRNO.get(error.errno or 0)
     if kind is None:
         return None
@@ -292,7 +266,7 @@ def from_os_error(error: OSError) -> ToolboxError | None:
 
 
 def describe_os_error(error: OSError) -> str:
-    """``name: reason`` in the kernel's words; a name that isn't UTF-8 is shown with ``\\x..``."""
+    """Return ``name: reason`` in the kernel's words, with bytes that aren't UTF-8 as ``\\x..``."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.filename is None:
         return ToolboxError.hide(reason)
@@ -300,18 +274,5 @@ def describe_os_error(error: OSError) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` with bytes that are not UTF-8 escaped, so that it can be sent as JSON."""
+    """Return ``text`` with bytes that are not UTF-8 escaped, so that it can be sent as JSON."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def envelope(error: ToolboxError, path: str, method: str) -> ErrorResponse:
-    """The envelope for ``error`` raised while answering ``method path``."""
-    return ErrorResponse(
-        status_code=error.status,
-        message=error.message,
-        code=error.code,
-        source=SOURCE,
-        timestamp=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        path=ToolboxError.hide(path),
-        method=method,
-    )

@@ -1,26 +1,26 @@
 """An API group: typed operations over a backend.
 
-An operation is a plain function ``(backend, ...) -> value``. What else it takes is told by the
-names of its arguments and their types:
+An operation is a plain function ``(backend, ...) -> value``. The names and types of its other
+arguments determine their values:
 
 ``body``
     a struct: the JSON body, decoded and validated; or :class:`toolbox.request.Body`: the raw
-    stream, for uploads and multipart.
+    stream, for uploads and multipart bodies.
 ``query``, ``headers``
-    a struct whose fields are the query parameters, or the headers, by their encoded names.
+    a struct whose fields are the query parameters or headers, by their encoded names.
 a name in the path
     that part of the path, as ``str`` or ``int``.
 ``request``
-    the :class:`toolbox.request.RequestInfo`, for the few that need method or path themselves.
+    the :class:`toolbox.request.RequestInfo`, for the few operations that need method or path.
 
-A struct, list or dict it returns is the JSON answer, ``None`` an empty one, and the classes of
-:mod:`toolbox.response` are everything else. Errors are raised (:mod:`toolbox.errors`). The first
-line of its docstring is its summary in the OpenAPI document, the rest its description.
+A struct, list or dict that it returns is sent as JSON, ``None`` as an empty response, and the
+classes of :mod:`toolbox.response` are everything else. Errors are raised (:mod:`toolbox.errors`).
+The first line of its docstring is the summary in the OpenAPI document, the rest the description.
 
-A WebSocket operation runs before the upgrade, so an error it raises is a real HTTP answer. It
-returns the :class:`toolbox.websocket.SocketHandler` that drives the socket; or a
-:class:`toolbox.handoff.TakeOver` to speak with the client itself; or a Werkzeug response, which
-refuses the upgrade in its own words.
+A WebSocket operation runs before the upgrade, so an error it raises is an HTTP response. It
+returns the :class:`toolbox.sockets.handler.SocketHandler` that drives the socket; or a
+:class:`toolbox.sockets.handler.ConnectionTakeover` to handle the connection itself; or a Werkzeug
+response, which refuses the upgrade.
 """
 
 from __future__ import annotations
@@ -35,22 +35,26 @@ from typing import TypeVar
 
 import msgspec
 
+from toolbox.auth.access import Delegated
+from toolbox.auth.signing import SignatureScheme
 from toolbox.errors import ToolboxError
+from toolbox.http.envelope import SOURCE
+from toolbox.http.envelope import ErrorResponse
 from toolbox.request import Body
 from toolbox.request import RequestInfo
+from toolbox.settings import NoSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 Source = Literal["body", "stream", "query", "headers", "path", "request"]
 
+ErrorWriter = Callable[[ToolboxError, str], bytes]
+"""Returns the JSON body for an error at a path."""
+
 _IN_PATH = re.compile(r"\{(\w+)(:path)?\}")
 
 
-class NoOptions(msgspec.Struct, frozen=True):
-    """For a group without options of its own."""
-
-
 class Argument(msgspec.Struct, frozen=True):
-    """One argument of an operation and where its value comes from."""
+    """One argument of an operation, and the source of its value."""
 
     name: str
     source: Source
@@ -58,7 +62,7 @@ class Argument(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation: what it is called by, what it takes and what it answers."""
+    """One operation: its route, its arguments and its responses."""
 
     name: str
     path: str
@@ -71,48 +75,54 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     errors: tuple[type[ToolboxError], ...]
     public: bool
-    signed: bool
+    signed: bool | SignatureScheme
+    delegated: Delegated | None
     websocket: bool
     constant: bool
+    monitoring: bool
     max_body: int | None
     trailing_slash: bool
     content_type: str
     other_statuses: tuple[int, ...]
 
     def argument(self, *sources: Source) -> Argument | None:
-        """The first argument that comes from one of ``sources``."""
-        return next((each for each in self.arguments if each.source in sources), None)
+        """Return the first argument that comes from one of ``sources``, or None."""
+        return next((found for found in self.arguments if found.source in sources), None)
 
     @property
     def initial(self) -> bool:
-        """Whether it is public only while there is no token: it takes a body."""
+        """Report whether it is public only until there is a token: it takes a body."""
         return self.public and self.argument("body", "stream") is not None
 
 
-class Group:
-    """The operations of one API group.
+class Operations:
+    """The operations of one module, registered by decorators, for its group to include.
 
-    ``backend`` is the Protocol its backends fulfil, ``default_backend`` the name of the one used
-    when the settings name none, ``settings`` the struct of the group's own options, which every
-    backend finds in its context. They are set in the table ``[section]``, by default ``[name]``.
+    A group with several modules of operations has one of these in each, so that no module imports
+    the group, and includes them all::
+
+        group = Group("greeter", backend=Greeter, default_backend="local")
+        group.include(hello.operations, goodbye.operations)
+
+    The options of an operation:
+
+    ``path`` is written as in OpenAPI: ``/port/{port}/in-use``. ``{rest:path}``, at the end,
+    matches the rest of the path, slashes too, and may be empty. ``public`` operations need no
+    token; if they take a body, only until a token is set, since unauthenticated bodies are not
+    read. ``signed`` ones need none if the URL carries a signature for its query parameter ``path``
+    (:mod:`toolbox.auth.signing`), or with a scheme of another service for what that one signs.
+    ``delegated(auth, environ)`` lets a request in that carries no
+    valid credential, if it returns true: another server judges it then. ``constant`` promises a
+    response that never changes and depends on no argument, so it is made once. ``monitoring`` ones
+    are called by monitors all the time, and are no activity of a client (``GET /x/activity``).
+    ``max_body`` overrides ``[server] max_body``. ``trailing_slash`` serves the path with a slash at
+    the end, too, instead of redirecting.
+    ``returns`` is the type of the JSON response if the function returns one of
+    :mod:`toolbox.response`; ``content_type`` is that of a response that isn't JSON, for the OpenAPI
+    document. ``other_statuses`` are those that a success can have in addition to ``status``.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        backend: type[Any],
-        default_backend: str,
-        settings: type[msgspec.Struct] = NoOptions,
-        section: str = "",
-        summary: str = "",
-    ) -> None:
-        self.name = name
-        self.section = section or name
-        self.backend = backend
-        self.default_backend = default_backend
-        self.settings = settings
-        self.summary = summary
+    def __init__(self) -> None:
         self.operations: list[Operation] = []
 
     def operation(
@@ -122,29 +132,18 @@ class Group:
         status: int = 200,
         errors: tuple[type[ToolboxError], ...] = (),
         public: bool = False,
-        signed: bool = False,
-        answers: Any = None,
+        signed: bool | SignatureScheme = False,
+        delegated: Delegated | None = None,
+        returns: Any = None,
         constant: bool = False,
+        monitoring: bool = False,
         max_body: int | None = None,
         trailing_slash: bool = False,
         content_type: str = "",
         websocket: bool = False,
         other_statuses: tuple[int, ...] = (),
     ) -> Callable[[F], F]:
-        """Register a function as the operation ``methods path``.
-
-        ``path`` is written as in OpenAPI: ``/port/{port}/in-use``; ``{rest:path}``, at the end,
-        takes all that is left, slashes too, and may be empty.
-        ``public`` operations need no token; one that takes a body does as soon as there is a token
-        at all, since bodies of strangers are not read. ``signed`` ones need none if the URL
-        carries a signature for its query parameter ``path`` (:mod:`toolbox.signing`). ``constant``
-        promises that the answer never changes and needs no argument, so it is made once.
-        ``max_body`` overrides ``[server] max_body``. ``trailing_slash`` answers the path with a
-        slash at its end too, instead of redirecting. ``answers`` is the type of the JSON answer,
-        for a function that returns one of :mod:`toolbox.response`; ``content_type`` is what the
-        OpenAPI document says of an answer that isn't JSON. ``other_statuses`` are those that a
-        success can have beside ``status``.
-        """
+        """Register a function as the operation ``methods path``; see the class for the options."""
 
         def register(function: F) -> F:
             self.operations.append(
@@ -154,14 +153,16 @@ class Group:
                     methods=methods,
                     function=function,
                     arguments=_arguments(function, path),
-                    returns=answers or _hints(function).get("return"),
+                    returns=returns or _hints(function).get("return"),
                     **_documentation(function),
                     status=status,
                     errors=errors,
                     public=public,
                     signed=signed,
+                    delegated=delegated,
                     websocket=websocket,
                     constant=constant,
+                    monitoring=monitoring,
                     max_body=max_body,
                     trailing_slash=trailing_slash,
                     content_type=content_type,
@@ -173,28 +174,84 @@ class Group:
         return register
 
     def get(self, path: str, **options: Any) -> Callable[[F], F]:
-        """A GET operation; see :meth:`operation`."""
+        """Register a GET operation; see :meth:`operation`."""
         return self.operation(path, "GET", **options)
 
     def post(self, path: str, **options: Any) -> Callable[[F], F]:
-        """A POST operation; see :meth:`operation`."""
+        """Register a POST operation; see :meth:`operation`."""
         return self.operation(path, "POST", **options)
 
     def put(self, path: str, **options: Any) -> Callable[[F], F]:
-        """A PUT operation; see :meth:`operation`."""
+        """Register a PUT operation; see :meth:`operation`."""
         return self.operation(path, "PUT", **options)
 
     def patch(self, path: str, **options: Any) -> Callable[[F], F]:
-        """A PATCH operation; see :meth:`operation`."""
+        """Register a PATCH operation; see :meth:`operation`."""
         return self.operation(path, "PATCH", **options)
 
     def delete(self, path: str, **options: Any) -> Callable[[F], F]:
-        """A DELETE operation; see :meth:`operation`."""
+        """Register a DELETE operation; see :meth:`operation`."""
         return self.operation(path, "DELETE", **options)
 
     def websocket(self, path: str, **options: Any) -> Callable[[F], F]:
-        """A WebSocket operation; see :meth:`operation`. A plain GET may live on the same path."""
+        """Register a WebSocket operation; a plain GET may share its path. See :meth:`operation`."""
         return self.operation(path, "GET", websocket=True, status=101, **options)
+
+
+class Group(Operations):
+    """The operations of one API group.
+
+    ``backend`` is the Protocol of its backends, ``default_backend`` the name of the one to use if
+    the settings name none, and ``settings`` the struct of the group's settings, which every backend
+    finds in its context. They are set in the table ``[section]``, by default ``[name]``.
+
+    ``root`` is a path below which there are only operations of this group, such as ``/api``. Errors
+    there, those of the router and for a missing token, too, have ``error_source`` as their source:
+    a group that speaks another service's API needs that service's (:mod:`toolbox.http.envelope`).
+    One whose errors have another form altogether writes them itself, by ``error_writer``;
+    ``error_types`` are the structs of their bodies, for the OpenAPI document.
+
+    ``token_headers`` are headers in which clients of that service send the token, bare. They count
+    for the operations of this group only, and before ``Authorization``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        backend: type[Any],
+        default_backend: str,
+        settings: type[msgspec.Struct] = NoSettings,
+        section: str = "",
+        summary: str = "",
+        root: str = "",
+        error_source: str = SOURCE,
+        error_writer: ErrorWriter | None = None,
+        error_types: tuple[type[msgspec.Struct], ...] = (ErrorResponse,),
+        token_headers: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.root = root
+        self.error_source = error_source
+        self.error_writer = error_writer
+        self.error_types = error_types
+        self.token_headers = token_headers
+        self.section = section or name
+        self.backend = backend
+        self.default_backend = default_backend
+        self.settings = settings
+        self.summary = summary
+        super().__init__()
+
+    def include(self, *modules: Operations) -> None:
+        """Add the operations of other modules, in the order they were registered.
+
+        Raises ValueError if a module was included before it registered any, or twice.
+        """
+        for module in modules:
+            if not module.operations or module.operations[0] in self.operations:
+                raise ValueError(f"group {self.name}: empty operations, or included twice")
+            self.operations += module.operations
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -211,7 +268,9 @@ def _arguments(function: Callable[..., Any], path: str) -> tuple[Argument, ...]:
     hints = _hints(function)
     names = list(inspect.signature(function).parameters)[1:]
     if absent := in_path.difference(names):
-        raise TypeError(f"{function.__name__} takes no {absent.pop()!r}, which is in {path}")
+        raise TypeError(
+            f"{function.__name__} lacks an argument {absent.pop()!r}, which is in {path}"
+        )
     return tuple(Argument(name, _source(name, hints[name], in_path), hints[name]) for name in names)
 
 
@@ -224,14 +283,14 @@ def _source(name: str, kind: Any, in_path: set[str]) -> Source:
         return "request"
     if name in ("body", "query", "headers"):
         return typing.cast(Source, name)
-    raise TypeError(f"argument {name!r} is neither in the path nor body, query or headers")
+    raise TypeError(f"argument {name!r} is not in the path, nor body, query or headers")
 
 
 def flask_rule(path: str) -> str:
-    """An OpenAPI path as Werkzeug writes it."""
+    """Return an OpenAPI path in Werkzeug's syntax."""
     return _IN_PATH.sub(lambda match: f"<{'rest:' if match[2] else ''}{match[1]}>", path)
 
 
 def openapi_path(path: str) -> str:
-    """The path without our ``:path`` marks."""
+    """Return the path without our ``:path`` marks."""
     return _IN_PATH.sub(r"{\1}", path)

@@ -1,4 +1,4 @@
-"""The service as a whole: what it is made of, how it starts and how it ends."""
+"""The service as a whole: its parts, its start and its stop."""
 
 from __future__ import annotations
 
@@ -6,26 +6,39 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from toolbox.auth import Auth
+from pluggy import PluginManager
+
+from toolbox.activity import Activity
+from toolbox.activity import ActivityReport
+from toolbox.auth.access import Auth
+from toolbox.auth.guard import Guard
+from toolbox.errors import NotSupported
 from toolbox.errors import Unavailable
-from toolbox.guard import Guard
-from toolbox.handoff import Sockets
+from toolbox.group import Group
+from toolbox.http.listeners import Listeners
 from toolbox.logs import make_observers
-from toolbox.loop import Loop
-from toolbox.masking import Mask
+from toolbox.logs.masking import Mask
 from toolbox.observing import Observers
 from toolbox.plugins import Registry
 from toolbox.plugins import ServedGroup
-from toolbox.plugins import refuse_lacking
-from toolbox.protocols import lacking_now
+from toolbox.plugins.capabilities import Closable
+from toolbox.plugins.capabilities import Figure
+from toolbox.plugins.capabilities import HasActivity
+from toolbox.plugins.capabilities import HasFigures
+from toolbox.plugins.conformance import lacking_now
+from toolbox.plugins.conformance import refuse_incomplete
 from toolbox.settings import CoreSettings
 from toolbox.settings import SettingsError
+from toolbox.settings.addresses import all_hosts
+from toolbox.sockets.loop import Loop
+from toolbox.sockets.registry import SocketRegistry
 from toolbox.threads import Pool
 
 log = logging.getLogger("toolbox")
@@ -33,28 +46,48 @@ log = logging.getLogger("toolbox")
 
 @dataclass(frozen=True)
 class Context:
-    """What a backend gets from the core beside its own settings."""
+    """The core's resources, as each backend receives them beside its settings."""
 
-    options: Any
-    """The group's own options: the struct its ``Group`` named as ``settings``."""
+    group_settings: Any
+    """The group's settings: the struct that its ``Group`` named as ``settings``."""
     loop: Loop
     """The I/O loop."""
     pool: Executor
-    """Threads for work that blocks and belongs to no request."""
+    """Threads for blocking work that belongs to no request."""
     work_dir: Path
-    """Where relative paths start."""
+    """The directory that relative paths start from."""
     auth: Auth
-    """The token, for the group that sets it."""
+    """Authentication, for groups that issue credentials or have to remove them."""
     mask: Mask | None = None
-    """What hides secrets in the output of what is started; None if that isn't asked for."""
+    """The mask for secrets in the output of processes; None if ``[log] mask_output`` is not set."""
     stopping: threading.Event = field(default_factory=threading.Event)
-    """Set when the service begins to end: an answer that has no end of its own ends now."""
+    """Set when the service starts to stop: endless responses end then."""
+    backends: Mapping[str, Any] = field(default_factory=dict)
+    """The backends of all groups, by the group's name, for a backend that builds on others. It is
+    complete when the service is ready; a group that isn't served is not in it.
+    """
+    listeners: Listeners = field(default_factory=Listeners)
+    """Further ports of the service, for a backend to open."""
+    activity: Activity = field(default_factory=Activity)
+    """The record of what clients do, for traffic that is no request to an operation."""
     restarted: bool = False
-    """Whether this worker replaces one that died, and with which all it had started has ended."""
+    """True if this worker replaces one that died, whose processes have ended with it."""
+    guard: Guard | None = None
+    """Protection from foreign web pages, for a group whose protocol asks for it in every mode; None
+    outside of a service.
+    """
+    plugins: PluginManager = field(default_factory=lambda: PluginManager("toolbox"))
+    """The plugins in use, for a group that adds hooks of its own."""
+
+    def backend_of(self, group: str) -> Any:
+        """Return the backend of another group. Raises NotSupported if that is not served."""
+        if group not in self.backends:
+            raise NotSupported(f"this needs the group {group!r}, which is not served here")
+        return self.backends[group]
 
 
 class Toolbox:
-    """One service: settings, plugins and, once :meth:`start` was called, everything running."""
+    """One service: settings, plugins and, after :meth:`start`, the running backends."""
 
     def __init__(
         self, settings: CoreSettings, registry: Registry, auth: Auth, work_dir: Path, mask: Mask
@@ -62,13 +95,15 @@ class Toolbox:
         self.settings = settings
         self.registry = registry
         self.auth = auth
-        self.guard = Guard(auth, settings.auth, settings.server.host)
+        self.guard = Guard(auth, settings.auth, *all_hosts(settings.server))
         self.work_dir = work_dir
         self.mask = mask
         self.backends: dict[str, Any] = {}
         self.loop = Loop()
-        self.sockets = Sockets(settings.websocket, self.loop)
+        self.sockets = SocketRegistry(settings.websocket, self.loop)
         self.pool = Pool(64, "toolbox-pool")
+        self.listeners = Listeners()
+        self.activity = Activity()
         self.observers = Observers()
         for observer in make_observers(settings.log):
             self.observers.add(observer)
@@ -79,45 +114,63 @@ class Toolbox:
 
     @property
     def state(self) -> str:
-        """``starting``, ``ready``, ``stopping``, or ``failed: `` and why."""
+        """The state: ``starting``, ``ready``, ``stopping``, or ``failed: `` and the reason."""
         return self._state
 
     def backend(self, group: str) -> Any:
-        """The backend that serves ``group``. Raises Unavailable before the start and after the
-        end of the service.
-        """
+        """Return the backend of ``group``. Raises Unavailable unless the service is running."""
         try:
             return self.backends[group]
         except KeyError:
             raise Unavailable(f"the service is {self._state}", {"Retry-After": "1"}) from None
 
-    def figures(self) -> Iterator[tuple[str, str, float]]:
-        """What the backends have right now: group, name and value of each figure."""
+    def groups(self) -> Iterator[Group]:
+        """Yield the groups that are served."""
+        for served in self.registry.served:
+            yield served.group
+
+    def figures(self) -> Iterator[tuple[str, Figure]]:
+        """Yield each figure of each backend, with the group's name."""
         for group, backend in list(self.backends.items()):
-            figures = getattr(backend, "figures", None)
-            for name, value in figures().items() if figures else ():
-                yield group, name, value
+            if isinstance(backend, HasFigures):
+                for figure in backend.figures():
+                    yield group, figure
+
+    def report_activity(self) -> ActivityReport:
+        """Report whether somebody needs the service."""
+        backends = list(self.backends.values())
+        works = [backend.activity() for backend in backends if isinstance(backend, HasActivity)]
+        return self.activity.report(len(self.sockets), self.sockets.traffic(), works)
 
     def start(self, restarted: bool = False) -> None:
-        """Make the backends and run the start hooks. In the worker, before it accepts.
+        """Make the backends and run the start hooks. Called in the worker, before it accepts.
 
-        ``restarted`` as in :class:`Context`. Raises SettingsError if a backend is incomplete or
-        can't be made; not when it could once: that is tried again.
+        ``restarted`` is that of :class:`Context`. Raises SettingsError if a backend is incomplete
+        or can't be made. In a restarted worker, the exception itself: that is tried again.
         """
         self.loop.start()
         self.pool.start()
         for served in self.registry.served:
             context = Context(
-                *(served.options, self.loop, self.pool, self.work_dir, self.auth),
+                group_settings=served.group_settings,
+                loop=self.loop,
+                pool=self.pool,
+                work_dir=self.work_dir,
+                auth=self.auth,
                 mask=self.mask if self.settings.log.mask_output else None,
                 stopping=self.stopping,
+                backends=self.backends,
+                listeners=self.listeners,
+                activity=self.activity,
                 restarted=restarted,
+                guard=self.guard,
+                plugins=self.registry.manager,
             )
             self.backends[served.group.name] = _make_backend(served, context)
         for observer in self.registry.hook.toolbox_observer(toolbox=self):
             self.observers.add(observer)
         if self.registry.hook.toolbox_startup.get_hookimpls():
-            # A slow start must not look like a dead service: answer "starting" meanwhile.
+            # A slow start must not look like a dead service: requests get "starting" until it ends.
             threading.Thread(target=self._run_startup, name="toolbox-start", daemon=True).start()
         else:
             self._state = "ready"
@@ -132,39 +185,41 @@ class Toolbox:
             self._state = "ready"
 
     def check_ready(self) -> None:
-        """Raises Unavailable unless the service is ready."""
+        """Raise Unavailable unless the service is ready."""
         if self._state != "ready":
             raise Unavailable(f"the service is {self._state}", {"Retry-After": "1"})
 
     def enter(self) -> None:
-        """A request begins."""
+        """Count a request that starts."""
         with self._idle:
             self._in_flight += 1
 
     def leave(self) -> None:
-        """A request has ended."""
+        """Count a request that ended."""
         with self._idle:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.notify_all()
 
     def stop(self, timeout: float) -> None:
-        """End everything within about ``timeout`` seconds: half of it for requests to finish.
+        """Stop everything within about ``timeout`` seconds, half of it for requests to finish.
 
-        Sockets are closed 1001 at once. What jobs and hooks leave running is ended by force.
+        Sockets are closed with 1001 first. Processes that jobs and hooks leave are killed.
         """
         if self._state == "stopping":
             return
         self._state = "stopping"
         self.stopping.set()
         deadline = time.monotonic() + timeout
+        # First, since clients of terminals and logs would otherwise wait until their jobs end.
         self.sockets.close_all(timeout / 4)
         with self._idle:
             self._idle.wait_for(lambda: not self._in_flight, timeout / 2)
+        # Hooks before backends: what a hook started may use a backend.
         self._guard("a stop hook", self.registry.hook.toolbox_shutdown, toolbox=self)
         for name, backend in reversed(list(self.backends.items())):
-            if close := getattr(backend, "close", None):
-                self._guard(f"closing {name}", close)
+            if isinstance(backend, Closable):
+                self._guard(f"closing {name}", backend.close)
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.loop.stop()
         log.info("stopped, %.1f s before the limit", deadline - time.monotonic())
@@ -173,7 +228,7 @@ class Toolbox:
         try:
             function(**arguments)
         except Exception:
-            # The others must still be ended.
+            # The rest must still be stopped.
             log.exception("%s failed", what)
 
 
@@ -181,7 +236,7 @@ def _make_backend(served: ServedGroup, context: Context) -> Any:
     where = f"{served.group.section}.backend"
     name = served.backend.name
     try:
-        backend = served.backend_class(served.settings, context)
+        backend = served.backend_class(served.backend_settings, context)
     except SettingsError:
         raise
     except Exception as error:
@@ -190,5 +245,5 @@ def _make_backend(served: ServedGroup, context: Context) -> Any:
         log.exception("the backend %r of %s can't be made", name, served.group.name)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise SettingsError(f"{where}: {name!r} can't be made: {reason}") from None
-    refuse_lacking(where, name, lacking_now(backend, served.group.backend))
+    refuse_incomplete(where, name, lacking_now(backend, served.group.backend))
     return backend

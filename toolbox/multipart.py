@@ -1,7 +1,7 @@
 """Multipart bodies (RFC 7578, RFC 2046), read part by part as they arrive and written part by part.
 
 The reader searches one buffer that the connection is read into and hands out views of it: nothing
-is copied, nothing is spooled. It takes what the RFC says, so lines end with CRLF.
+is copied, nothing is spooled. It is as strict as the RFC: lines end with CRLF.
 """
 
 from __future__ import annotations
@@ -10,42 +10,71 @@ import re
 import secrets
 from collections.abc import Iterable
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import parse_options_header
 
 from toolbox.errors import BadRequest
+from toolbox.http.decoding import only
 from toolbox.request import CHUNK
-from toolbox.request import MAX_FIELD
-from toolbox.request import Part
-from toolbox.request import only
+from toolbox.request import Body
 
-if TYPE_CHECKING:
-    from toolbox.request import Body
+MAX_FIELD = 64 * 1024
+"""Bytes of the headers of one part, and of a text field."""
 
 _MAX_BOUNDARY = 1024
-"""Bytes; RFC 2046 allows 70, and some clients don't care."""
+"""Bytes; RFC 2046 allows 70, but some clients take more."""
 
 _AFTER_MARK = re.compile(rb"--|[ \t]{0,128}(?=\r\n)")
-"""What makes a boundary of a line that begins like one: the end of all, or the end of the line."""
+"""The rest of a boundary line: ``--`` for the end of the body, or the end of the line."""
 
 _MAYBE_AFTER_MARK = re.compile(rb"-|[ \t]{0,128}\r?")
-"""The beginning of that, where the rest is still to come."""
+"""The beginning of that, of which more may come."""
 
 
+# The possessive *+ keeps a long value without a closing quote from taking quadratic time.
 _PARAMETER = re.compile(r""";[ \t]*([^\s;="]+)[ \t]*=(?:[ \t]*"(?:[^"\\]|\\.)*+")?""")
 
 
+class Part:
+    """One part of a multipart body."""
+
+    def __init__(self, name: str, filename: str | None, headers: Headers) -> None:
+        self.name = name
+        self.filename = filename
+        self.headers = headers
+        self.chunks: Iterator[memoryview] = iter(())
+        """The content; each view is valid until the next is requested."""
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return self.chunks
+
+    def text(self, limit: int = MAX_FIELD) -> str:
+        """Return the part as UTF-8 text. Raises BadRequest if it is over ``limit`` bytes."""
+        data = bytearray()
+        for chunk in self.chunks:
+            data += chunk
+            if len(data) > limit:
+                raise BadRequest(f"the field {self.name!r} is over {limit} bytes")
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadRequest(f"the field {self.name!r} is not valid UTF-8") from None
+
+
 def read_parts(body: Body) -> Iterator[Part]:
-    """See :meth:`toolbox.request.Body.parts`."""
+    """Yield the parts of a ``multipart/form-data`` body (RFC 7578) as they arrive.
+
+    Each part must be read before the next is asked for; what is left of it is skipped.
+    Raises BadRequest for a body that isn't multipart, is malformed or ends early.
+    """
     media_type, options = parse_parameters(body.content_type)
     boundary = options.get("boundary", "").encode("latin-1", "replace")
     if media_type != "multipart/form-data" or not 0 < len(boundary) <= _MAX_BOUNDARY:
         raise BadRequest("the body is not multipart/form-data with a boundary")
     reader = _Reader(body, boundary)
     for _ in reader.content():
-        pass  # What stands before the first boundary means nothing.
+        pass  # The preamble is to be ignored (RFC 2046, 5.1.1).
     while not reader.ended:
         part = _make_part(reader.headers())
         part.chunks = reader.content()
@@ -55,40 +84,40 @@ def read_parts(body: Body) -> Iterator[Part]:
 
 
 def parse_parameters(header: str) -> tuple[str, dict[str, str]]:
-    """A media type or disposition and its parameters; names in lower case, as they have none
+    """Return a media type or disposition and its parameters, both with names in lower case
     (RFC 9110, 8.3.1).
 
-    Raises BadRequest for a parameter that is there twice.
+    Raises BadRequest for a parameter that is given twice.
     """
     names = [name.lower() for name in _PARAMETER.findall(header)]
     for name in names:
-        only("malformed multipart body", name, [each for each in names if each == name])
+        only("malformed multipart body", name, [other for other in names if other == name])
     kind, options = parse_options_header(header)
     return kind.lower(), options
 
 
 class _Reader:
-    """A window onto the body: ``buffer[start:end]`` is read and not yet handed out."""
+    """A window on the body: ``buffer[start:end]`` is read and not yet handed out."""
 
     def __init__(self, body: Body, boundary: bytes) -> None:
         self.ended = False
-        """Whether the last boundary has been passed."""
+        """True once the last boundary has been passed."""
         self._body = body
         self._mark = b"\r\n--" + boundary
         self._buffer = bytearray(CHUNK)
         self._view = memoryview(self._buffer)
-        # The first boundary may be the first line: let it look like the others.
+        # The first boundary may be the first line: make it look like the others.
         self._buffer[:2] = b"\r\n"
         self._start, self._end = 0, 2
 
     def content(self) -> Iterator[memoryview]:
-        """What comes before the next boundary, which is consumed."""
+        """Yield the content up to the next boundary, and consume that."""
         seen = self._start
         while True:
             found = self._buffer.find(self._mark, seen, self._end)
             after = found + len(self._mark)
             if found < 0:
-                # The last bytes may be the beginning of a boundary.
+                # The last bytes may be the beginning of a boundary: keep them.
                 stop = seen = max(self._start, self._end - len(self._mark) + 1)
             elif match := _AFTER_MARK.match(self._buffer, after, self._end):
                 if found > self._start:
@@ -107,11 +136,12 @@ class _Reader:
             seen -= self._fill()
 
     def headers(self) -> bytes:
-        """The header lines after a boundary, which are consumed with the empty line at the end."""
+        """Return the header lines after a boundary; consume them and the empty line."""
         seen = self._start
         while (found := self._buffer.find(b"\r\n\r\n", seen, self._end)) < 0:
             if self._end - self._start > MAX_FIELD:
                 raise BadRequest("malformed multipart body: the headers of a part are too long")
+            # The end that is looked for may be split between two reads.
             seen = max(self._start, self._end - 3)
             seen -= self._fill()
         lines = bytes(self._view[self._start + 2 : max(found, self._start + 2)])
@@ -119,7 +149,7 @@ class _Reader:
         return lines
 
     def _fill(self) -> int:
-        """Read more; the number of bytes that what is there has moved to the front."""
+        """Read more; return the number of bytes by which the window has moved to the front."""
         moved = self._start
         if moved:
             left = self._end - moved
@@ -134,6 +164,8 @@ class _Reader:
 
 def _make_part(lines: bytes) -> Part:
     headers = Headers()
+    # Folded lines are obsolete in HTTP (RFC 9112, 5.2), but allowed in MIME. Browsers send file
+    # names as raw UTF-8 (RFC 7578, 5.1).
     unfolded = re.sub(r"\r\n(?=[ \t])", "", lines.decode("utf-8", "replace"))
     for line in unfolded.split("\r\n") if unfolded else ():
         name, colon, value = line.partition(":")
@@ -151,13 +183,13 @@ def _make_part(lines: bytes) -> Part:
 
 
 def new_boundary() -> str:
-    """A boundary that no content can hold but by guessing 128 random bits."""
+    """Return a boundary of 128 random bits, which no content contains."""
     return f"toolbox-{secrets.token_hex(16)}"
 
 
 def write_parts(boundary: str, parts: Iterable[tuple[Headers, Iterable[bytes]]]) -> Iterator[bytes]:
-    """The bytes of a multipart body. An error while a part is read ends it without the closing
-    boundary, so that the client sees it was cut.
+    """Yield the bytes of a multipart body. An error while a part is read ends it without the
+    closing boundary, so that the client sees that it was cut off.
     """
     mark = f"--{boundary}".encode()
     for headers, content in parts:

@@ -1,4 +1,4 @@
-"""Writing answers: JSON, files with ranges, streams and multipart.
+"""Responses: JSON, files with ranges, streams and multipart.
 
 An operation returns a plain value for JSON, or one of the classes here.
 """
@@ -21,14 +21,14 @@ from werkzeug.http import generate_etag
 from werkzeug.http import http_date
 from werkzeug.wrappers import Response
 
-from toolbox.clients import encoder
-from toolbox.conditions import is_known
-from toolbox.conditions import range_holds
 from toolbox.errors import BadRequest
 from toolbox.errors import ToolboxError
-from toolbox.ranges import ByteRanges
-from toolbox.ranges import Span
-from toolbox.ranges import parse_ranges
+from toolbox.http.client_versions import encoder
+from toolbox.http.conditions import is_known
+from toolbox.http.conditions import range_holds
+from toolbox.http.ranges import ByteRanges
+from toolbox.http.ranges import Span
+from toolbox.http.ranges import parse_ranges
 from toolbox.request import CHUNK
 
 JSON = "application/json; charset=utf-8"
@@ -36,8 +36,8 @@ TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A JSON answer with a status or headers of its own."""
+class JsonResponse:
+    """A JSON response with its own status or headers."""
 
     value: Any = None
     status: int | None = None
@@ -45,7 +45,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class TextAnswer:
+class TextResponse:
     """Plain text, or any other content that fits into memory."""
 
     content: str | bytes
@@ -55,7 +55,7 @@ class TextAnswer:
 
 
 @dataclass(frozen=True)
-class StreamAnswer:
+class StreamResponse:
     """A body made while it is sent. ``close()`` of the iterable, if any, is always called."""
 
     chunks: Iterable[bytes]
@@ -65,10 +65,10 @@ class StreamAnswer:
 
 
 @dataclass(frozen=True)
-class FileAnswer:
+class FileResponse:
     """A regular file, whole or a range of it, with conditional requests (RFC 9110, 13 and 14).
 
-    ``file`` is open for reading, unbuffered, and is closed when the answer is sent.
+    ``file`` is open for reading, unbuffered, and is closed when the response is sent.
     """
 
     file: BinaryIO
@@ -77,28 +77,28 @@ class FileAnswer:
 
 
 @dataclass(frozen=True)
-class MultipartAnswer:
-    """Several parts as ``multipart/form-data``, each headers and content."""
+class MultipartResponse:
+    """Several parts as ``multipart/form-data``, each with headers and content."""
 
     parts: Iterable[tuple[Headers, Iterable[bytes]]]
 
 
 def respond(value: Any, status: int, environ: dict[str, Any]) -> Response:
-    """The WSGI response for what an operation returned."""
+    """Return the WSGI response for the value that an operation returned."""
     if value is None:
         return Response(status=status)
     if isinstance(value, Response):
         return value
-    if isinstance(value, FileAnswer):
+    if isinstance(value, FileResponse):
         return _respond_file(value, environ)
-    if isinstance(value, TextAnswer | StreamAnswer):
-        content = value.content if isinstance(value, TextAnswer) else value.chunks
+    if isinstance(value, TextResponse | StreamResponse):
+        content = value.content if isinstance(value, TextResponse) else value.chunks
         return Response(
             content, value.status or status, value.headers, content_type=value.content_type
         )
-    if isinstance(value, MultipartAnswer):
+    if isinstance(value, MultipartResponse):
         return _respond_multipart(value, status)
-    if isinstance(value, Answer):
+    if isinstance(value, JsonResponse):
         if value.value is None:
             return Response(status=value.status or status, headers=value.headers)
         return _respond_json(value.value, value.status or status, value.headers, environ)
@@ -111,71 +111,75 @@ def _respond_json(
     return Response(encoder(environ)(value), status, headers, content_type=JSON)
 
 
-def _respond_multipart(answer: MultipartAnswer, status: int) -> Response:
+def _respond_multipart(response: MultipartResponse, status: int) -> Response:
     from toolbox.multipart import new_boundary
     from toolbox.multipart import write_parts
 
     boundary = new_boundary()
     return Response(
-        write_parts(boundary, answer.parts),
+        write_parts(boundary, response.parts),
         status,
         content_type=f"multipart/form-data; boundary={boundary}",
     )
 
 
 def file_etag(info: os.stat_result) -> str:
-    """A strong validator: it changes with size, modification time (ns) or inode."""
+    """Return a strong validator: it changes with size, modification time (ns) or inode."""
     return generate_etag(f"{info.st_ino}-{info.st_size}-{info.st_mtime_ns}".encode())
 
 
-def _respond_file(answer: FileAnswer, environ: dict[str, Any]) -> Response:
-    info = os.fstat(answer.file.fileno())
+def _respond_file(response: FileResponse, environ: dict[str, Any]) -> Response:
+    # Of the open file, not of its path: that may be another file by now.
+    info = os.fstat(response.file.fileno())
     if not stat.S_ISREG(info.st_mode):
-        answer.file.close()
+        response.file.close()
         raise BadRequest("not a regular file")
     etag = file_etag(info)
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": f'"{etag}"',
         "Last-Modified": http_date(info.st_mtime),
-        **answer.headers,
+        **response.headers,
     }
     try:
         if is_known(environ, etag, info.st_mtime):
-            answer.file.close()
+            response.file.close()
             return Response(status=304, headers=headers)
         spans = _spans(environ, info, etag)
     except ToolboxError:
-        answer.file.close()
+        response.file.close()
         raise
     if spans and len(spans) > 1:
-        return _respond_ranges(answer, spans, info.st_size, headers)
+        return _respond_ranges(response, spans, info.st_size, headers)
     start, stop = spans[0] if spans else (0, info.st_size)
     if spans:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{info.st_size}"
     headers["Content-Length"] = str(stop - start)
-    answer.file.seek(start)
+    # sendfile(2) begins at the file's offset.
+    response.file.seek(start)
     return Response(
-        _file_body(answer.file, stop - start, environ),
+        _file_body(response.file, stop - start, environ),
         206 if spans else 200,
         headers,
-        content_type=answer.content_type,
+        content_type=response.content_type,
         direct_passthrough=True,
     )
 
 
 def _spans(environ: dict[str, Any], info: os.stat_result, etag: str) -> list[Span] | None:
-    """The parts asked for, None for the whole. Only GET has ranges (RFC 9110, 14.2)."""
-    wanted = environ.get("HTTP_RANGE")
-    if not wanted or environ["REQUEST_METHOD"] != "GET":
+    """Return the ranges requested, None for the whole. Only GET has them (RFC 9110, 14.2)."""
+    requested = environ.get("HTTP_RANGE")
+    if not requested or environ["REQUEST_METHOD"] != "GET":
         return None
-    return parse_ranges(wanted, info.st_size) if range_holds(environ, etag, info.st_mtime) else None
+    return (
+        parse_ranges(requested, info.st_size) if range_holds(environ, etag, info.st_mtime) else None
+    )
 
 
 def _respond_ranges(
-    answer: FileAnswer, spans: list[Span], size: int, headers: dict[str, str]
+    response: FileResponse, spans: list[Span], size: int, headers: dict[str, str]
 ) -> Response:
-    body = ByteRanges(answer.file, spans, size, answer.content_type)
+    body = ByteRanges(response.file, spans, size, response.content_type)
     return Response(
         body,
         206,
@@ -186,7 +190,7 @@ def _respond_ranges(
 
 
 def _file_body(file: BinaryIO, length: int, environ: dict[str, Any]) -> Iterable[bytes]:
-    """What the server sends with ``sendfile``, from the current offset for the content length."""
+    """Return a body that the server sends with ``sendfile``, from the current offset."""
     wrapper = environ.get("wsgi.file_wrapper")
     if wrapper is not None and length:
         wrapped: Iterable[bytes] = wrapper(file, CHUNK)
@@ -195,7 +199,7 @@ def _file_body(file: BinaryIO, length: int, environ: dict[str, Any]) -> Iterable
 
 
 class _LimitedFile(FileWrapper):
-    """``length`` bytes of a file, for servers without a file wrapper of their own."""
+    """``length`` bytes of a file, for servers without their own file wrapper."""
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         super().__init__(file, CHUNK)
@@ -205,6 +209,7 @@ class _LimitedFile(FileWrapper):
         while self._left > 0:
             data = self.filelike.read(min(CHUNK, self._left))
             if not data:
-                raise BrokenPipeError(errno.EPIPE, "the file became shorter while it was sent")
+                # The promised length can't be sent any more: only a broken connection shows that.
+                raise BrokenPipeError(errno.EPIPE, "the file was truncated while it was sent")
             self._left -= len(data)
             yield data

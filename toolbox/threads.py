@@ -1,4 +1,4 @@
-"""Pools of threads that go on with those they have where the system gives no more."""
+"""Thread pools that tolerate failure to start threads, and a bound on who may wait in them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,42 @@ IDLE = 5.0
 log = logging.getLogger("toolbox")
 
 
-class Pool(ThreadPoolExecutor):
-    """A ThreadPoolExecutor for which a shortage of threads or memory is only a shorter pool.
+class Gate:
+    """Admits ``limit`` callers at once. *Any thread.*
 
-    The standard one raises from ``submit`` what it has queued all the same: a program that takes
-    all processes there may be (a thread is one, pids.max in cgroups(7)) would end the accept loop,
+    ``error()`` makes the exception for one more; it is raised after ``patience`` seconds in which
+    no caller left.
+    """
+
+    def __init__(self, limit: int, error: Callable[[], Exception], patience: float = 0.0) -> None:
+        self._slots = threading.BoundedSemaphore(limit)
+        self._error = error
+        self._patience = patience
+
+    def enter(self) -> None:
+        """Take a slot. Raises what ``error`` makes."""
+        if not self._slots.acquire(timeout=self._patience):
+            raise self._error()
+
+    def leave(self) -> None:
+        """Give the slot back. Raises ValueError if none was taken."""
+        self._slots.release()
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Hold a slot for the block. Raises as :meth:`enter`."""
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+
+class Pool(ThreadPoolExecutor):
+    """A ThreadPoolExecutor that goes on with the threads it has if no more can be started.
+
+    The standard one raises from ``submit``, though it has queued the call: a program that takes all
+    processes the system allows (a thread is one, pids.max in cgroups(7)) would end the accept loop,
     and with it every session.
     """
 
@@ -36,8 +67,8 @@ class Pool(ThreadPoolExecutor):
                 raise
 
 
-class _Hand:
-    """One thread of a crew, as whoever gives it work sees it."""
+class _Idler:
+    """A thread of a crew that waits for a job."""
 
     def __init__(self) -> None:
         self.called = threading.Lock()
@@ -46,42 +77,43 @@ class _Hand:
 
 
 class Crew:
-    """Threads that do jobs nobody waits for, ``limit`` of them at once; more jobs wait.
+    """Threads for jobs without a result, ``limit`` of them at once; further jobs are queued.
 
-    A thread that has to wait for a client says so by :meth:`waiting`, and doesn't count meanwhile:
-    however many clients are slow, there are ``limit`` threads for work. The last one that had
-    something to do is the first to get the next job, so those there were too many of end.
+    A thread that has to wait for a client does so within :meth:`waiting`, and doesn't count there:
+    however many clients are slow, there are ``limit`` threads for work. The thread that became idle
+    last gets the next job, so that surplus threads stay idle and end.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._idle: list[_Hand] = []
+        self._idle: list[_Idler] = []
         self._jobs: deque[Callable[[], object]] = deque()
         self._threads = 0
         self._waiting = 0
 
     def start(self) -> None:
-        """Start the first thread, so that there is always one. Raises RuntimeError if it can't."""
+        """Start the first thread, so that there is always one. Raises RuntimeError on failure."""
         self.submit(int)
 
     @property
     def busy(self) -> bool:
-        """Whether jobs wait for a thread."""
+        """True if jobs wait for a thread."""
         return bool(self._jobs)
 
     def submit(self, job: Callable[[], object]) -> None:
-        """Have ``job`` done."""
+        """Run ``job`` on a thread, now or later."""
         with self._lock:
             if self._idle:
-                hand = self._idle.pop()
-                hand.job = job
-                hand.called.release()
+                idler = self._idle.pop()
+                idler.job = job
+                idler.called.release()
                 return
             self._jobs.append(job)
             if not self._may_start():
                 return
             self._threads += 1
+        # Without the lock: start() waits until the new thread runs, and that may need it.
         self._start_thread()
 
     def _may_start(self) -> bool:
@@ -90,7 +122,7 @@ class Crew:
     def _start_thread(self) -> None:
         try:
             threading.Thread(target=self._work, name="toolbox-request", daemon=True).start()
-        except RuntimeError:  # There is room for no more; those there are will come to it.
+        except RuntimeError:  # The system gives no more; the others will come to the job.
             with self._lock:
                 self._threads -= 1
                 if not self._threads:
@@ -98,7 +130,7 @@ class Crew:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Within it the calling thread, one of the crew, waits for somebody else."""
+        """Don't count the calling thread, one of the crew, within the block: it waits there."""
         with self._lock:
             self._waiting += 1
             more = bool(self._jobs) and self._may_start()
@@ -112,29 +144,30 @@ class Crew:
                 self._waiting -= 1
 
     def _work(self) -> None:
-        hand = _Hand()
-        while job := self._next_job(hand):
+        idler = _Idler()
+        while job := self._next_job(idler):
             try:
                 job()
             except Exception:
                 log.exception("a job failed")
 
-    def _next_job(self, hand: _Hand) -> Callable[[], object] | None:
-        """The next job, None if there was none for so long that the thread can go."""
+    def _next_job(self, idler: _Idler) -> Callable[[], object] | None:
+        """Return the next job, None if the thread has been idle for long enough to end."""
         with self._lock:
             if self._jobs:
                 return self._jobs.popleft()
-            hand.job = None
-            self._idle.append(hand)
-        while not hand.called.acquire(timeout=IDLE):
+            idler.job = None
+            self._idle.append(idler)
+        while not idler.called.acquire(timeout=IDLE):
             with self._lock:
-                if hand in self._idle and self._threads > 1:
-                    self._idle.remove(hand)
+                # Otherwise submit() has taken it off the list just now, and its call follows.
+                if idler in self._idle and self._threads > 1:
+                    self._idle.remove(idler)
                     self._threads -= 1
                     return None
-        return hand.job
+        return idler.job
 
     def shutdown(self, wait: bool = False) -> None:
-        """Drop what nobody has begun. Threads end with the process."""
+        """Drop the jobs that haven't begun. Threads end with the process."""
         with self._lock:
             self._jobs.clear()

@@ -1,7 +1,7 @@
 """Fetch the libraries of the page from the npm registry, as ``toolbox_page/vendor`` has them.
 
-``python vendor.py`` writes the versions named here, ``python vendor.py --check`` tells whether what
-is there is what the registry has. For another version change it here, run it and commit both.
+``python vendor.py`` writes the versions named here; ``python vendor.py --check`` compares the
+directory with the registry. To update, change a version here, run it and commit both.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ PACKAGES: dict[str, dict[str, str]] = {
         "swagger-ui-bundle.js.LICENSE.txt": "swagger-ui-bundle.js.LICENSE.txt",
     },
 }
-"""Which files of which version, and what they are called here."""
+"""The files to take from each package, and their names here."""
 
 
 def fetch() -> dict[str, bytes]:
-    """The files by their names here, and ``versions.json``, which tells what they are."""
+    """Return the files by their names here, with ``versions.json``, which lists their origin."""
     files: dict[str, bytes] = {}
     versions: dict[str, dict[str, object]] = {}
     for package, wanted in PACKAGES.items():
@@ -58,10 +58,10 @@ def fetch() -> dict[str, bytes]:
             with tarfile.open(archive) as tar:
                 for name, ours in wanted.items():
                     files[ours] = _member(tar, name)
-                told = json.loads(_member(tar, "package.json"))
-        versions[told["name"]] = {
-            "version": told["version"],
-            "license": told["license"],
+                manifest = json.loads(_member(tar, "package.json"))
+        versions[manifest["name"]] = {
+            "version": manifest["version"],
+            "license": manifest["license"],
             "files": sorted(wanted.values()),
         }
     files["versions.json"] = (json.dumps(versions, indent=2) + "\n").encode()

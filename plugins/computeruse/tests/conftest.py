@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from toolbox.linux.procfs import is_alive
+from toolbox.linux.procfs import read_state
 from toolbox.testing import Service
 from toolbox.testing import end_tree
 
@@ -27,17 +29,17 @@ FORM = Path(__file__).with_name("form.py")
 WATCHER = Path(__file__).with_name("watcher.py")
 
 _numbers = itertools.count(100 + os.getpid() % 400 * 100)
-"""Numbers of displays that other test runs, beside this one, don't take."""
+"""Display numbers that concurrent test runs don't use."""
 
 
 def free_display() -> str:
-    """The name of a display nobody uses."""
+    """Return the name of an unused display."""
     number = next(n for n in _numbers if not Path(f"/tmp/.X11-unix/X{n}").exists())
     return f":{number}"
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on, and that nobody gets who asks for any: those are above."""
+    """Return an unused TCP port below the range from which the kernel assigns ports."""
     while True:
         port = random.randrange(10_000, 32_000)
         with socket.socket() as sock, contextlib.suppress(OSError):
@@ -45,16 +47,11 @@ def free_port() -> int:
             return port
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+alive = is_alive
 
 
 class Desk:
-    """A service whose desktop is a test's own."""
+    """A service with a desktop for one test or module."""
 
     def __init__(self, directory: Path, options: str = "", **arguments: Any) -> None:
         self.display = arguments.pop("display", None) or free_display()
@@ -78,19 +75,19 @@ class Desk:
         self.programs: list[subprocess.Popen[bytes]] = []
 
     def get(self, path: str, status: int = 200, **query: Any) -> Any:
-        """What GET answers, which must have ``status``."""
+        """Send a GET request, check the status and return the body."""
         response = self.service.http.get(f"/computeruse/{path}", params=query)
         assert response.status_code == status, response.text
         return response.json()
 
     def post(self, path: str, status: int = 200, **body: Any) -> Any:
-        """What POST answers, which must have ``status``."""
+        """Send a POST request, check the status and return the body."""
         response = self.service.http.post(f"/computeruse/{path}", json=body)
         assert response.status_code == status, response.text
         return response.json()
 
     def run(self, *command: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a program on the desktop; it is ended with the desk."""
+        """Start a program on the desktop; :meth:`close` terminates it."""
         program = subprocess.Popen(
             command,
             env={**os.environ, "LANG": "C.UTF-8", "DISPLAY": self.display, **(env or {})},
@@ -102,7 +99,7 @@ class Desk:
         return program
 
     def window(self, title: str) -> Any:
-        """The window with this title, as soon as it is there and active."""
+        """Wait for the active window with this title and return it."""
         found: list[Any] = []
 
         def look() -> bool:
@@ -118,13 +115,13 @@ class Desk:
         self.service.wait_for(condition, what)
 
     def end_programs(self) -> None:
-        """End what :meth:`run` has started."""
+        """Terminate the programs that :meth:`run` has started."""
         for program in self.programs:
             end_tree(program)
         self.programs.clear()
 
     def close(self) -> None:
-        """End everything."""
+        """Stop the programs and the service."""
         try:
             self.end_programs()
         finally:
@@ -132,7 +129,7 @@ class Desk:
 
 
 class Watcher:
-    """A program with a window that writes down what happens to it."""
+    """A program with a window that logs its events."""
 
     def __init__(self, desk: Desk, title: str = "watcher") -> None:
         self.desk = desk
@@ -143,23 +140,23 @@ class Watcher:
         desk.wait_for(lambda: self.events("Expose"), "the window to be drawn")
 
     def events(self, *kinds: str) -> list[Any]:
-        """What has happened, of these kinds."""
+        """Return the events of these kinds so far."""
         text = self.file.read_text() if self.file.exists() else ""
         found = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         return [each for each in found if each["type"] in kinds]
 
     def wait_for(self, count: int, *kinds: str) -> list[Any]:
-        """The events of these kinds, as soon as there are ``count``."""
+        """Wait for ``count`` events of these kinds and return them."""
         self.desk.wait_for(lambda: len(self.events(*kinds)) >= count, f"{count} of {kinds}")
         return self.events(*kinds)
 
     def at(self, x: int, y: int) -> dict[str, int]:
-        """A place in the window, in pixels of the screen."""
+        """Return a position in the window, in pixels of the screen."""
         return {"x": self.window["x"] + x, "y": self.window["y"] + y}
 
 
 def session_bus(desk: Desk) -> str:
-    """The address of the desktop's D-Bus session bus."""
+    """Return the address of the desktop's D-Bus session bus."""
     pid = desk.post("start")["status"]["xfce4"]["pid"]
     environ = Path(f"/proc/{pid}/environ").read_text().split("\0")
     variables = dict(each.split("=", 1) for each in environ if "=" in each)
@@ -182,7 +179,7 @@ class Form:
     def find(self, status: int = 200, **wanted: Any) -> Any:
         scope = {"scope": "pid", "pid": self.program.pid}
         response = self.desk.service.http.post("/computeruse/a11y/find", json={**scope, **wanted})
-        if response.status_code == 404:  # It isn't on the bus yet.
+        if response.status_code == 404:  # The program isn't on the bus yet.
             return []
         return response.json()["matches"]
 
@@ -193,18 +190,18 @@ class Form:
 
 
 class Terminal:
-    """An xterm that stores what is typed into it."""
+    """An xterm that stores its input."""
 
     def __init__(self, desk: Desk, directory: Path) -> None:
         self.desk = desk
         self.file = directory / "typed"
-        # Raw, as a terminal in its usual mode takes no line of more than 4096 bytes.
+        # Raw, because a terminal in canonical mode limits lines to 4096 bytes (termios(3)).
         script = f"stty raw -echo; printf '\\033]0;ready\\007'; exec cat > {self.file}"
         desk.run("xterm", "-u8", "-xrm", "*wmTimeout: 200", "-e", "sh", "-c", script)
         desk.window("ready")
 
     def typed(self, text: str) -> str:
-        """What has arrived, as soon as it is as long as ``text``, or it takes too long."""
+        """Wait for as many characters as ``text`` has, or a timeout; return those received."""
         size = len(text.encode())
         with contextlib.suppress(AssertionError):
             self.desk.wait_for(lambda: self.file.stat().st_size >= size)
@@ -212,20 +209,20 @@ class Terminal:
 
 
 def need_programs() -> None:
-    """Skip the test where there can be no desktop."""
+    """Skip the test if a desktop can't run."""
     if shutil.which("Xvfb") is None or shutil.which("openbox") is None:
         pytest.skip("Xvfb or openbox is not installed (Debian: xvfb, openbox)")
 
 
 def need_gtk() -> None:
-    """Skip the test where GTK programs can't be run."""
+    """Skip the test if GTK programs can't run."""
     if find_library("gtk-3") is None or shutil.which("dbus-daemon") is None:
         pytest.skip("GTK 3 or dbus-daemon is not installed (Debian: libgtk-3-bin, dbus-daemon)")
 
 
 @pytest.fixture(scope="module")
 def shared_desk() -> Iterator[Desk]:
-    """A desktop that runs, for all tests of a module."""
+    """Start a desktop for all tests of a module."""
     need_programs()
     directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
     desk = Desk(directory)
@@ -238,13 +235,12 @@ def shared_desk() -> Iterator[Desk]:
 
 
 def wait_for_manager(desk: Desk) -> None:
-    """Wait until openbox sleeps: it takes a while to digest new keyboard maps."""
+    """Wait until openbox sleeps: it takes a while to process new keyboard maps."""
     pid = desk.post("start")["status"]["xfce4"]["pid"]
-    stat = Path(f"/proc/{pid}/stat")
     looks = []
 
     def sleeps() -> bool:
-        looks.append(stat.read_text().rpartition(")")[2].split()[0] == "S")
+        looks.append(read_state(pid) == "S")
         return looks[-5:] == [True] * 5
 
     desk.wait_for(sleeps, "the window manager to be done")
@@ -252,7 +248,7 @@ def wait_for_manager(desk: Desk) -> None:
 
 @pytest.fixture
 def desk(shared_desk: Desk) -> Iterator[Desk]:
-    """A desktop that runs, without any window."""
+    """Return a running desktop without windows."""
     wait_for_manager(shared_desk)
     yield shared_desk
     shared_desk.end_programs()
@@ -261,20 +257,20 @@ def desk(shared_desk: Desk) -> Iterator[Desk]:
 
 @pytest.fixture
 def watcher(desk: Desk) -> Watcher:
-    """A window on the desktop that writes down what happens to it."""
+    """Open a window on the desktop that logs its events."""
     return Watcher(desk)
 
 
 @pytest.fixture
 def form(desk: Desk, tmp_path: Path) -> Form:
-    """A program with widgets on the desktop."""
+    """Start a program with widgets on the desktop."""
     need_gtk()
     return Form(desk, tmp_path)
 
 
 @pytest.fixture
 def terminal(desk: Desk, tmp_path: Path) -> Terminal:
-    """A terminal on the desktop."""
+    """Open a terminal on the desktop."""
     if shutil.which("xterm") is None:
         pytest.skip("xterm is not installed (Debian: xterm)")
     return Terminal(desk, tmp_path)
@@ -282,10 +278,10 @@ def terminal(desk: Desk, tmp_path: Path) -> Terminal:
 
 @pytest.fixture
 def make_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    """Desktops of a test's own, not started: ``make_desk(options, env=..., display=...)``."""
+    """Return a function that makes desktops, not started yet, for one test."""
     need_programs()
     numbers = itertools.count()
-    with contextlib.ExitStack() as made:  # Each is closed, also where another can't be.
+    with contextlib.ExitStack() as made:  # Closes each one, even if closing another fails.
 
         def make(options: str = "", **arguments: Any) -> Desk:
             desk = Desk(tmp_path / f"desk-{next(numbers)}", options, **arguments)

@@ -1,4 +1,4 @@
-"""A GTK program with a button, a text, a number and labels; it writes down what happens.
+"""A GTK program with a button, a text, a number and labels; it logs events.
 
 It calls the C library by ctypes: what Python has for it comes with no wheels, and distributions
 have it for their own Python only.
@@ -17,14 +17,14 @@ VERTICAL = 1
 
 
 class Library:
-    """Functions of a C library, by what they answer; pointers are 64 bits wide."""
+    """Functions of a C library, by return type; pointers are 64 bits wide."""
 
     def __init__(self, name: str) -> None:
         self._library = ctypes.CDLL(name)
 
-    def __call__(self, function: str, *arguments: Any, answer: Any = ctypes.c_void_p) -> Any:
+    def __call__(self, function: str, *arguments: Any, restype: Any = ctypes.c_void_p) -> Any:
         call = getattr(self._library, function)
-        call.restype = answer
+        call.restype = restype
         return call(*(ctypes.c_void_p(each) if type(each) is int else each for each in arguments))
 
 
@@ -41,11 +41,11 @@ def main(path: str, labels: str = "50") -> None:
         gobject("g_signal_connect_data", widget, signal, handlers[-1], None, None, None)
 
     def entry_text() -> str:
-        text: bytes = gtk("gtk_entry_get_text", entry, answer=ctypes.c_char_p)
+        text: bytes = gtk("gtk_entry_get_text", entry, restype=ctypes.c_char_p)
         return text.decode()
 
     def number_value() -> float:
-        value: float = gtk("gtk_spin_button_get_value", number, answer=ctypes.c_double)
+        value: float = gtk("gtk_spin_button_get_value", number, restype=ctypes.c_double)
         return value
 
     gtk("gtk_init", None, None)

@@ -1,4 +1,4 @@
-"""A window manager that knows the ICCCM and nothing of EWMH.
+"""A window manager that supports the ICCCM but not EWMH.
 
 With ``late`` it has taken the screen for a while before it looks at what is asked of it.
 """

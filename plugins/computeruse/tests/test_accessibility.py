@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from toolbox_computeruse import searching
-from toolbox_computeruse.accessibility_models import AccessibilityNode
-from toolbox_computeruse.accessibility_models import Bounds
-from toolbox_computeruse.accessibility_models import FindRequest
+from toolbox_computeruse.accessibility import searching
+from toolbox_computeruse.accessibility.models import AccessibilityNode
+from toolbox_computeruse.accessibility.models import Bounds
+from toolbox_computeruse.accessibility.models import FindRequest
+from toolbox_computeruse.accessibility.nodes import NodeId
+from toolbox_computeruse.accessibility.nodes import parse_id
+from toolbox_computeruse.accessibility.nodes import states_of
+from toolbox_computeruse.accessibility.searching import matcher
 from toolbox_computeruse.errors import A11yInvalidRequest
-from toolbox_computeruse.nodes import NodeId
-from toolbox_computeruse.nodes import parse_id
-from toolbox_computeruse.nodes import states_of
-from toolbox_computeruse.searching import matcher
 
 from toolbox.testing import end_tree
 
@@ -129,7 +129,7 @@ def test_ac_82_without_a_desktop(make_desk: Callable[..., Any]) -> None:
     assert desk.get("a11y/tree", status=503)["code"] == "A11Y_UNAVAILABLE"
     assert desk.post("a11y/find", status=503)["code"] == "A11Y_UNAVAILABLE"
     assert desk.post("a11y/node/focus", status=503, id=":1.1:/x")["code"] == "A11Y_UNAVAILABLE"
-    # What is wrong in itself is told first.
+    # An invalid request is reported before a missing desktop.
     assert desk.post("a11y/find", status=400, name="(", nameMatch="regex")
     assert desk.get("a11y/tree", status=400, scope="tree")["code"] == "A11Y_INVALID_SCOPE"
     assert desk.get("a11y/tree", status=503, scope="pid", pid=5)["code"] == "A11Y_UNAVAILABLE"

@@ -1,19 +1,19 @@
-"""What keys, chords and texts are accepted."""
+"""Valid and invalid keys, chords and texts."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies
-from toolbox_computeruse import keysyms
-from toolbox_computeruse.chords import NAMES
-from toolbox_computeruse.chords import Chord
-from toolbox_computeruse.chords import check_text
-from toolbox_computeruse.chords import parse_chord
-from toolbox_computeruse.chords import parse_hotkey
 from toolbox_computeruse.errors import InvalidInput
-from toolbox_computeruse.gestures import parse_button
-from toolbox_computeruse.gestures import parse_direction
+from toolbox_computeruse.input import keysyms
+from toolbox_computeruse.input.chords import NAMES
+from toolbox_computeruse.input.chords import Chord
+from toolbox_computeruse.input.chords import check_text
+from toolbox_computeruse.input.chords import parse_chord
+from toolbox_computeruse.input.chords import parse_hotkey
+from toolbox_computeruse.input.gestures import parse_button
+from toolbox_computeruse.input.gestures import parse_direction
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Chromium, driven by its accessibility tree and by keys; what it got is in its window's title."""
+"""Chromium, driven by its accessibility tree and by keys; its window's title shows the result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>empty</title>
 
 
 class Browser:
-    """A window with a page on the desktop."""
+    """Open a window with a page on the desktop."""
 
     def __init__(self, desk: Any, directory: Path) -> None:
         self.desk = desk

@@ -1,4 +1,4 @@
-"""The X server is killed in the middle of each operation."""
+"""The end of the X server in the middle of each operation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OPERATIONS = [
 
 
 class Request:
-    """A request that was sent, whose answer is still to come."""
+    """A request that was sent and whose response is pending."""
 
     def __init__(self, desk: Any, method: str, path: str, values: dict[str, Any]) -> None:
         url, body = f"/computeruse/{path}", ""
@@ -56,13 +56,13 @@ class Request:
         self._connection = HTTPConnection("127.0.0.1", desk.service.port, timeout=DEADLINE)
         headers = {"Authorization": f"Bearer {desk.service.token}"}
         self._connection.request(method, url, body or None, headers)
-        # Requests that came later, by connections as new, are answered: this one is in work.
+        # Later requests on equally new connections have responses: this one is being processed.
         for _ in range(10):
             with desk.service.client(desk.service.token) as client:
                 assert client.get("/computeruse/process-status").status_code == 200
 
     def answer(self) -> tuple[int, Any]:
-        """Its status and body."""
+        """Return status and body of the response."""
         response = self._connection.getresponse()
         body = json.loads(response.read())
         self._connection.close()
@@ -82,7 +82,7 @@ def mortal(shared_desk: Any) -> Iterator[Any]:
 
 
 def resources(desk: Any) -> tuple[int, int]:
-    """How many processes there are below the service, and descriptors in it."""
+    """Count the service's descendants and open descriptors."""
     use_connections(desk)
     [worker] = desk.service.workers()
     processes = len(descendants(desk.service.process.pid))
@@ -90,7 +90,7 @@ def resources(desk: Any) -> tuple[int, int]:
 
 
 def use_connections(desk: Any) -> int:
-    """Make sure that the connections to the server are there; the server's pid.
+    """Open the connections to the server; return the server's pid.
 
     And that whatever is loaded at its first use has been: it would delay a request.
     """
@@ -102,7 +102,7 @@ def use_connections(desk: Any) -> int:
 
 
 def restart(desk: Any) -> None:
-    """Without the pauses that grow with each death."""
+    """Restart the server without the pauses that grow with each end."""
     desk.post("stop")
     desk.post("start")
 
@@ -118,8 +118,8 @@ def test_an_operation_ends_with_the_server(
     os.kill(pid, signal.SIGKILL)
     status, error = request.answer()
     assert (status, error["code"]) == (503, "DISPLAY_UNAVAILABLE")
-    # It had a connection to the server, and no reason yet to look for another.
-    assert "went away" in error["message"]
+    # The operation failed on its connection; it did not look for another server.
+    assert "disconnected" in error["message"]
     restart(mortal)
     status, answer = Request(mortal, method, path, values).answer()
     assert status in (200, 201), answer

@@ -1,4 +1,4 @@
-"""The desktop's programs: started, watched, ended, and what happens when they die or are absent."""
+"""The desktop's programs: start, restart, stop, unexpected end, and missing ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox_computeruse.connection import server_answers
+from toolbox_computeruse.connection import server_responds
 
 from toolbox.processes import descendants
 from toolbox.testing import ending
@@ -37,7 +37,7 @@ def test_start_and_stop_twice(make_desk: Callable[..., Any]) -> None:
     below = {below for pid in pids for below in descendants(pid)}
     assert all(not each["running"] for each in desk.post("stop")["status"].values())
     assert not any(alive(pid) for pid in {*pids, *below})
-    assert not server_answers(desk.display)
+    assert not server_responds(desk.display)
     assert desk.post("stop")["message"]
     again = desk.post("start")["status"]
     assert again["xvfb"]["pid"] != first["xvfb"]["pid"]
@@ -72,7 +72,7 @@ def test_vnc_is_served_to_this_machine_only(make_desk: Callable[..., Any]) -> No
 
 
 def listening(port: int) -> list[str]:
-    """The addresses, in hexadecimal, on which somebody listens at a TCP port."""
+    """Return the addresses, in hexadecimal, on which a process listens at a TCP port."""
     lines = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
     fields = [line.split() for line in lines.splitlines()]
     places = [each[1].split(":") for each in fields if each[3] == "0A"]
@@ -83,7 +83,7 @@ def test_a_program_that_is_killed_comes_back(make_desk: Callable[..., Any]) -> N
     desk = make_desk()
     first = desk.post("start")["status"]
     os.kill(first["xvfb"]["pid"], signal.SIGKILL)
-    # A start waits until all is ready again, whatever has died.
+    # A start waits until all programs are ready again, whichever ended.
     desk.wait_for(lambda: not alive(first["xvfb"]["pid"]), "the end")
     again = desk.post("start")["status"]
     assert again["xvfb"]["pid"] not in (None, first["xvfb"]["pid"])
@@ -105,11 +105,11 @@ def test_a_server_that_does_not_answer_is_not_waited_for(make_desk: Callable[...
 
 
 def test_held_keys_are_let_go_at_the_stop(make_desk: Callable[..., Any]) -> None:
-    # Without -noreset it would let go of the keys itself, when its last client goes.
+    # Without -noreset the server would release the keys when its last client disconnects.
     command = ["Xvfb", display := free_display(), "-noreset"]
     with ending(subprocess.Popen(command, stderr=subprocess.DEVNULL)):
         desk = make_desk('attach = true\nwindow_manager = "none"', display=display)
-        desk.wait_for(lambda: server_answers(display), "the server")
+        desk.wait_for(lambda: server_responds(display), "the server")
         desk.post("start")
         assert desk.get("status") == {"status": "active"}
         desk.post("keyboard/down", key="ctrl")
@@ -117,12 +117,12 @@ def test_held_keys_are_let_go_at_the_stop(make_desk: Callable[..., Any]) -> None
         assert pressed(display) == (1, 4 | 0x100)
         desk.post("stop")
         assert pressed(display) == (0, 0)
-        # It isn't ours to end.
-        assert server_answers(display)
+        # The server of another desktop keeps running.
+        assert server_responds(display)
 
 
 def pressed(display: str) -> tuple[int, int]:
-    """How many keys are down, and X's mask of modifiers and buttons."""
+    """Return the number of keys held, and X's mask of modifiers and buttons."""
     from Xlib.display import Display
 
     connection = Display(display)
@@ -137,7 +137,7 @@ def test_a_display_of_others_is_not_taken(make_desk: Callable[..., Any]) -> None
     command = ["Xvfb", display := free_display(), "-noreset"]
     with ending(subprocess.Popen(command, stderr=subprocess.DEVNULL)):
         desk = make_desk(display=display)
-        desk.wait_for(lambda: server_answers(display), "the server")
+        desk.wait_for(lambda: server_responds(display), "the server")
         error = desk.post("start", status=503)
         assert error["code"] == "COMPUTER_USE_UNAVAILABLE"
         assert "attach" in error["message"]
@@ -146,7 +146,7 @@ def test_a_display_of_others_is_not_taken(make_desk: Callable[..., Any]) -> None
 def test_a_stale_lock_is_removed(make_desk: Callable[..., Any]) -> None:
     display = free_display()
     lock = Path(f"/tmp/.X{display[1:]}-lock")
-    # The pid of a process that is alive, but no X server.
+    # The pid of a live process that is not an X server.
     lock.write_text(f"{os.getpid():>10}\n")
     try:
         assert make_desk(display=display).post("start")["status"]["xvfb"]["running"]
@@ -165,11 +165,11 @@ def test_ac_82_what_is_missing_is_named(make_desk: Callable[..., Any], tmp_path:
     assert desk.post("keyboard/type", status=503, text="x")["code"] == "DISPLAY_UNAVAILABLE"
     assert desk.get("status") == {"status": "inactive"}
     assert not any(each["running"] for each in desk.post("stop")["status"].values())
-    # Reported before first use, too.
+    # It is reported before the first use as well.
     listed = desk.service.http.get("/plugins").json()
     [own] = [each for each in listed["plugins"] if each["name"] == "computeruse"]
     assert own["backends"][0]["missing"] == ["Xvfb", "ffmpeg"]
-    assert own["details"]["xfce4"] == "off, or not installed"
+    assert own["details"]["xfce4"] == "disabled or not installed"
 
 
 def test_a_window_manager_that_fails_is_told(make_desk: Callable[..., Any]) -> None:
@@ -229,7 +229,7 @@ def test_ac_47_the_service_ends_with_its_desktop(make_desk: Callable[..., Any]) 
     desk.post("start")
     desk.post("keyboard/down", key="a")
     assert desk.service.stop() == 0
-    assert not server_answers(desk.display)
+    assert not server_responds(desk.display)
 
 
 def test_what_was_started_last_is_ended_first(
@@ -237,7 +237,7 @@ def test_what_was_started_last_is_ended_first(
 ) -> None:
     script, told = tmp_path / "session", tmp_path / "told"
     display = free_display()
-    # The server takes its socket away when it ends.
+    # The server removes its socket when it ends.
     there = f"test -S /tmp/.X11-unix/X{display[1:]} && echo there > {told}"
     script.write_text(f"#!/bin/sh\ntrap '{there}; exit' TERM\nopenbox &\nwhile :; do wait; done\n")
     script.chmod(0o755)
@@ -245,4 +245,4 @@ def test_what_was_started_last_is_ended_first(
     desk.post("start")
     desk.post("stop")
     assert told.read_text() == "there\n"
-    assert not server_answers(display)
+    assert not server_responds(display)

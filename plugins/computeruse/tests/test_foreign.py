@@ -1,4 +1,4 @@
-"""A desktop that is somebody else's: nothing of it is seen or touched, unless that is set."""
+"""Another user's desktop: it is neither read nor changed, unless attach is set."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ OPERATIONS: list[tuple[str, str, dict[str, Any]]] = [
 
 
 def test_nothing_of_a_foreign_desktop_is_seen_or_touched(make_desk: Callable[..., Any]) -> None:
-    """F-F3: its X server and its session bus are where ours would be."""
+    """F-F3: its X server and its session bus have the addresses that ours would have."""
     need_gtk()
     foreign = make_desk()
     bus = session_bus(foreign)
     foreign.post("mouse/move", x=100, y=200)
     desk = make_desk(display=foreign.display, env={"DBUS_SESSION_BUS_ADDRESS": bus})
     for method, path, body in OPERATIONS:
-        answer = desk.service.http.request(
+        response = desk.service.http.request(
             method, f"/computeruse/{path}", json=body if method == "POST" else None
         )
-        assert answer.status_code == 503, (path, answer.text)
-        assert answer.json()["code"] == "COMPUTER_USE_UNAVAILABLE", path
-        assert "belongs to another X server" in answer.json()["message"]
+        assert response.status_code == 503, (path, response.text)
+        assert response.json()["code"] == "COMPUTER_USE_UNAVAILABLE", path
+        assert "belongs to another X server" in response.json()["message"]
     found = desk.get("a11y/tree", status=503, scope="all")
     assert found["code"] == "A11Y_UNAVAILABLE"
     desk.post("a11y/find", status=503, scope="all")
@@ -60,7 +60,7 @@ def test_nothing_of_a_foreign_desktop_is_seen_or_touched(make_desk: Callable[...
 
 
 def test_a_foreign_desktop_is_used_where_that_is_set(make_desk: Callable[..., Any]) -> None:
-    """F-F3: as before."""
+    """F-F3: with attach it is used."""
     need_gtk()
     foreign = make_desk()
     environ = {"DBUS_SESSION_BUS_ADDRESS": session_bus(foreign)}

@@ -1,4 +1,4 @@
-"""The keys, as programs see them: what was typed is read back from them."""
+"""The keyboard, as programs see it: typed text is read back from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from toolbox_computeruse.keymap import KeyMap
+from toolbox_computeruse.input.keymap import KeyMap
 from Xlib.display import Display
 
 SHIFT, LOCK, CONTROL, ALT = 1, 2, 4, 8
@@ -35,7 +35,7 @@ def test_more_characters_than_there_are_spare_keys(desk: Any, terminal: Any) -> 
 
 
 def test_spare_keys_do_not_wear_out(desk: Any) -> None:
-    """What was typed with them once is no reason to keep them, whatever it was."""
+    """Keycodes that were used once are spare again."""
     connection = Display(desk.display)
     try:
         before = KeyMap(connection).capacity
@@ -88,7 +88,7 @@ def test_every_kind_of_key_can_be_pressed(desk: Any, watcher: Any, name: str, ke
 
 
 def test_every_name_can_be_pressed(desk: Any) -> None:
-    from toolbox_computeruse.chords import NAMES
+    from toolbox_computeruse.input.chords import NAMES
 
     for name in sorted(set(NAMES.values())):
         if name not in ("capslock", "num_lock"):
@@ -123,7 +123,7 @@ def test_ac_80_typing_ends_when_the_client_goes(desk: Any, terminal: Any) -> Non
     with socket.create_connection(("127.0.0.1", desk.service.port)) as sock:
         sock.sendall(head.encode() + body)
         terminal.typed("xxx")
-    # Waits for the gesture before it, of which most is still to come unless it was given up.
+    # Waits for the gesture before it, most of which is still to come unless it was canceled.
     desk.post("keyboard/key", key="y")
     desk.wait_for(lambda: "y" in terminal.file.read_text(), "the next key")
     assert 3 <= terminal.file.read_text().count("x") < 200

@@ -49,10 +49,10 @@ def test_modifiers_are_held_for_the_click_only(desk: Any, watcher: Any) -> None:
 
 def test_a_drag_moves_with_the_button_held(desk: Any, watcher: Any) -> None:
     start, end = watcher.at(20, 30), watcher.at(220, 130)
-    answer = desk.post(
+    response = desk.post(
         "mouse/drag", startX=start["x"], startY=start["y"], endX=end["x"], endY=end["y"]
     )
-    assert answer == end
+    assert response == end
     watcher.wait_for(1, "ButtonRelease")
     events = watcher.events("ButtonPress", "ButtonRelease", "MotionNotify")
     assert events[0]["type"] == "ButtonPress"
@@ -70,9 +70,9 @@ def test_a_drag_moves_with_the_button_held(desk: Any, watcher: Any) -> None:
 def test_a_notch_of_the_wheel_is_a_button(
     desk: Any, watcher: Any, direction: str, button: int
 ) -> None:
-    answer = desk.post("mouse/scroll", **watcher.at(5, 5), direction=direction, amount=3)
+    response = desk.post("mouse/scroll", **watcher.at(5, 5), direction=direction, amount=3)
     desk.post("mouse/scroll", **watcher.at(5, 5), direction=direction, amount=0)
-    assert answer == {"success": True}
+    assert response == {"success": True}
     assert [each["button"] for each in watcher.wait_for(4, "ButtonPress")] == [button] * 4
 
 

@@ -1,4 +1,4 @@
-"""The backend ``pynput``: what it can do, and what its documentation says that it can't."""
+"""The backend ``pynput``: its capabilities, and its documented limitations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PYNPUT = "1.8.2"
 
 @pytest.fixture(scope="session")
 def site(pytestconfig: pytest.Config) -> Path:
-    """A directory with pynput but without evdev, which has to be compiled and isn't used here."""
+    """Return a directory with pynput but without evdev, which must be compiled and isn't needed."""
     assert pytestconfig.cache is not None
     directory = pytestconfig.cache.mkdir(f"pynput-{PYNPUT}")
     with (directory / "lock").open("w") as lock:
@@ -32,8 +32,8 @@ def site(pytestconfig: pytest.Config) -> Path:
         if not (directory / "installed").exists():
             # The environment of the tests may have no pip.
             subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
-            command = [directory / "venv/bin/pip", "install", "-q", "--no-deps", "--target"]
-            subprocess.run([*command, directory, f"pynput=={PYNPUT}", "six"], check=True)
+            command = [str(directory / "venv/bin/pip"), "install", "-q", "--no-deps", "--target"]
+            subprocess.run([*command, str(directory), f"pynput=={PYNPUT}", "six"], check=True)
             (directory / "installed").touch()
     return directory
 
@@ -89,7 +89,7 @@ def test_text_does_not_reach_a_terminal(
 ) -> None:
     desk.post("keyboard/type", text="lost")
     desk.post("keyboard/hotkey", keys="ctrl+c")
-    # What is a key of its own does, and so does everything from the backend x11.
+    # Keys without characters work, and so does everything from the backend x11.
     desk.post("keyboard/key", key="enter")
     other = make_desk("attach = true", display=desk.display)
     other.post("keyboard/type", text="found")

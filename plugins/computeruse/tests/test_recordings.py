@@ -1,4 +1,4 @@
-"""Recordings, probed by ffprobe."""
+"""Recordings, checked with ffprobe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def need_ffmpeg() -> None:
 
 
 def probe(path: str | Path) -> Any:
-    """What ffprobe finds after it has decoded every frame."""
+    """Return ffprobe's report after it has decoded every frame."""
     entries = "stream=width,height,codec_name,pix_fmt,nb_read_frames:format=duration"
     command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", entries]
     done = subprocess.run([*command, "-of", "json", path], capture_output=True, check=True)
@@ -33,7 +33,7 @@ def probe(path: str | Path) -> Any:
 
 
 def film(desk: Any, size: int = 20_000, **body: Any) -> Any:
-    """A recording that has written ``size`` bytes."""
+    """Start a recording and wait until it has written ``size`` bytes."""
     recording = desk.post("recordings/start", status=201, **body)
     path = Path(recording["filePath"])
     # A still picture takes almost no bytes.

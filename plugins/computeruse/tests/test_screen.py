@@ -1,4 +1,4 @@
-"""Screenshots, compared with what was drawn."""
+"""Screenshots, compared with the pixels drawn."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from toolbox.testing import DEADLINE
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 
-def image_of(answer: Any) -> Image.Image:
-    data = base64.b64decode(answer["screenshot"], validate=True)
-    assert len(data) == answer["sizeBytes"]
+def image_of(response: Any) -> Image.Image:
+    data = base64.b64decode(response["screenshot"], validate=True)
+    assert len(data) == response["sizeBytes"]
     image = Image.open(io.BytesIO(data))
     image.load()
-    assert image.size == (answer["width"], answer["height"])
-    assert (image.format or "").lower() == answer["format"]
+    assert image.size == (response["width"], response["height"])
+    assert (image.format or "").lower() == response["format"]
     return image
 
 
@@ -78,9 +78,9 @@ def test_what_is_off_the_screen_is_black(
 
 def test_formats_and_scale(desk: Any, watcher: Any) -> None:
     for name, format in (("png", "png"), ("", "png"), ("jpg", "jpeg"), ("webp", "webp")):
-        answer = desk.get("screenshot/compressed", format=name, quality=95, scale=0.5)
-        image = image_of(answer).convert("RGB")
-        assert (image.size, answer["format"]) == ((640, 400), format)
+        response = desk.get("screenshot/compressed", format=name, quality=95, scale=0.5)
+        image = image_of(response).convert("RGB")
+        assert (image.size, response["format"]) == ((640, 400), format)
         at = watcher.at(100, 70)
         pixel = image.getpixel((at["x"] // 2, at["y"] // 2))
         assert isinstance(pixel, tuple)
@@ -105,10 +105,10 @@ def test_the_pointer_is_drawn_where_it_is(desk: Any, watcher: Any) -> None:
 
 
 def leave_cursor(display: str) -> None:
-    # A client that comes later gets the lowest number free, and with it what the one before left.
+    # A later client gets the lowest free number, and with it the resources its predecessor left.
     connections = [Display(display) for _ in range(20)]
     last = connections[-1]
-    font = last.open_font("cursor")
+    font: Any = last.open_font("cursor")
     shape = Xcursorfont.left_ptr
     cursor = font.create_glyph_cursor(font, shape, shape + 1, (0, 0, 0), (65535,) * 3)
     last.screen().root.change_attributes(cursor=cursor)
@@ -118,7 +118,7 @@ def leave_cursor(display: str) -> None:
 
 
 def test_a_pointer_whose_client_has_gone_is_a_cross(make_desk: Any) -> None:
-    """The server shows it but denies its image: to a window manager's, too, at its restart."""
+    """The server shows the pointer of a disconnected client, but denies access to its image."""
     desk = make_desk('window_manager = "none"')
     desk.post("start")
     desk.post("mouse/move", x=300, y=200)
@@ -153,7 +153,7 @@ def test_names_of_parameters_have_no_case(desk: Any) -> None:
 
 
 def test_ac_81_no_program_is_run_for_a_screenshot(desk: Any) -> None:
-    """Looked for all the time while fifty are taken: one that ran for each would be seen."""
+    """No process is started for a screenshot: fifty are taken while processes are watched."""
     (worker,) = desk.service.workers()
     before = set(descendants(worker))
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""One program that is watched: when it is started again, and what is ended with it."""
+"""Supervision of one program: its restarts, and the processes that end with it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox_computeruse import supervisor as supervision
-from toolbox_computeruse.supervisor import Program
-from toolbox_computeruse.supervisor import Supervisor
+from toolbox_computeruse.desktop import supervisor as supervision
+from toolbox_computeruse.desktop.supervisor import Program
+from toolbox_computeruse.desktop.supervisor import Supervisor
 
 from toolbox.testing import DEADLINE
 
@@ -23,7 +23,7 @@ MakeSupervisor = Callable[..., Supervisor]
 
 @pytest.fixture
 def supervise(tmp_path: Path) -> Iterator[MakeSupervisor]:
-    """Watch a shell script, which is not started yet."""
+    """Return a supervisor of a shell script, not started yet."""
     made: list[Supervisor] = []
 
     def make(script: str, **options: Any) -> Supervisor:
@@ -60,7 +60,7 @@ def test_the_pauses_between_starts_grow(
     wait_for(lambda: watched.output.text().count("\n") >= 6)
     times = [float(line) for line in watched.output.text().split()]
     pauses = [after - before for before, after in itertools.pairwise(times)]
-    # It is never early; how late it is depends on the machine.
+    # A restart is never early; its delay depends on the machine.
     assert all(
         pause > least for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.4, 0.4), strict=False)
     )
@@ -102,7 +102,7 @@ def test_it_waits_for_what_it_needs(supervise: MakeSupervisor, tmp_path: Path) -
 
 
 def test_a_stop_ends_the_whole_group_and_who_has_left_it(supervise: MakeSupervisor) -> None:
-    # Neither takes TERM, and one has a session of its own.
+    # Both ignore SIGTERM, and one has its own session.
     stubborn = "trap '' TERM; echo \\$\\$; while :; do sleep 1000; done"
     script = f'sh -c "{stubborn}" & setsid sh -c "{stubborn}" & exec sleep 1000'
     watched = supervise(script)
@@ -138,5 +138,5 @@ def test_a_program_that_is_not_there(supervise: MakeSupervisor, tmp_path: Path) 
 
 
 def test_nothing_belongs_to_nobody() -> None:
-    # Processes that came into a container from outside are of a session that is shown as 0.
-    assert supervision._belonging(0, b"TOOLBOX_DESKTOP_PROGRAM=nobody") == set()
+    # Processes that entered a container from outside have a session that is shown as 0.
+    assert supervision._members(0, b"TOOLBOX_DESKTOP_PROGRAM=nobody") == set()

@@ -1,4 +1,4 @@
-"""Monitors and windows, against what the programs themselves asked for."""
+"""Monitors and windows, compared with the requests of the programs themselves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_windows_are_told_as_they_are(desk: Any) -> None:
     assert (window["width"], window["height"], window["className"]) == (400, 300, "Watcher")
     assert (window["minimized"], window["desktop"], window["isActive"]) == (False, 0, False)
     assert found["other"]["isActive"]
-    # What is drawn where the window is said to be, is its own.
+    # The pixels at the reported position are the window's own.
     desk.post("mouse/click", **first.at(399, 299))
     [press] = first.wait_for(1, "ButtonPress")
     assert (press["x"], press["y"]) == (399, 299)
@@ -67,7 +67,7 @@ def test_a_window_that_is_moved_and_hidden(desk: Any, watcher: Watcher) -> None:
         connection.sync()
         desk.wait_for(lambda: told()["title"] == "a窓b", "the title")
         assert told()["minimized"] is False
-        # As the ICCCM lets programs ask for it.
+        # The request to iconify a window in the ICCCM (section 4.1.4).
         change = connection.intern_atom("WM_CHANGE_STATE")
         data = (32, [Xutil.IconicState, 0, 0, 0, 0])
         event = ClientMessage(window=window, client_type=change, data=data)
@@ -100,7 +100,7 @@ def test_what_depends_on_the_server_is_there_when_its_restart_is_answered(desk: 
 def test_windows_are_listed_when_the_window_manager_was_killed(
     make_desk: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """What it told of itself and of its windows stays on the screen."""
+    """The properties of a killed window manager and of its windows stay on the screen."""
     script = tmp_path / "session"
     script.write_text("#!/bin/sh\ntest -e ran && exec sleep 1000\ntouch ran\nexec openbox\n")
     script.chmod(0o755)
@@ -120,7 +120,7 @@ def test_windows_are_listed_when_the_window_manager_was_killed(
 def test_a_window_manager_of_the_old_kind(
     make_desk: Callable[..., Any], tmp_path: Path, modes: str
 ) -> None:
-    """One that knows the ICCCM only is waited for, too: until it manages windows."""
+    """A start also waits for a window manager without EWMH, until it manages windows."""
     manager = f"{sys.executable} {MANAGER} {modes}"
     desk = make_desk(f'window_manager = "{manager}"')
     pid = desk.post("start")["status"]["xfce4"]["pid"]
@@ -148,7 +148,7 @@ def test_without_a_window_manager(make_desk: Callable[..., Any]) -> None:
         [found] = desk.get("display/windows")["windows"]
         assert (found["id"], found["title"], found["x"], found["y"]) == (window.id, "bare", 10, 20)
         assert hidden.id != window.id
-        # The active one is the one that gets the keys.
+        # The active window is the one that receives the keys.
         for focus, active in ((window, True), (X.PointerRoot, False)):
             connection.set_input_focus(focus, X.RevertToNone, X.CurrentTime)
             connection.sync()

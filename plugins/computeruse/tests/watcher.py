@@ -1,4 +1,4 @@
-"""A window of 400 x 300 pixels, in four colours, that writes down what happens to it."""
+"""A window of 400 x 300 pixels in four colors that logs its events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from Xlib import X
 from Xlib.display import Display
-from Xlib.protocol.event import AnyEvent
+from Xlib.protocol.rq import Event
 
 COLOURS = ((0, 0, 0xFF0000), (200, 0, 0x00FF00), (0, 150, 0x0000FF), (200, 150, 0xFFFF00))
 MASK = (
@@ -45,7 +45,7 @@ def main(title: str, path: str) -> None:
                 file.write(json.dumps(describe(display, event)) + "\n")
 
 
-def describe(display: Display, event: AnyEvent) -> dict[str, object]:
+def describe(display: Display, event: Event) -> dict[str, object]:
     found: dict[str, object] = {"type": type(event).__name__}
     if event.type in (X.KeyPress, X.KeyRelease):
         keysym = display.keycode_to_keysym(event.detail, event.state & X.ShiftMask)

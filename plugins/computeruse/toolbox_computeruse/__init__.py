@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
-
-__version__ = "0.1.0"
+from toolbox.plugins import BackendSpec
 
 
 @hookimpl
 def toolbox_group() -> Group:
-    from toolbox_computeruse import accessibility_routes
+    from toolbox_computeruse.group import group
 
-    return accessibility_routes.group
+    return group
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     return [
-        Backend(
+        BackendSpec(
             group="computeruse",
             name="x11",
             target="toolbox_computeruse.x11:X11ComputerUse",
-            summary="an X desktop: Xvfb of our own, or one that is there; input by XTEST",
+            summary="an X desktop: a private Xvfb or an existing server; input through XTEST",
             requires=("Xvfb", "ffmpeg"),
         ),
-        Backend(
+        BackendSpec(
             group="computeruse",
             name="pynput",
             target="toolbox_computeruse.pynput:PynputComputerUse",
-            summary="as x11, but input by the library pynput, which xterm and others ignore",
+            summary="as x11, but input through the library pynput, which xterm and others ignore",
             requires=("Xvfb", "ffmpeg"),
         ),
     ]

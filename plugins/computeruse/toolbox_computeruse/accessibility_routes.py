@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from toolbox_computeruse import recording_routes
-from toolbox_computeruse.accessibility import check_scope
-from toolbox_computeruse.accessibility_models import AccessibilityTree
-from toolbox_computeruse.accessibility_models import FindRequest
-from toolbox_computeruse.accessibility_models import Found
-from toolbox_computeruse.accessibility_models import InvokeRequest
-from toolbox_computeruse.accessibility_models import NodeRequest
-from toolbox_computeruse.accessibility_models import TreeQuery
-from toolbox_computeruse.accessibility_models import ValueRequest
+from toolbox.group import Operations
+from toolbox_computeruse.accessibility.accessibility import check_scope
+from toolbox_computeruse.accessibility.models import AccessibilityTree
+from toolbox_computeruse.accessibility.models import FindRequest
+from toolbox_computeruse.accessibility.models import Found
+from toolbox_computeruse.accessibility.models import InvokeRequest
+from toolbox_computeruse.accessibility.models import NodeRequest
+from toolbox_computeruse.accessibility.models import TreeQuery
+from toolbox_computeruse.accessibility.models import ValueRequest
+from toolbox_computeruse.accessibility.nodes import parse_id
 from toolbox_computeruse.backend import ComputerUseBackend
 from toolbox_computeruse.errors import A11yActionNotSupported
 from toolbox_computeruse.errors import A11yFailed
@@ -20,21 +21,24 @@ from toolbox_computeruse.errors import A11yNodeNotFound
 from toolbox_computeruse.errors import A11yNoRoot
 from toolbox_computeruse.errors import A11yUnavailable
 from toolbox_computeruse.models import Done
-from toolbox_computeruse.nodes import parse_id
 
-group = recording_routes.group
+operations = Operations()
 
 TREE_ERRORS = (A11yInvalidScope, A11yInvalidRequest, A11yNoRoot, A11yUnavailable, A11yFailed)
 NODE_ERRORS = (
-    *(A11yInvalidRequest, A11yActionNotSupported, A11yNodeNotFound, A11yUnavailable, A11yFailed),
+    A11yInvalidRequest,
+    A11yActionNotSupported,
+    A11yNodeNotFound,
+    A11yUnavailable,
+    A11yFailed,
 )
 
 
-@group.get("/computeruse/a11y/tree", errors=TREE_ERRORS)
+@operations.get("/computeruse/a11y/tree", errors=TREE_ERRORS)
 def get_accessibility_tree(backend: ComputerUseBackend, query: TreeQuery) -> AccessibilityTree:
-    """Read the accessibility tree of the active program, one program, or all.
+    """Return the accessibility tree of the active program, one program, or all.
 
-    ``truncated`` tells if there was more than 20,000 nodes, 200 levels or 20 seconds of it.
+    ``truncated`` is set if it exceeds 20,000 nodes, 200 levels or 20 seconds.
     """
     scope = check_scope(query.scope)
     max_depth = -1 if query.max_depth == "" else query.max_depth
@@ -42,27 +46,27 @@ def get_accessibility_tree(backend: ComputerUseBackend, query: TreeQuery) -> Acc
     return AccessibilityTree(tree.root, tree.truncated)
 
 
-@group.post("/computeruse/a11y/find", errors=TREE_ERRORS)
+@operations.post("/computeruse/a11y/find", errors=TREE_ERRORS)
 def find_accessibility_nodes(backend: ComputerUseBackend, body: FindRequest) -> Found:
-    """Find nodes by role, name and states, all of which must fit."""
-    return Found(*backend.accessibility.find(body, check_scope(body.scope)))
+    """Find nodes by role, name and states, all of which must match."""
+    return backend.accessibility.find(body, check_scope(body.scope))
 
 
-@group.post("/computeruse/a11y/node/focus", errors=NODE_ERRORS)
+@operations.post("/computeruse/a11y/node/focus", errors=NODE_ERRORS)
 def focus_accessibility_node(backend: ComputerUseBackend, body: NodeRequest) -> Done:
     """Give a node the keyboard focus."""
     backend.accessibility.focus(parse_id(body.id))
     return Done()
 
 
-@group.post("/computeruse/a11y/node/invoke", errors=NODE_ERRORS)
+@operations.post("/computeruse/a11y/node/invoke", errors=NODE_ERRORS)
 def invoke_accessibility_node(backend: ComputerUseBackend, body: InvokeRequest) -> Done:
-    """Do an action of a node, its first one if none is named: press a button, say."""
+    """Perform an action of a node, such as pressing a button; by default its first one."""
     backend.accessibility.invoke(parse_id(body.id), body.action or "")
     return Done()
 
 
-@group.post("/computeruse/a11y/node/value", errors=NODE_ERRORS)
+@operations.post("/computeruse/a11y/node/value", errors=NODE_ERRORS)
 def set_accessibility_node_value(backend: ComputerUseBackend, body: ValueRequest) -> Done:
     """Set the text or number of a node."""
     backend.accessibility.set_value(parse_id(body.id), body.value or "")

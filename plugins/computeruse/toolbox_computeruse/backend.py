@@ -1,8 +1,8 @@
-"""What a backend of the group ``computeruse`` can do, one Protocol for each concern.
+"""The Protocols of a backend for the group ``computeruse``, one for each concern.
 
-Whatever touches the display may raise DisplayUnavailable, ComputerUseUnavailable and InputBusy.
-``cancelled`` tells if the client has gone: a gesture that takes long then ends with
-GestureCancelled and with nothing held that was not held before.
+Every method that uses the display may raise DisplayUnavailable, ComputerUseUnavailable and
+InputBusy. ``canceled`` reports whether the client has disconnected: a long gesture then raises
+GestureCanceled and releases what it pressed.
 """
 
 from __future__ import annotations
@@ -10,60 +10,54 @@ from __future__ import annotations
 from typing import BinaryIO
 from typing import Protocol
 
-import msgspec
-
-from toolbox_computeruse.accessibility_models import AccessibilityNode
-from toolbox_computeruse.accessibility_models import FindRequest
-from toolbox_computeruse.chords import Chord
+from toolbox_computeruse.accessibility.models import FindRequest
+from toolbox_computeruse.accessibility.models import Found
+from toolbox_computeruse.accessibility.nodes import NodeId
+from toolbox_computeruse.accessibility.nodes import Tree
+from toolbox_computeruse.input.chords import Chord
+from toolbox_computeruse.input.pacing import IsCanceled
 from toolbox_computeruse.models import Display
 from toolbox_computeruse.models import Position
 from toolbox_computeruse.models import ProcessStatus
+from toolbox_computeruse.models import Region
 from toolbox_computeruse.models import Screenshot
 from toolbox_computeruse.models import Window
-from toolbox_computeruse.nodes import NodeId
-from toolbox_computeruse.nodes import Tree
-from toolbox_computeruse.pacing import Cancelled
-from toolbox_computeruse.recording_models import Recording
-
-
-class Region(msgspec.Struct, frozen=True):
-    """A rectangle, in pixels of the screen; it may reach beyond."""
-
-    x: int
-    y: int
-    width: int
-    height: int
+from toolbox_computeruse.recordings.models import Recording
 
 
 class Desktop(Protocol):
-    """The programs a desktop is made of. Unknown names raise ProcessNotFound."""
+    """The programs of a desktop. Unknown names raise ProcessNotFound."""
 
     def start(self) -> dict[str, ProcessStatus]:
-        """Start what doesn't run and wait until it is ready. Raises ComputerUseUnavailable."""
+        """Start the programs that aren't running and wait until they are ready.
+
+        Raises ComputerUseUnavailable.
+        """
 
     def stop(self) -> dict[str, ProcessStatus]:
-        """Let go of what is held, and end the programs, the last started first; a start that waits
-        until they are ready fails.
+        """Release held keys and buttons and stop the programs, the last started first.
+
+        A concurrent start fails.
         """
 
     def state(self) -> str:
-        """``active``, ``partial`` or ``inactive``."""
+        """Return ``active``, ``partial`` or ``inactive``."""
 
     def runs(self, name: str) -> bool:
-        """Whether a program runs."""
+        """Report whether a program runs."""
 
     def restart(self, name: str) -> None:
-        """End a program, if it runs, and start it, with those that can't outlive it; returns when
-        they are ready, or when it waits for another program that does not run.
+        """Restart a program, or start it, along with those that depend on it.
 
-        Raises ProcessNotFound, and ComputerUseUnavailable if a program that must be there isn't.
+        Returns when they are ready, or at once if the program waits for another one that isn't
+        running. Raises ProcessNotFound, and ComputerUseUnavailable if a required one doesn't start.
         """
 
     def output(self, name: str) -> str:
-        """What a program wrote to standard output, the end of it if that is much."""
+        """Return the end of a program's standard output."""
 
     def errors(self, name: str) -> str:
-        """What a program wrote to standard error, the end of it if that is much."""
+        """Return the end of a program's standard error."""
 
 
 class Screen(Protocol):
@@ -72,24 +66,27 @@ class Screen(Protocol):
     def capture(
         self, region: Region | None, show_cursor: bool, format: str, quality: int, scale: float
     ) -> Screenshot:
-        """The screen, or a region of it, as a file. Raises InvalidInput."""
+        """Capture the screen, or a region of it, as an image file. Raises InvalidInput."""
 
 
 class Mouse(Protocol):
-    """The pointer. Coordinates beyond the screen mean its edge; buttons and modifiers go by the
-    names of :mod:`toolbox_computeruse.chords`. Each answer is where the pointer is afterwards.
+    """The pointer. Every method returns its new position.
+
+    Coordinates outside the screen are moved to its edge; buttons have the names of
+    :mod:`toolbox_computeruse.input.gestures`, modifiers those of
+    :mod:`toolbox_computeruse.input.chords`.
     """
 
     def position(self) -> Position:
-        """Where it is."""
+        """Return the pointer's position."""
 
     def move(self, x: int, y: int) -> Position:
-        """Move it."""
+        """Move the pointer."""
 
     def click(
         self, x: int, y: int, button: str, clicks: int, modifiers: tuple[str, ...]
     ) -> Position:
-        """Move it and click, several times as one double or triple click."""
+        """Move the pointer and click; several clicks make a double or triple click."""
 
     def drag(
         self,
@@ -97,100 +94,103 @@ class Mouse(Protocol):
         end: Position,
         button: str,
         modifiers: tuple[str, ...],
-        cancelled: Cancelled,
+        canceled: IsCanceled,
     ) -> Position:
-        """Move it with a button held."""
+        """Move the pointer with a button held."""
 
     def scroll(
         self,
-        at: Position,
+        position: Position,
         direction: str,
         amount: int,
         modifiers: tuple[str, ...],
-        cancelled: Cancelled,
+        canceled: IsCanceled,
     ) -> None:
         """Turn the wheel ``amount`` notches: ``up``, ``down``, ``left`` or ``right``."""
 
-    def down(self, at: Position | None, button: str) -> Position:
-        """Hold a button, there or where the pointer is."""
+    def down(self, position: Position | None, button: str) -> Position:
+        """Press and hold a button, at ``position`` or where the pointer is."""
 
-    def up(self, at: Position | None, button: str) -> Position:
-        """Let a button go."""
+    def up(self, position: Position | None, button: str) -> Position:
+        """Release a button, at ``position`` or where the pointer is."""
 
 
 class Keyboard(Protocol):
-    """The keys."""
+    """The keyboard."""
 
-    def type(self, text: str, delay: float, cancelled: Cancelled) -> None:
+    def type(self, text: str, delay: float, canceled: IsCanceled) -> None:
         """Type a text, with ``\\n`` as the Enter key and ``delay`` seconds after each character."""
 
     def press(self, chord: Chord) -> None:
-        """Press a key with modifiers, and let all of it go."""
+        """Press and release a key with modifiers."""
 
     def down(self, key: str) -> None:
-        """Hold a key."""
+        """Press and hold a key."""
 
     def up(self, key: str) -> None:
-        """Let a key go."""
+        """Release a key."""
 
 
 class Displays(Protocol):
     """Monitors and windows."""
 
     def displays(self) -> list[Display]:
-        """The monitors, the primary one first."""
+        """Return the monitors, the primary one first."""
 
     def windows(self) -> list[Window]:
-        """The programs' windows."""
+        """Return the windows of programs."""
 
 
 class Recordings(Protocol):
-    """Films of the screen. Unknown ids raise RecordingNotFound."""
+    """Screen recordings. Unknown ids raise RecordingNotFound."""
 
     def start(self, label: str) -> Recording:
-        """Begin one. Raises InvalidLabel, FfmpegNotFound, RecordingFailed."""
+        """Start a recording. Raises InvalidLabel, FfmpegNotFound, RecordingFailed."""
 
     def stop(self, recording_id: str) -> Recording:
-        """End one that is being made."""
+        """Stop an active recording."""
 
     def list(self) -> list[Recording]:
-        """All of them, those being made first."""
+        """Return all recordings, active ones first."""
 
     def get(self, recording_id: str) -> Recording:
-        """One of them."""
+        """Return one recording."""
 
     def open(self, recording_id: str) -> BinaryIO:
-        """The file, as far as it has been written, open for reading, unbuffered."""
+        """Open a recording's file, as far as it has been written, for unbuffered reading."""
 
     def delete(self, recording_id: str) -> None:
-        """Delete one. Raises RecordingStillActive."""
+        """Delete a recording. Raises RecordingStillActive."""
 
 
 class Accessibility(Protocol):
-    """What programs tell assistive technology. Everything may raise A11yUnavailable, A11yFailed
-    and A11yNodeNotFound; scopes are ``focused``, ``pid`` and ``all``.
+    """The accessibility tree of the programs on the desktop.
+
+    Every method may raise A11yUnavailable, A11yFailed and A11yNodeNotFound. Scopes are
+    ``focused``, ``pid`` and ``all``.
     """
 
     def tree(self, scope: str, pid: int, max_depth: int) -> Tree:
-        """The nodes of a scope. Raises A11yNoRoot."""
+        """Return the nodes of a scope. Raises A11yNoRoot."""
 
-    def find(self, request: FindRequest, scope: str) -> tuple[list[AccessibilityNode], bool]:
-        """The nodes that fit, and if there are more. Raises A11yNoRoot, A11yInvalidRequest."""
+    def find(self, request: FindRequest, scope: str) -> Found:
+        """Return the nodes that match. Raises A11yNoRoot, A11yInvalidRequest."""
 
     def focus(self, node: NodeId) -> None:
-        """Give a node the focus; returns when it has it, or not soon. Raises
-        A11yActionNotSupported.
+        """Give a node the focus and wait a few seconds until it has it.
+
+        Raises A11yActionNotSupported.
         """
 
     def invoke(self, node: NodeId, action: str) -> None:
-        """Do an action, the first if it is empty. Raises A11yActionNotSupported."""
+        """Perform an action of a node, by default its first. Raises A11yActionNotSupported."""
 
     def set_value(self, node: NodeId, value: str) -> None:
-        """Set text or number. Raises A11yActionNotSupported."""
+        """Set the text or number of a node. Raises A11yActionNotSupported."""
 
 
 class ComputerUseBackend(Protocol):
-    """A desktop: all of it."""
+    """A complete desktop."""
 
     @property
     def desktop(self) -> Desktop: ...
@@ -214,4 +214,4 @@ class ComputerUseBackend(Protocol):
     def recordings(self) -> Recordings: ...
 
     def check_gesture(self, seconds: float) -> None:
-        """Raises InvalidInput if a gesture that takes that long is not allowed."""
+        """Raise InvalidInput if a gesture may not take that long."""

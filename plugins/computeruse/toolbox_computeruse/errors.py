@@ -1,4 +1,4 @@
-"""What can go wrong in the group ``computeruse``."""
+"""The errors of the group ``computeruse``."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from toolbox.errors import Unavailable
 
 
 class ComputerUseUnavailable(Unavailable):
-    """A program or library the operation needs is missing, or has failed to start."""
+    """A required program or library is missing, or failed to start."""
 
     code = "COMPUTER_USE_UNAVAILABLE"
 
 
 class DisplayUnavailable(Unavailable):
-    """No X server answers on the display."""
+    """No X server responds on the display."""
 
     code = "DISPLAY_UNAVAILABLE"
 
 
 class InputBusy(Unavailable):
-    """Another gesture has not ended in time."""
+    """Another gesture did not end in time."""
 
     code = "INPUT_BUSY"
 
 
-class GestureCancelled(BadRequest):
-    """The client went away, or the desktop was stopped, while the gesture was made."""
+class GestureCanceled(BadRequest):
+    """The client disconnected, or the desktop was stopped, during the gesture."""
 
     code = "GESTURE_CANCELLED"
 
 
 class ProcessNotFound(NotFound):
-    """No program of the desktop has this name."""
+    """The desktop has no program of this name."""
 
     code = "PROCESS_NOT_FOUND"
 
 
 class InvalidInput(BadRequest):
-    """A key, modifier, button or text that can't be sent."""
+    """An invalid key, modifier, button or text."""
 
     code = "INVALID_INPUT"
 
 
 class RecordingNotFound(NotFound):
-    """No recording has this id, or none that is being made."""
+    """No recording, or no active one, has this id."""
 
     code = "RECORDING_NOT_FOUND"
 
 
 class RecordingStillActive(BadRequest):
-    """A recording that is being made can't be deleted."""
+    """An active recording can't be deleted."""
 
     code = "RECORDING_STILL_ACTIVE"
 
@@ -63,54 +63,54 @@ class FfmpegNotFound(Unavailable):
 
 
 class RecordingFailed(ToolboxError):
-    """ffmpeg has ended by itself."""
+    """ffmpeg exited unexpectedly."""
 
     code = "RECORDING_FAILED"
 
 
 class InvalidLabel(BadRequest):
-    """A label that can't be part of a file name."""
+    """A label that is not allowed in a file name."""
 
     code = "INVALID_LABEL"
 
 
 class A11yUnavailable(Unavailable):
-    """The accessibility bus can't be reached."""
+    """The accessibility bus is unreachable."""
 
     code = "A11Y_UNAVAILABLE"
 
 
 class A11yNodeNotFound(NotFound):
-    """The node has gone, or never was."""
+    """The node doesn't exist, or no longer does."""
 
     code = "A11Y_NODE_NOT_FOUND"
 
 
 class A11yNoRoot(NotFound):
-    """No application is there for the scope."""
+    """No application matches the scope."""
 
     code = "A11Y_NO_ACCESSIBLE_ROOT"
 
 
 class A11yActionNotSupported(BadRequest):
-    """The node can't do this."""
+    """The node doesn't support this action."""
 
     code = "A11Y_ACTION_NOT_SUPPORTED"
 
 
 class A11yInvalidScope(BadRequest):
-    """The scope is none of ``focused``, ``pid`` and ``all``."""
+    """The scope is not ``focused``, ``pid`` or ``all``."""
 
     code = "A11Y_INVALID_SCOPE"
 
 
 class A11yInvalidRequest(BadRequest):
-    """An id, filter or pid that means nothing."""
+    """An invalid id, filter or pid."""
 
     code = "A11Y_INVALID_REQUEST"
 
 
 class A11yFailed(ToolboxError):
-    """The accessibility bus or an application answered something else than it should."""
+    """The accessibility bus or an application sent an unexpected reply."""
 
     code = "A11Y_INTERNAL"

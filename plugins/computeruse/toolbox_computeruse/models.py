@@ -1,6 +1,6 @@
-"""What the operations on the desktop, its screen, input and windows take and answer.
+"""Requests and responses of the operations on the desktop, its screen, input and windows.
 
-Fields that clients may send as ``null`` take it for absent.
+In a request ``null`` is the same as an absent field, where a field allows it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 Flag = Literal["1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"]
-"""A boolean in a query, as Go's ``strconv.ParseBool`` takes it."""
+"""A boolean in a query, as Go's ``strconv.ParseBool`` accepts it."""
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -25,53 +25,53 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class DesktopStatus(msgspec.Struct, frozen=True):
-    """What became of the programs after a start or stop, by name."""
+    """The programs' states after a start or stop, by name."""
 
     message: str
     status: dict[str, ProcessStatus]
 
 
 class StatusWord(msgspec.Struct, frozen=True):
-    """``active`` if everything required runs, ``partial`` if anything, else ``inactive``."""
+    """``active`` if all required programs run, ``partial`` if some do, else ``inactive``."""
 
     status: str
 
 
 class ProgramStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """Whether a program runs."""
+    """The state of a program."""
 
     process_name: str
     running: bool
 
 
 class ProgramRestarted(msgspec.Struct, frozen=True, rename="camel"):
-    """A program was ended and has been started."""
+    """A program that was restarted."""
 
     message: str
     process_name: str
 
 
 class ProgramLogs(msgspec.Struct, frozen=True, rename="camel"):
-    """What a program wrote to standard output."""
+    """A program's standard output."""
 
     process_name: str
     logs: str
 
 
 class ProgramErrors(msgspec.Struct, frozen=True, rename="camel"):
-    """What a program wrote to standard error."""
+    """A program's standard error."""
 
     process_name: str
     errors: str
 
 
 class LogQuery(msgspec.Struct, frozen=True):
-    """How many lines of a log, from its end; 0 for all."""
+    """The number of lines from the end of a log; 0 for all."""
 
     tail: Annotated[int, Meta(ge=0)] = 0
 
     def last(self, text: str) -> str:
-        """The lines of ``text`` that were asked for."""
+        """Return the requested lines of ``text``."""
         return "".join(text.splitlines(keepends=True)[-self.tail :]) if self.tail else text
 
 
@@ -82,28 +82,38 @@ class Position(msgspec.Struct, frozen=True):
     y: int
 
 
+class Region(msgspec.Struct, frozen=True):
+    """A rectangle in pixels of the screen, which may extend beyond it."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 class Screenshot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An image of the screen."""
 
     screenshot: str
-    """The file, in base64."""
+    """The image file, in base64."""
     cursor_position: Position
     size_bytes: int
-    """Bytes of the file."""
+    """Size of the file in bytes."""
     width: int
     height: int
     format: str
 
 
 class ScreenshotQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether to draw the pointer; the name with an underscore wins."""
+    """The option to draw the pointer; ``show_cursor`` takes precedence."""
 
     show_cursor: Flag = "false"
     show_cursor_old: Flag | None = msgspec.field(name="show_cursor", default=None)
 
     @property
     def cursor(self) -> bool:
-        """Whether to draw the pointer."""
+        """True if the pointer is to be drawn."""
+        # Every accepted form of "true" starts with one of these characters.
         return (self.show_cursor_old or self.show_cursor)[0] in "1tT"
 
 
@@ -122,7 +132,7 @@ Scale = Annotated[float, Meta(ge=0.1, le=1.0)]
 
 
 class CompressedQuery(ScreenshotQuery, frozen=True, kw_only=True, rename="camel"):
-    """How to write the image: ``quality`` is for JPEG and WebP."""
+    """The format of the image; ``quality`` applies to JPEG and WebP."""
 
     format: str = "png"
     quality: Quality = 85
@@ -130,7 +140,7 @@ class CompressedQuery(ScreenshotQuery, frozen=True, kw_only=True, rename="camel"
 
 
 class CompressedRegionQuery(RegionQuery, frozen=True, kw_only=True, rename="camel"):
-    """A part of the screen, and how to write its image."""
+    """A part of the screen, and the format of its image."""
 
     format: str = "png"
     quality: Quality = 85
@@ -138,14 +148,14 @@ class CompressedRegionQuery(RegionQuery, frozen=True, kw_only=True, rename="came
 
 
 class MoveRequest(msgspec.Struct, frozen=True):
-    """Where the pointer goes."""
+    """The pointer's new position."""
 
     x: int = 0
     y: int = 0
 
 
 class ClickRequest(msgspec.Struct, frozen=True):
-    """Where to click with what, how often, and the modifiers held meanwhile."""
+    """The position, button and number of clicks, and the modifiers held during them."""
 
     x: int = 0
     y: int = 0
@@ -156,7 +166,7 @@ class ClickRequest(msgspec.Struct, frozen=True):
 
 
 class DragRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """From where to where."""
+    """The start and end of a drag."""
 
     start_x: int = 0
     start_y: int = 0
@@ -167,7 +177,7 @@ class DragRequest(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ScrollRequest(msgspec.Struct, frozen=True):
-    """Where, which way, and how many notches of the wheel; 0 is 1."""
+    """The position, direction and notches of the wheel; 0 means 1."""
 
     direction: str
     x: int = 0
@@ -177,7 +187,7 @@ class ScrollRequest(msgspec.Struct, frozen=True):
 
 
 class ButtonRequest(msgspec.Struct, frozen=True):
-    """A button, and where to go first; neither coordinate to stay."""
+    """A button, and the position to move to first; without coordinates the pointer stays."""
 
     x: int | None = None
     y: int | None = None
@@ -185,7 +195,7 @@ class ButtonRequest(msgspec.Struct, frozen=True):
 
 
 class Scrolled(msgspec.Struct, frozen=True):
-    """The wheel was turned."""
+    """The outcome of a scroll."""
 
     success: bool
 
@@ -198,14 +208,14 @@ class TypeRequest(msgspec.Struct, frozen=True):
 
 
 class KeyRequest(msgspec.Struct, frozen=True):
-    """A key, and the modifiers held meanwhile."""
+    """A key, and the modifiers held with it."""
 
     key: str = ""
     modifiers: list[str] | None = None
 
 
 class HeldKeyRequest(msgspec.Struct, frozen=True):
-    """A key to hold or let go."""
+    """A key to hold or release."""
 
     key: str
 
@@ -217,7 +227,7 @@ class HotkeyRequest(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """It was done."""
+    """An empty response."""
 
 
 class Display(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -232,13 +242,13 @@ class Display(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Displays(msgspec.Struct, frozen=True):
-    """The monitors, the first one first."""
+    """The monitors, the primary one first."""
 
     displays: list[Display]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One window of a program; the place is that of its content, in pixels of the screen."""
+    """One window of a program; its position is that of the content, in pixels of the screen."""
 
     id: int
     """The X window id."""
@@ -248,16 +258,16 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     width: int
     height: int
     is_active: bool
-    """Whether it is the active one and has the keyboard."""
+    """True if the window is active and has the keyboard focus."""
     pid: int
-    """0 if the program doesn't tell."""
+    """0 if the program doesn't set it."""
     class_name: str
     minimized: bool
     desktop: int
-    """The virtual desktop, from 0; -1 if it is on all or there are none."""
+    """The virtual desktop, from 0; -1 if the window is on all, or there are none."""
 
 
 class Windows(msgspec.Struct, frozen=True):
-    """The windows in the order in which they were opened."""
+    """The windows, in the order in which they were opened."""
 
     windows: list[Window]

@@ -20,8 +20,8 @@ from typing import Any
 
 import httpx
 import pytest
-from toolbox_files import archives
 from toolbox_files.helpers.compressing import decompressed
+from toolbox_files.tree import archives
 
 from toolbox.errors import RequestTimeout
 from toolbox.processes import descendants
@@ -474,12 +474,12 @@ def test_f_c14_a_full_disk_is_told_where_temporary_files_have_no_room_either(
 
 
 def helpers(service: Service) -> list[int]:
-    """The processes that pack or unpack; other plugins may have processes of their own."""
+    """Return the pids of helpers that pack or unpack."""
     (worker,) = service.workers()
     found = []
     for pid in descendants(worker):
         with contextlib.suppress(OSError):
-            if b"helpers.tarring" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"helpers.archive_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
 
@@ -526,10 +526,10 @@ def test_f_a13_what_changes_meanwhile_does_not_end_the_archive(
     assert len(data) == size
     assert data.startswith(b"a" * 1000) and data.strip(b"a").strip(b"\0") == b""
     assert found["c"].size == 3
-    told = found["."].pax_headers["comment"].splitlines()
-    assert "a: it became shorter while it was read, zeros fill it" in told
-    assert "b: No such file or directory" in told
-    assert "d: Is a directory" not in told
+    remarks = found["."].pax_headers["comment"].splitlines()
+    assert "a: shrank while it was read; padded with zeros" in remarks
+    assert "b: No such file or directory" in remarks
+    assert "d: Is a directory" not in remarks
     copy = tmp_path / "copy"
     assert upload(service, copy, content).status_code == 200
     # Other programs take it, too.
@@ -549,7 +549,7 @@ def test_a_file_that_grows_is_cut_at_its_size(service: Service, tmp_path: Path) 
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         assert archive.getmember("a").size == size
         comment = archive.getmember(".").pax_headers["comment"]
-    assert comment == "a: it changed while it was read"
+    assert comment == "a: changed while it was read"
 
 
 def test_special_files_are_left_out_and_told(service: Service, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox_files.helpers.nametext import name_text
 
+from toolbox.filenames import decode_name
 from toolbox.testing import Service
 
 ROOT = os.getuid() == 0
@@ -293,7 +293,7 @@ def test_a_source_that_can_not_be_deleted_is_a_remark(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ac_54_names_survive_move_and_delete(service: Service, tmp_path: Path, name: bytes) -> None:
-    text = name_text(name)
+    text = decode_name(name)
     (tmp_path / "file").touch()
     (tmp_path / "to").mkdir()
     assert move(service, tmp_path / "file", f"{tmp_path}/{text}").status_code == 200
@@ -365,7 +365,7 @@ def test_permissions_of_nothing_and_no_permissions(service: Service, tmp_path: P
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Path]:
-    """A directory that nobody, not even root, may change: it is immutable."""
+    """A directory that not even root may change: it is immutable."""
     directory = tmp_path / "closed"
     directory.mkdir()
     (directory / "file").write_bytes(b"old")

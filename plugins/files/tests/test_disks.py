@@ -99,8 +99,8 @@ def test_ac_51_a_read_only_disk_is_403(service: Service, mount: Callable[..., Pa
         answer = upload(service, disk / name, b"new")
         assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
         # F-E12: the reason, and no name but the caller's.
-        told = str(disk / name.partition("/")[0])
-        assert answer.json()["message"] == f"read-only file system: {told}"
+        shown = str(disk / name.partition("/")[0])
+        assert answer.json()["message"] == f"read-only file system: {shown}"
     query = {"path": str(disk / "file"), "id": "u"}
     headers = {"Upload-Offset": "0"}
     answer = service.http.patch("/x/files/upload", params=query, headers=headers, content=b"x")
@@ -158,8 +158,8 @@ def test_f_e12_nothing_is_stored_in_proc(service: Service, path: str) -> None:
         answers.append(service.http.put("/x/files/archive", params={"path": path}, content=empty))
     for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (403, "FILE_ACCESS_DENIED")
-        told = answer.json()["message"].removeprefix("permission denied: ")
-        assert told in (path, str(Path(path).parent))
+        shown = answer.json()["message"].removeprefix("permission denied: ")
+        assert shown in (path, str(Path(path).parent))
 
 
 def test_f_e12_a_move_that_copies_names_the_destination(

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
-from toolbox_files.helpers.nametext import name_text
 
+from toolbox.filenames import decode_name
 from toolbox.testing import Service
 
 NAMES = [
@@ -112,7 +112,7 @@ def test_conditional_downloads(service: Service, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "sent"),
     [
         ("sha-256=1", True),
         ("sha-512=3, sha-256=10", True),
@@ -123,12 +123,12 @@ def test_conditional_downloads(service: Service, tmp_path: Path) -> None:
     ],
 )
 def test_ac_57_a_download_can_be_verified(
-    service: Service, tmp_path: Path, wanted: str, told: bool
+    service: Service, tmp_path: Path, wanted: str, sent: bool
 ) -> None:
     file = tmp_path / "file"
     file.write_bytes(os.urandom(3_000_000))
     digest = base64.b64encode(hashlib.sha256(file.read_bytes()).digest()).decode()
-    expected = f"sha-256=:{digest}:" if told else None
+    expected = f"sha-256=:{digest}:" if sent else None
     query, headers = {"path": str(file)}, {"Want-Repr-Digest": wanted}
     whole = service.http.get("/files/download", params=query, headers=headers)
     assert whole.content == file.read_bytes()
@@ -229,7 +229,7 @@ def test_ac_54_names_survive_list_info_download_and_bulk(
     content = b"content of " + name
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(content)
     (entry,) = service.http.get("/files", params={"path": str(tmp_path)}).json()
-    assert entry["name"] == name_text(name)
+    assert entry["name"] == decode_name(name)
     path = entry["path"]
     assert service.http.get("/files/info", params={"path": path}).json() == entry
     assert service.http.get("/files/download", params={"path": path}).content == content
@@ -242,7 +242,7 @@ def test_ac_54_names_survive_list_info_download_and_bulk(
 
 @pytest.mark.parametrize("wanted", [None, "bytes=1-", "bytes=1-8000000,9000000-"])
 def test_a_file_that_becomes_shorter(service: Service, tmp_path: Path, wanted: str | None) -> None:
-    """F-A13: the connection ends, so that nobody waits for what never comes."""
+    """F-A13: the connection closes, so that no client waits for the missing bytes."""
     file = tmp_path / "file"
     file.write_bytes(b"x" * 16_000_000)
     headers = {"Range": wanted} if wanted else {}

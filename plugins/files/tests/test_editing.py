@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toolbox_files import editing
-from toolbox_files.editing import edited
 from toolbox_files.errors import EditMismatch
 from toolbox_files.models import Insertion
 from toolbox_files.models import Replacement
+from toolbox_files.text import edits
+from toolbox_files.text.edits import apply_edits
 
 from toolbox.testing import Service
 
@@ -34,7 +34,7 @@ def outcome(answer: Any) -> tuple[int, str]:
 
 
 def written(path: Path) -> tuple[int, int]:
-    """What changes when a file is written, and not when it is read."""
+    """Return values that change when the file is written, but not when it is read."""
     info = path.stat()
     return info.st_ino, info.st_mtime_ns
 
@@ -61,11 +61,11 @@ def test_a_text_must_occur_as_often_as_expected(service: Service, tmp_path: Path
     before = written(file)
     several = edit(service, file, replace("b", "c"), replace("a", "x"))
     assert outcome(several) == (422, "EDIT_MISMATCH")
-    assert several.json()["message"] == "edit 2: the text occurs 2 times, not 1 (lines 1, 3)"
+    assert several.json()["message"] == "edit 2: expected 1 occurrences, found 2 (lines 1, 3)"
     absent = edit(service, file, replace("z", "x"))
-    assert absent.json()["message"] == "edit 1: the text occurs 0 times, not 1"
+    assert absent.json()["message"] == "edit 1: expected 1 occurrences, found 0"
     behind = edit(service, file, insert(4, "x"))
-    assert behind.json()["message"] == "edit 1: there are 3 lines, not 4"
+    assert behind.json()["message"] == "edit 1: no line 4, the file has 3 lines"
     assert written(file) == before
     file.write_text("a" * 100)
     assert edit(service, file, replace("a", "x")).json()["message"].endswith("1, 1, ...)")
@@ -83,7 +83,7 @@ def test_edits_are_conditional(service: Service, tmp_path: Path) -> None:
     assert edit(service, file, replace("c", "d"), **{"If-Match": "*"}).status_code == 200
 
 
-def test_f_a2_a_file_with_several_names_is_edited(service: Service, tmp_path: Path) -> None:
+def test_f_a2_a_file_with_several_names_is_apply_edits(service: Service, tmp_path: Path) -> None:
     file, other = tmp_path / "file", tmp_path / "other"
     file.write_text("a b")
     os.link(file, other)
@@ -111,20 +111,27 @@ def test_an_edit_that_changes_nothing_writes_nothing(service: Service, tmp_path:
     assert written(file) == before
 
 
-def test_what_can_not_be_edited(
+def test_what_can_not_be_apply_edits(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change = replace("a", "b")
     assert outcome(edit(service, tmp_path / "absent", change)) == (404, "FILE_NOT_FOUND")
     assert outcome(edit(service, tmp_path, change)) == (400, "INVALID_FILE_PATH")
     with (tmp_path / "large").open("wb") as file:
-        file.truncate(editing.MAX_SIZE + 1)
+        file.truncate(edits.MAX_SIZE + 1)
     assert outcome(edit(service, tmp_path / "large", change)) == (413, "CONTENT_TOO_LARGE")
     (tmp_path / "file").write_text("a" * 1000)
-    growing = replace("a", "b" * (editing.MAX_SIZE // 1000 + 1), count=1000)
+    growing = replace("a", "b" * (edits.MAX_SIZE // 1000 + 1), count=1000)
     assert outcome(edit(service, tmp_path / "file", growing)) == (413, "CONTENT_TOO_LARGE")
     (tmp_path / "file").write_text("a")
-    for wrong in ([], [{}], [replace("", "x")], [insert(-1, "x")], [replace("a", "b", count=0)]):
+    mistakes: list[list[dict[str, Any]]] = [
+        [],
+        [{}],
+        [replace("", "x")],
+        [insert(-1, "x")],
+        [replace("a", "b", count=0)],
+    ]
+    for wrong in mistakes:
         assert outcome(edit(service, tmp_path / "file", *wrong)) == (400, "INVALID_REQUEST_BODY")
     assert (tmp_path / "file").read_text() == "a"
 
@@ -141,7 +148,7 @@ def test_what_can_not_be_edited(
     ],
 )
 def test_insertions(content: bytes, line: int, expected: bytes) -> None:
-    assert edited(content, [Insertion(after_line=line, new_text="x")])[0] == expected
+    assert apply_edits(content, [Insertion(after_line=line, new_text="x")])[0] == expected
 
 
 @given(st.text("ab\n", max_size=12), st.text("ab\n", min_size=1, max_size=2), st.text("ab"))
@@ -150,9 +157,9 @@ def test_replacements_are_those_of_python(content: str, old: str, new: str) -> N
     change = Replacement(old_text=old, new_text=new, count=max(count, 1))
     if not count:
         with pytest.raises(EditMismatch):
-            edited(content.encode(), [change])
+            apply_edits(content.encode(), [change])
         return
-    changed, [lines] = edited(content.encode(), [change])
+    changed, [lines] = apply_edits(content.encode(), [change])
     assert changed.decode() == content.replace(old, new)
     parts = content.split(old)
     starts = [len(old.join(parts[: index + 1])) for index in range(count)]

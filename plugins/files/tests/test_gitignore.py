@@ -1,4 +1,4 @@
-"""What projects ignore, as git sees it."""
+"""Ignored files of projects, compared with git itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from toolbox_files.helpers.gitignore import parse
-from toolbox_files.helpers.scan import Task
+from toolbox_files.helpers.search_main import Task
 
 from toolbox.testing import Service
 

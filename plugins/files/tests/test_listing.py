@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from msgspec.json import encode
-from toolbox_files.fileinfo import make_info
-from toolbox_files.fileinfo import mode_text
-from toolbox_files.listing import LOT
-from toolbox_files.listing import list_answer
-from toolbox_files.listing import list_directory
+from toolbox_files.read.info import make_info
+from toolbox_files.read.info import mode_text
+from toolbox_files.read.listing import BATCH
+from toolbox_files.read.listing import list_directory
+from toolbox_files.read.listing import list_response
 
-from toolbox.response import StreamAnswer
+from toolbox.response import StreamResponse
 from toolbox.testing import Service
 
 
@@ -135,11 +135,11 @@ def test_ac_55_many_entries_are_told_while_they_are_found(service: Service, tmp_
     assert len({frozenset(entry) for entry in entries}) == 1
 
 
-@pytest.mark.parametrize("count", [0, 1, LOT - 1, LOT, LOT + 1, 2 * LOT])
+@pytest.mark.parametrize("count", [0, 1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH])
 def test_lots_of_any_size_are_one_list(count: int) -> None:
     info = make_info("name", "/name", Path("/").stat())
-    answer = list_answer(iter([info] * count))
-    body = b"".join(answer.chunks) if isinstance(answer, StreamAnswer) else encode(answer)
+    answer = list_response(iter([info] * count))
+    body = b"".join(answer.chunks) if isinstance(answer, StreamResponse) else encode(answer)
     assert body == encode([info] * count)
 
 
@@ -255,7 +255,7 @@ def test_times_are_written_as_go_writes_them(
     mod_time: str,
     modified_at: str,
 ) -> None:
-    from toolbox_files import fileinfo
+    from toolbox_files.read import info as fileinfo
 
     monkeypatch.setenv("TZ", zone)
     time.tzset()

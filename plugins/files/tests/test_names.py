@@ -6,37 +6,23 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import InvalidFilePath
-from toolbox_files.helpers.nametext import name_text
 from toolbox_files.names import to_bytes
 from toolbox_files.names import to_path
 from toolbox_files.names import to_text
+from toolbox_files.read.disposition import content_disposition
+
+from toolbox.filenames import decode_name
 
 NAMES = st.binary(min_size=1).map(lambda name: name.replace(b"\0", b"x"))
 
 
 @given(NAMES)
 def test_any_name_survives_the_way_to_a_client_and_back(name: bytes) -> None:
-    text = name_text(name)
+    text = decode_name(name)
     text.encode("utf-8")  # No lone surrogate: JSON can carry it.
     assert to_bytes(text) == name
     assert to_text(os.fsdecode(name)) == text
-
-
-@given(st.text().filter(lambda text: not any(0x10F780 <= ord(c) <= 0x10F7FF for c in text)))
-def test_utf8_names_are_sent_as_they_are(text: str) -> None:
-    name = text.replace("\0", "x")
-    assert name_text(name.encode()) == name
-
-
-def test_bytes_that_are_no_characters_are_private_use_characters() -> None:
-    assert name_text(b"caf\xe9") == "caf\U0010f7e9"
-
-
-def test_a_name_with_such_a_character_is_sent_byte_by_byte() -> None:
-    name = "\U0010f7e9".encode()
-    assert name_text(name) == "".join(chr(0x10F700 + byte) for byte in name)
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "a\ud800b"])

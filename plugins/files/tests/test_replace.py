@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toolbox_files.replacing import replaced
+from toolbox_files.text.bulk_replace import replace_in_blocks
 
 from toolbox.request import CHUNK
 from toolbox.testing import Service
@@ -23,7 +23,7 @@ def replace(service: Service, files: list[Path | str], pattern: str, new: str) -
 
 
 def written(path: Path) -> tuple[int, int]:
-    """What changes when a file is written, and not when it is read."""
+    """Return values that change when the file is written, but not when it is read."""
     info = path.stat()
     return info.st_ino, info.st_mtime_ns
 
@@ -111,7 +111,7 @@ def test_nothing_is_lost_where_several_replace_at_once(
     with ThreadPoolExecutor(4) as pool:
         results = pool.map(lambda name: replace(service, [file], name, name.upper()), names)
     done = [result["success"] for (result,) in results]
-    # One that didn't succeed is told so, and changed nothing.
+    # A failure is reported, and changes nothing.
     expected = [name.upper() if fine else name for name, fine in zip(names, done, strict=True)]
     assert file.read_text() == " ".join(expected)
     assert any(done)
@@ -160,4 +160,4 @@ def test_no_files_are_no_results(service: Service) -> None:
 )
 def test_blocks_are_replaced_as_the_whole_is(blocks: list[bytes], old: bytes, new: bytes) -> None:
     whole = b"".join(blocks)
-    assert b"".join(replaced(iter(blocks), old, new)) == whole.replace(old, new)
+    assert b"".join(replace_in_blocks(iter(blocks), old, new)) == whole.replace(old, new)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from toolbox_files.abandoned import PREFIX
-from toolbox_files.abandoned import Uploads
 from toolbox_files.conditions import UNCONDITIONAL
-from toolbox_files.resumable import PartialUpload
+from toolbox_files.write.registry import PREFIX
+from toolbox_files.write.registry import UploadRegistry
+from toolbox_files.write.resumable import PartialUpload
 
 from toolbox.testing import Service
 
@@ -188,19 +188,19 @@ def test_what_is_abandoned_is_deleted(make_service: Callable[..., Service], tmp_
 
 
 def test_uploads_are_remembered_from_one_service_to_the_next(tmp_path: Path) -> None:
-    first = Uploads(3600, str(tmp_path / "state"))
+    first = UploadRegistry(3600, str(tmp_path / "state"))
     partials = [PartialUpload(tmp_path / name, "id", first) for name in ("old", "young", "busy")]
     for partial in partials:
         with partial.appending(0) as file:
             file.write(b"content")
-    stored = {partial: partial._name for partial in partials}
+    stored = {partial: partial._partial for partial in partials}
     for partial in (partials[0], partials[2]):
         os.utime(stored[partial], (0, 0))
-    Uploads(0, str(tmp_path / "state")).sweep()
+    UploadRegistry(0, str(tmp_path / "state")).sweep()
     assert all(name.exists() for name in stored.values())
     with stored[partials[2]].open("rb") as busy:
         fcntl.flock(busy, fcntl.LOCK_EX)
-        Uploads(3600, str(tmp_path / "state")).sweep()
+        UploadRegistry(3600, str(tmp_path / "state")).sweep()
     assert [name.exists() for name in stored.values()] == [False, True, True]
     partials[1].cancel()
     partials[2].complete("", UNCONDITIONAL)
@@ -219,11 +219,11 @@ def test_only_uploads_are_ever_deleted(tmp_path: Path) -> None:
     os.utime(partial, (0, 0))
     (state / "upload").symlink_to(partial)
     state.chmod(0o777)
-    # Anybody may have put the links there.
-    Uploads(3600, str(state)).sweep()
+    # Another user may have put the links there.
+    UploadRegistry(3600, str(state)).sweep()
     assert partial.exists()
     state.chmod(0o700)
-    Uploads(3600, str(state)).sweep()
+    UploadRegistry(3600, str(state)).sweep()
     assert (tmp_path / "precious").exists()
     assert not partial.exists()
 

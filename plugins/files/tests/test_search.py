@@ -21,12 +21,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from toolbox_files.helpers import lines
 from toolbox_files.helpers import ripgrep
-from toolbox_files.helpers import scan
+from toolbox_files.helpers import search_main
 from toolbox_files.helpers.globs import compile_glob
-from toolbox_files.helpers.nametext import name_text
-from toolbox_files.helpers.scan import Task
-from toolbox_files.searching import find_ripgrep
+from toolbox_files.helpers.search_main import Task
+from toolbox_files.search.process import find_ripgrep
 
+from toolbox.filenames import decode_name
 from toolbox.processes import descendants
 from toolbox.testing import Service
 
@@ -36,7 +36,7 @@ EVERYTHING = {"path": "/", "pattern": "*"}
 
 def run(**fields: Any) -> list[Any]:
     found: list[bytes] = []
-    scan.run(Task(**fields), found.append)
+    search_main.run(Task(**fields), found.append)
     return [json.loads(line) for line in b"".join(found).splitlines()]
 
 
@@ -267,7 +267,7 @@ def endless(tmp_path: Path) -> Path:
 
 def helpers(service: Service) -> list[int]:
     (worker,) = service.workers()
-    return [pid for pid in descendants(worker) if b"helpers.scan" in _command(pid)]
+    return [pid for pid in descendants(worker) if b"helpers.search_main" in _command(pid)]
 
 
 def _command(pid: int) -> bytes:
@@ -362,7 +362,7 @@ def test_the_walk_finds_what_the_definition_says(tree: Any, pattern: str) -> Non
     def use(root: str) -> None:
         found = run(kind="lines", root=root, shown=root, pattern=pattern)
         assert [(each["file"], each["line"], each["content"]) for each in found] == [
-            (name_text(path), number, content.decode("utf-8", "replace"))
+            (decode_name(path), number, content.decode("utf-8", "replace"))
             for path, number, content in plain_lines(os.fsencode(root), pattern.encode())
         ]
 

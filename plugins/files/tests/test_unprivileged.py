@@ -1,4 +1,4 @@
-"""What a user may do who isn't root; the service's user seldom is."""
+"""Operations by a user other than root, as the service's user usually is."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can change its user")
 
 PROGRAM = """
 import os
 import sys
 from pathlib import Path
 from toolbox.errors import ToolboxError
-from toolbox_files.changing import delete, make_folder, set_permissions
+from toolbox_files.tree.deleting import delete
+from toolbox_files.tree.directories import make_folder
+from toolbox_files.tree.permissions import set_permissions
 from toolbox_files.errors import file_errors
-from toolbox_files.listing import list_directory
-from toolbox_files.reading import open_regular
-from toolbox_files.writing import replacing
+from toolbox_files.read.listing import list_directory
+from toolbox_files.read.regular_file import open_regular
+from toolbox.atomic.writing import replacing
 
 here = Path(sys.argv[1])
 # After the imports: where they are installed others may not read.
@@ -64,7 +66,7 @@ DENIED = "403 FILE_ACCESS_DENIED"
 
 
 def test_a_file_of_another_keeps_its_owner(here: Path) -> None:
-    """It could be replaced, since the directory may be written, but would change hands."""
+    """Replacing it is possible in a writable directory, but would change its owner."""
     (here / "file").write_bytes(b"old and long")
     (here / "file").chmod(0o666)
     assert run(here, 'write("file")') == ""

@@ -12,7 +12,9 @@ from urllib.parse import urlencode
 
 import pytest
 import websocket
+from toolbox_files.watch import remote
 
+from toolbox.errors import Conflict
 from toolbox.testing import Service
 
 Watch = Callable[..., websocket.WebSocket]
@@ -36,7 +38,7 @@ def watch(service: Service) -> Iterator[Watch]:
 
 
 def receive(ws: websocket.WebSocket, last: str, event: str = "created") -> list[dict[str, Any]]:
-    """The changes up to the one of ``last``."""
+    """Return the changes up to that of ``last``."""
     found: list[dict[str, Any]] = []
     while (last, event) not in [(change["path"], change["event"]) for change in found]:
         found += json.loads(ws.recv())
@@ -125,8 +127,8 @@ def test_f_c20_files_on_their_way_are_not_told_of(
     (here / "#34").write_bytes(b"of the user")
     (here / "end").touch()
     found = receive(ws, str(here / "end"))
-    told = [(each["event"], each["path"].removeprefix(f"{here}/")) for each in found]
-    own = [each for each in told if not each[1].startswith("copy")]
+    changes = [(each["event"], each["path"].removeprefix(f"{here}/")) for each in found]
+    own = [each for each in changes if not each[1].startswith("copy")]
     assert own == [
         ("created", "new"),
         ("created", "old"),
@@ -138,7 +140,7 @@ def test_f_c20_files_on_their_way_are_not_told_of(
         ("created", "end"),
     ]
     assert not [each for each in found if "cookie" in each]
-    below = {name for _, name in told if name.startswith("copy/")}
+    below = {name for _, name in changes if name.startswith("copy/")}
     assert below <= {f"copy/{name}" for name in ("new", "old", "#12", "resumed")}
 
 
@@ -188,7 +190,7 @@ def test_ac_59_changes_that_were_lost_are_told(watch: Watch, tmp_path: Path) -> 
     ws = watch(tmp_path)
     one, other = tmp_path / "one", tmp_path / "other"
     one.touch()
-    # More than the queues of both sides and the kernel's hold, while nobody reads.
+    # More than the queues of both sides and the kernel hold, while the client doesn't read.
     for _ in range(limit * 2):
         one.rename(other)
         other.rename(one)
@@ -205,7 +207,7 @@ def test_ac_59_a_watch_that_ends_leaves_nothing(
     def instances() -> int:
         count = 0
         for path in Path(f"/proc/{worker}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # It has been closed meanwhile.
+            with contextlib.suppress(FileNotFoundError):  # Closed concurrently.
                 count += "inotify" in str(path.readlink())
         return count
 
@@ -224,14 +226,10 @@ def test_ac_59_a_watch_that_ends_leaves_nothing(
 def test_ac_59_remote_file_systems_are_refused_unless_forced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from toolbox_files import watching
-
-    from toolbox.errors import Conflict
-
-    watching._refuse_remote(Path("/proc"))
-    monkeypatch.setattr(watching, "_REMOTE", ("proc",))
+    remote.refuse_remote(Path("/proc"))
+    monkeypatch.setattr(remote, "_REMOTE", ("proc",))
     with pytest.raises(Conflict, match="proc"):
-        watching._refuse_remote(Path("/proc"))
+        remote.refuse_remote(Path("/proc"))
 
 
 UPGRADE = {

@@ -71,11 +71,11 @@ def test_f_c20_private_names_are_not_told_of(named: Service, tmp_path: Path) -> 
     for name in ("new", "new", "end"):
         query = {"path": str(tmp_path / name)}
         named.http.post("/files/upload-v2", params=query, content=b"x" * 2_000_000)
-    told = []
-    while ("created", "end") not in told:
-        told += [(each["event"], Path(each["path"]).name) for each in json.loads(ws.recv())]
+    changes = []
+    while ("created", "end") not in changes:
+        changes += [(each["event"], Path(each["path"]).name) for each in json.loads(ws.recv())]
     ws.close()
-    assert told == [("created", "new"), ("created", "new"), ("created", "end")]
+    assert changes == [("created", "new"), ("created", "new"), ("created", "end")]
 
 
 def test_f_b4_an_unpacking_that_is_broken_off_leaves_no_private_file(

@@ -1,7 +1,7 @@
-"""What a backend of the group ``files`` can do.
+"""The Protocol of a backend of the group ``files``.
 
-Paths are texts as clients send them (see :mod:`toolbox_files.names`); relative ones start in the
-service's working directory. Every method may raise FileNotFound, FileAccessDenied,
+Paths are text as clients send them (see :mod:`toolbox_files.names`); relative ones are resolved
+against the service's working directory. Every method may raise FileNotFound, FileAccessDenied,
 InvalidFilePath, Conflict, InsufficientStorage and FileReadFailed.
 """
 
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 from typing import Protocol
 
-from toolbox.handler import SocketHandler
+from toolbox.sockets.handler import SocketHandler
 from toolbox_files.conditions import UNCONDITIONAL
 from toolbox_files.conditions import Conditions
 from toolbox_files.models import ArchiveFormat
@@ -22,12 +22,12 @@ from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
 
 
-class Findings(Protocol):
-    """What a search finds: blocks of JSON values, each value with a newline after it.
+class SearchResults(Protocol):
+    """The results of a search: blocks of JSON values, each value followed by a newline.
 
-    A block may end anywhere, and one that is empty says that nothing has been found for a moment:
-    time to see whether anybody still waits. ``truncated`` is ``limit`` or ``time`` if that ended
-    the search, else empty; it is known when the iteration is over.
+    A block may end anywhere. An empty block means that nothing was found for a moment, time to
+    check that the client is still connected. ``truncated`` is ``limit`` or ``time`` if that bound
+    ended the search, else empty; it is set after the iteration.
     """
 
     truncated: str
@@ -35,105 +35,128 @@ class Findings(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
     def close(self) -> None:
-        """End the search, whether it is over or not."""
+        """Stop the search, if it is still running."""
 
 
 class ResumableUpload(Protocol):
-    """An upload in pieces, whose content is kept until it is completed or cancelled, or has got
-    no piece for ``max_age`` seconds (0: for ever).
+    """An upload in pieces.
+
+    Its content is kept until it is completed or canceled, or until ``max_age`` seconds after its
+    last piece (0: forever).
     """
 
     max_age: int
 
     def offset(self) -> int:
-        """Bytes that have arrived."""
+        """Return the number of bytes received."""
 
     def appending(self, offset: int) -> AbstractContextManager[BinaryIO]:
-        """The file to append to. Raises WrongOffset unless ``offset`` bytes have arrived."""
+        """Open the file to append to. Raises WrongOffset unless ``offset`` bytes were received."""
 
     def complete(self, sha256: str, conditions: Conditions) -> None:
-        """Let it become the file. Raises ChecksumMismatch, PreconditionFailed."""
+        """Replace the target with the content. Raises ChecksumMismatch, PreconditionFailed."""
 
     def cancel(self) -> None:
-        """Forget it."""
+        """Delete the content."""
 
 
 class Unpacking(Protocol):
     """An archive that is being unpacked."""
 
     def write(self, data: memoryview, /) -> int:
-        """Take more of the archive, all of ``data``. Raises InvalidArchive."""
+        """Unpack all of ``data``; return its size. Raises InvalidArchive."""
 
     def finish(self) -> int:
-        """The archive is complete; the count of its members. Raises InvalidArchive."""
+        """Complete the archive; return the number of members. Raises InvalidArchive."""
 
 
 class FilesBackend(Protocol):
     """A file system."""
 
     def list(self, path: str, depth: int) -> Iterator[FileInfo]:
-        """The entries of a directory, ``depth`` levels of them. Raises before the first."""
+        """Yield the entries of a directory, ``depth`` levels deep. Raises before the first."""
 
     def info(self, path: str) -> FileInfo:
-        """What is at ``path``; links are followed."""
+        """Return the metadata of a file or directory; links are followed."""
 
     def open(self, path: str) -> BinaryIO:
-        """A regular file, open for reading, unbuffered, with a descriptor."""
+        """Open a regular file for reading, unbuffered, with a file descriptor."""
 
-    def replace(
+    def writing(
         self, path: str, conditions: Conditions = UNCONDITIONAL
     ) -> AbstractContextManager[BinaryIO]:
-        """A file for the new content of ``path``, which takes effect when the block is left.
+        """Open a file for the new content of ``path``, which replaces the old when the block ends.
 
-        If the block raises, nothing has changed. Missing directories are made. Raises
-        PreconditionFailed, at the beginning or at the end.
+        If the block raises, nothing changes. Missing directories are created. Raises
+        PreconditionFailed, when the block begins or when it ends.
         """
 
-    def uploaded(self, path: str) -> UploadedFile:
-        """What is said of a file just written."""
+    def uploaded_file(self, path: str) -> UploadedFile:
+        """Return the response to an upload to ``path``."""
 
     def etag(self, path: str) -> str:
-        """The validator of a regular file, quoted as in headers."""
+        """Return the entity tag of a regular file, quoted as in headers."""
 
     def make_folder(self, path: str, mode: str) -> None:
-        """Make a directory and what is missing above it. Raises BadRequest for a wrong mode."""
+        """Make a directory and its missing parents. Raises BadRequest for an invalid mode."""
 
     def delete(self, path: str, recursive: bool) -> None:
-        """Delete; of a symbolic link the link. A directory needs ``recursive``."""
+        """Delete a file or a symbolic link, or with ``recursive`` a directory."""
+
+    def remove_folder(self, path: str) -> None:
+        """Delete a directory that is empty; Conflict is raised for another."""
 
     def move(self, source: str, destination: str) -> str:
-        """Rename to a name that isn't there yet; what went wrong after that, or an empty text."""
+        """Rename a file or directory to a name that doesn't exist.
+
+        Returns the error message if the source could not be deleted afterward, else ``""``.
+        """
 
     def set_permissions(self, path: str, mode: str, owner: str, group: str) -> None:
-        """Change what isn't empty, all or nothing. Raises BadRequest."""
+        """Change what isn't empty, or nothing at all on an error. Raises BadRequest."""
 
-    def search_names(self, options: SearchOptions) -> Findings:
-        """The paths of files and directories whose names match the glob, as JSON strings."""
+    def link_target(self, path: str) -> str | None:
+        """Return where a symbolic link leads, as it is written; None for anything else."""
 
-    def search_lines(self, options: SearchOptions) -> Findings:
-        """The lines that hold the text: :class:`toolbox_files.models.Match` as JSON."""
+    def attributes(self, path: str, prefix: str) -> dict[str, str]:
+        """Return the extended attributes whose names begin with ``prefix``, without it.
+
+        There are none where they are not supported.
+        """
+
+    def set_attributes(self, path: str, prefix: str, values: dict[str, str]) -> None:
+        """Replace the extended attributes whose names begin with ``prefix``.
+
+        Raises NotSupported.
+        """
+
+    def search_names(self, options: SearchOptions) -> SearchResults:
+        """Find files and directories whose names match a glob: their paths, as JSON strings."""
+
+    def search_lines(self, options: SearchOptions) -> SearchResults:
+        """Find lines that contain a text: :class:`toolbox_files.models.Match`, as JSON."""
 
     def partial_upload(self, path: str, upload_id: str) -> ResumableUpload:
-        """The upload to ``path`` that the client calls ``upload_id``, begun or not."""
+        """Return the upload to ``path`` with the client's id ``upload_id``, begun or not."""
 
     def pack(self, path: str, kind: ArchiveFormat) -> Iterator[bytes]:
-        """A directory's content as tar, compressed by gzip, zstd or not.
+        """Yield a directory's content as tar, compressed by gzip, zstd or not.
 
-        An empty block says that there is nothing for a moment. What can't be read once the first
-        block is there doesn't end it.
+        An empty block means that nothing was read for a moment. Files that can't be read don't
+        raise once the first block was yielded.
         """
 
     def unpack(
-        self, path: str, outside_links: bool = False, gone: Callable[[], bool] = bool
+        self, path: str, outside_links: bool = False, disconnected: Callable[[], bool] = bool
     ) -> AbstractContextManager[Unpacking]:
-        """Unpack a tar, compressed in any way the backend knows, into a directory.
+        """Unpack a tar archive, in any compression that the backend supports, into a directory.
 
         Nothing is written outside; symbolic links that lead there are made only with
-        ``outside_links``. ``gone`` tells whether nobody waits any more, which ends it.
+        ``outside_links``. ``disconnected`` reports whether to give up, because the client did.
         """
 
     def watch(self, path: str, recursive: bool, force: bool) -> SocketHandler:
-        """Tell a WebSocket what changes at and below ``path``: lists of :class:`Change` as JSON.
+        """Return a handler that sends changes at and below ``path``: lists of :class:`Change`.
 
         File systems whose changes can't all be seen are refused unless ``force``.
         """

@@ -6,15 +6,16 @@ import os
 
 import msgspec
 
-from toolbox.conditions import check_unchanged
-from toolbox.conditions import matches_weakly
 from toolbox.errors import PreconditionFailed
+from toolbox.http.conditions import check_unchanged
+from toolbox.http.conditions import matches_weakly
 from toolbox.response import file_etag
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
-    """Write only if the file's ETag is one of these (``*``: if there is one), or is none of them
-    (``*``: if there is none), or if it hasn't been changed since.
+    """Preconditions on the file's ETag and modification time; an empty field is no condition.
+
+    ``*`` in ``if_match`` requires that the file exists, in ``if_none_match`` that it doesn't.
     """
 
     if_match: str = msgspec.field(default="", name="If-Match")
@@ -22,12 +23,13 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     if_unmodified_since: str = msgspec.field(default="", name="If-Unmodified-Since")
 
     def check(self, info: os.stat_result | None) -> None:
-        """``info`` is of the file that is there, None if none is. Raises PreconditionFailed."""
+        """Raise PreconditionFailed unless the file with ``info`` (None: no file) meets them."""
         etag = file_etag(info) if info is not None else None
         modified = info.st_mtime if info is not None else 0.0
         check_unchanged(etag, modified, self.if_match, self.if_unmodified_since)
+        # RFC 9110, 13.1.2: If-None-Match compares weakly.
         if self.if_none_match and matches_weakly(self.if_none_match, etag):
-            raise PreconditionFailed("the file is there already")
+            raise PreconditionFailed("the file already exists")
 
 
 UNCONDITIONAL = Conditions()

@@ -1,7 +1,7 @@
-"""What every backend of the group ``files`` must pass.
+"""Tests that every backend of the group ``files`` must pass.
 
-Subclass :class:`FilesContract` in a test module and give it the fixture ``backend``: a backend
-whose working directory is empty and may be written, as that of :mod:`toolbox.testing` is::
+Subclass :class:`FilesContract` in a test module and provide the fixture ``backend``: a backend
+with an empty, writable working directory, as :mod:`toolbox.testing` has::
 
     class TestMyFiles(FilesContract):
         @pytest.fixture
@@ -18,9 +18,11 @@ from typing import get_args
 import pytest
 
 from toolbox.errors import Conflict
+from toolbox.errors import NotSupported
 from toolbox.errors import PreconditionFailed
+from toolbox.errors import ToolboxError
 from toolbox_files.backend import FilesBackend
-from toolbox_files.backend import Findings
+from toolbox_files.backend import SearchResults
 from toolbox_files.conditions import Conditions
 from toolbox_files.errors import ChecksumMismatch
 from toolbox_files.errors import FileNotFound
@@ -32,37 +34,37 @@ from toolbox_files.models import SearchOptions
 
 def write(backend: FilesBackend, path: str, content: bytes = b"content") -> None:
     """Store a file."""
-    with backend.replace(path) as file:
+    with backend.writing(path) as file:
         file.write(content)
 
 
 def read(backend: FilesBackend, path: str) -> bytes:
-    """A file's content."""
+    """Return a file's content."""
     with backend.open(path) as file:
         return file.read()
 
 
-def values(found: Findings) -> list[Any]:
-    """What a search has found."""
+def values(results: SearchResults) -> list[Any]:
+    """Return all results of a search, decoded."""
     try:
-        return [json.loads(line) for line in b"".join(found).splitlines()]
+        return [json.loads(line) for line in b"".join(results).splitlines()]
     finally:
-        found.close()
+        results.close()
 
 
 class FilesContract:
-    """The rules of :class:`toolbox_files.backend.FilesBackend` that no operation looks after."""
+    """The rules of :class:`toolbox_files.backend.FilesBackend`."""
 
-    def test_what_is_written_is_read(self, backend: FilesBackend) -> None:
+    def test_content_survives_a_round_trip(self, backend: FilesBackend) -> None:
         write(backend, "new/directory/file", b"\0\xff")
         assert read(backend, "new/directory/file") == b"\0\xff"
-        uploaded = backend.uploaded("new/directory/file")
+        uploaded = backend.uploaded_file("new/directory/file")
         assert uploaded.name == "file"
         assert uploaded.path == backend.info("new/directory/file").path
 
     def test_a_write_that_fails_changes_nothing(self, backend: FilesBackend) -> None:
         write(backend, "file", b"old")
-        with pytest.raises(ZeroDivisionError), backend.replace("file") as file:
+        with pytest.raises(ZeroDivisionError), backend.writing("file") as file:
             file.write(b"new")
             raise ZeroDivisionError
         assert read(backend, "file") == b"old"
@@ -71,11 +73,11 @@ class FilesContract:
     def test_writes_can_be_conditional(self, backend: FilesBackend) -> None:
         write(backend, "file", b"one")
         etag = backend.etag("file")
-        with backend.replace("file", Conditions(if_match=etag)) as file:
+        with backend.writing("file", Conditions(if_match=etag)) as file:
             file.write(b"two")
         assert backend.etag("file") != etag
         for conditions in (Conditions(if_match=etag), Conditions(if_none_match="*")):
-            with pytest.raises(PreconditionFailed), backend.replace("file", conditions):
+            with pytest.raises(PreconditionFailed), backend.writing("file", conditions):
                 pass
         assert read(backend, "file") == b"two"
 
@@ -86,7 +88,7 @@ class FilesContract:
         assert [entry.name for entry in backend.list(".", 2)] == [".hidden", "a", "x", "y", "b"]
         assert backend.info("a").is_dir
 
-    def test_what_is_not_there_is_told(self, backend: FilesBackend) -> None:
+    def test_missing_and_invalid_paths_are_errors(self, backend: FilesBackend) -> None:
         for call in (backend.info, backend.open, backend.etag):
             with pytest.raises(FileNotFound):
                 call("absent")
@@ -114,10 +116,41 @@ class FilesContract:
         backend.delete("tree", recursive=True)
         assert list(backend.list(".", 1)) == []
 
+    def test_empty_directories_are_removed(self, backend: FilesBackend) -> None:
+        """One that isn't empty stays, and so does a file."""
+        write(backend, "folder/below/file", b"x")
+        for path in ("folder", "folder/below"):
+            with pytest.raises(Conflict):
+                backend.remove_folder(path)
+        with pytest.raises(ToolboxError):
+            backend.remove_folder("folder/below/file")
+        backend.delete("folder/below/file", recursive=False)
+        backend.remove_folder("folder/below")
+        assert list(backend.list("folder", 1)) == []
+
     def test_permissions_are_set(self, backend: FilesBackend) -> None:
         write(backend, "file")
         backend.set_permissions("file", "640", "", "")
         assert backend.info("file").permissions == "0640"
+
+    def test_what_is_no_link_leads_nowhere(self, backend: FilesBackend) -> None:
+        write(backend, "file")
+        assert backend.link_target("file") is None
+        with pytest.raises(FileNotFound):
+            backend.link_target("missing")
+
+    def test_attributes_are_replaced_as_a_whole(self, backend: FilesBackend) -> None:
+        write(backend, "file")
+        assert backend.attributes("file", "user.test.") == {}
+        try:
+            backend.set_attributes("file", "user.test.", {"a": "1", "b": "ü"})
+        except NotSupported:  # A file system may have none.
+            assert backend.attributes("file", "user.test.") == {}
+            return
+        assert backend.attributes("file", "user.test.") == {"a": "1", "b": "ü"}
+        backend.set_attributes("file", "user.test.", {"b": "2"})
+        assert backend.attributes("file", "user.test.") == {"b": "2"}
+        assert backend.attributes("file", "user.other.") == {}
 
     def test_names_and_lines_are_found(self, backend: FilesBackend) -> None:
         write(backend, "tree/file.txt", b"first\nneedle\r\n")
@@ -148,6 +181,7 @@ class FilesContract:
 
     def test_directories_are_packed_and_unpacked(self, backend: FilesBackend) -> None:
         write(backend, "tree/sub/file", b"x" * 100_000)
+        # Every format that can be packed can be unpacked.
         for kind in get_args(ArchiveFormat):
             with backend.unpack("copy") as archive:
                 for block in backend.pack("tree", kind):

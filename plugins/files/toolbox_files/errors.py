@@ -1,4 +1,4 @@
-"""What can go wrong in the group ``files``, and which of it an ``OSError`` means."""
+"""Errors of the group ``files``, and their mapping from ``OSError``."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from toolbox.errors import printable
 
 
 class FileNotFound(NotFound):
-    """Nothing is there, or a directory on the way is missing."""
+    """The file, or a directory on its path, doesn't exist."""
 
     code = "FILE_NOT_FOUND"
 
 
 class FileAccessDenied(Forbidden):
-    """The service's user may not do this, or nobody may."""
+    """The service's user lacks permission, or the file system is read-only."""
 
     code = "FILE_ACCESS_DENIED"
 
 
 class InvalidFilePath(BadRequest):
-    """The path can't name what the operation needs: a directory where a file is wanted, say."""
+    """The path doesn't fit the operation, such as a directory where a file is needed."""
 
     code = "INVALID_FILE_PATH"
 
 
 class FileReadFailed(ToolboxError):
-    """The file is there and may be read, but the device or file system fails."""
+    """The file exists and may be read, but the device or file system failed."""
 
     code = "FILE_READ_FAILED"
 
 
 class WrongOffset(Conflict):
-    """An upload goes on where it ended, and only there; ``Upload-Offset`` tells where that is."""
+    """The piece doesn't begin where the upload ended, the offset in ``Upload-Offset``."""
 
     code = "WRONG_UPLOAD_OFFSET"
 
@@ -52,31 +52,31 @@ class WrongOffset(Conflict):
 
 
 class ChecksumMismatch(Unprocessable):
-    """The content is not what its checksum says."""
+    """The content doesn't match its checksum."""
 
     code = "CHECKSUM_MISMATCH"
 
 
 class EditMismatch(Unprocessable):
-    """The text to be edited is not there, or not as often as it is to be."""
+    """The text to be edited doesn't occur as often as expected."""
 
     code = "EDIT_MISMATCH"
 
 
 class BinaryFile(Unprocessable):
-    """The file is no text, and would be broken by what changes texts."""
+    """The file isn't text and would be damaged by an edit of text."""
 
     code = "BINARY_FILE"
 
 
 class InvalidArchive(Unprocessable):
-    """What was sent is no archive, or one with a member that would land outside."""
+    """The body isn't an archive, or a member of it would be written outside the directory."""
 
     code = "INVALID_ARCHIVE"
 
 
 _BY_ERRNO: dict[int, tuple[type[ToolboxError], str]] = {
-    # Texts that clients of the API look for; whatever is not here is said in the kernel's words.
+    # Clients match on these texts; other errors have the kernel's.
     errno.ENOENT: (FileNotFound, "file not found"),
     errno.EACCES: (FileAccessDenied, "permission denied"),
     errno.EPERM: (FileAccessDenied, "operation not permitted"),
@@ -91,11 +91,12 @@ _BY_ERRNO: dict[int, tuple[type[ToolboxError], str]] = {
 
 
 def from_file_error(error: OSError) -> ToolboxError:
-    """The error that ``error``, met while working on a file, is answered with."""
+    """Return the error to respond with for ``error``, raised by an operation on a file."""
     known = _BY_ERRNO.get(error.errno or 0)
     if known is not None:
         kind, reason = known
         return kind(f"{reason}: {_name(error)}" if error.filename is not None else reason)
+    # The core knows those that aren't about a file: no space, too many open files.
     return from_os_error(error) or FileReadFailed(
         f"{os.strerror(error.errno or errno.EIO)}: {_name(error)}"
     )
@@ -107,13 +108,14 @@ def _name(error: OSError) -> str:
 
 @contextlib.contextmanager
 def file_errors(path: Path | None = None) -> Iterator[None]:
-    """Turn an ``OSError`` into the error it is answered with.
+    """Raise an ``OSError`` of the block as :func:`from_file_error` maps it.
 
-    ``path`` is named where the error itself names no file.
+    ``path`` is the file to name if the error has none.
     """
     try:
         yield
     except OSError as error:
+        # Errors of read(2) and write(2) name no file.
         if error.filename is None and path is not None:
             error.filename = str(path)
         raise from_file_error(error) from error

@@ -1,4 +1,4 @@
-"""What the file operations take and answer."""
+"""The requests and responses of the file operations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Literal
 import msgspec
 from msgspec import Meta
 
-from toolbox.clients import since
+from toolbox.http.client_versions import since
+from toolbox.http.envelope import ErrorResponse
 from toolbox_files.conditions import Conditions
 
 RequiredText = Annotated[str, Meta(min_length=1)]
@@ -21,11 +22,11 @@ class FileInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=Fal
     size: int
     """Bytes."""
     mode: str
-    """Type letters and ``rwxrwxrwx`` as Go's ``FileMode`` writes them: ``drwxr-xr-x``."""
+    """Type letters and ``rwxrwxrwx`` as Go's ``FileMode`` formats them: ``drwxr-xr-x``."""
     mod_time: str
-    """As Go's ``time.Time`` prints itself; for old clients."""
+    """Format of Go's ``time.Time``; for old clients."""
     modified_at: Annotated[str, since(0, 184)]
-    """RFC 3339, up to nanoseconds."""
+    """RFC 3339, with up to nine digits of a second's fraction."""
     is_dir: bool
     owner: str
     """User id, in decimal."""
@@ -38,16 +39,16 @@ class FileInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=Fal
 
 
 class PathQuery(msgspec.Struct, frozen=True):
-    """The file meant; a relative path starts in the service's working directory."""
+    """A file; a relative path is resolved against the service's working directory."""
 
     path: RequiredText
 
 
 class ListQuery(msgspec.Struct, frozen=True):
-    """A directory and how many levels of it."""
+    """A directory and the number of levels to list."""
 
     path: str = "."
-    depth: Annotated[int, Meta(ge=1, description="Levels of directories that are listed.")] = 1
+    depth: Annotated[int, Meta(ge=1, description="Number of levels to list.")] = 1
 
 
 class FolderQuery(msgspec.Struct, frozen=True):
@@ -58,28 +59,29 @@ class FolderQuery(msgspec.Struct, frozen=True):
 
 
 class DeleteQuery(msgspec.Struct, frozen=True):
-    """What to delete. Directories need ``recursive=true``, empty ones too."""
+    """The file to delete. Directories need ``recursive=true``, even empty ones."""
 
     path: RequiredText
+    # Not a bool: only the text "true" counts, as in the Daytona API.
     recursive: str = ""
 
 
 class MoveQuery(msgspec.Struct, frozen=True):
-    """From where to where."""
+    """The old and the new path."""
 
     source: RequiredText
     destination: RequiredText
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """Moved by copying, and what was copied could not all be deleted."""
+    """A move by copying whose source could not be deleted entirely."""
 
     message: str
     error: str
 
 
 class PermissionsQuery(msgspec.Struct, frozen=True):
-    """What to change: mode in octal, owner and group by number or name; empty is left alone."""
+    """Mode in octal, owner and group by number or name; an empty one isn't changed."""
 
     path: RequiredText
     mode: str = ""
@@ -88,26 +90,28 @@ class PermissionsQuery(msgspec.Struct, frozen=True):
 
 
 class SearchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to search for what, and how far. Only path and pattern are the Daytona API's."""
+    """A search and its bounds. Only path and pattern are of the Daytona API."""
 
     path: RequiredText
     pattern: RequiredText
     skip: Annotated[
         list[RequiredText],
-        Meta(description="Names of directories that are not entered: .git, node_modules."),
+        Meta(
+            description="Names of directories that are not entered, such as .git or node_modules."
+        ),
     ] = []
-    limit: Annotated[int, Meta(ge=0, description="Results at most; 0 for all.")] = 0
+    limit: Annotated[int, Meta(ge=0, description="Maximum number of results; 0 for no limit.")] = 0
     offset: Annotated[
-        int, Meta(ge=0, description="Results left out at the beginning: with limit, pages.")
+        int, Meta(ge=0, description="Results to skip; with limit, this gives pages.")
     ] = 0
     seconds: Annotated[
         float,
-        Meta(ge=0, le=86400, description="Time it may take; 0 for as long as it takes."),
+        Meta(ge=0, le=86400, description="Maximum duration; 0 for no limit."),
     ] = 0
 
     gitignore: Annotated[
         bool,
-        Meta(description="Leave out what .gitignore files do, and what is in .git."),
+        Meta(description="Omit files that .gitignore files ignore, and the content of .git."),
     ] = False
 
 
@@ -118,17 +122,17 @@ class FoundFiles(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """One line that holds the text."""
+    """A line that contains the text."""
 
     file: str
     line: int
-    """From 1."""
+    """Counted from 1."""
     content: str
     """Without its line ending; bytes that are not UTF-8 as U+FFFD."""
 
 
 class ReplaceRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """What to replace by what, and where."""
+    """A text to replace in files, and its replacement."""
 
     files: list[str]
     pattern: RequiredText
@@ -136,7 +140,7 @@ class ReplaceRequest(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ReplaceResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one file."""
+    """The result for one file."""
 
     file: str
     success: bool
@@ -144,14 +148,15 @@ class ReplaceResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class DownloadHeaders(msgspec.Struct, frozen=True, kw_only=True):
-    """What else is to be told of a file."""
+    """The headers that a download takes."""
 
     want_repr_digest: str = msgspec.field(default="", name="Want-Repr-Digest")
 
 
 class DownloadRequest(msgspec.Struct, frozen=True):
-    """The files to send."""
+    """The files to download."""
 
+    # An empty path is an error part of the response, not a refused request.
     paths: Annotated[list[str], Meta(min_length=1)]
 
 
@@ -165,44 +170,35 @@ class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredFile(msgspec.Struct, frozen=True):
-    """One file of a bulk upload."""
+    """A file of a bulk upload."""
 
     path: str
-    """As the client sent it."""
+    """Path as the client sent it."""
     bytes: int
 
 
 class BulkUpload(msgspec.Struct, frozen=True):
-    """What a bulk upload wrote."""
+    """The files that a bulk upload stored."""
 
     files: list[StoredFile]
 
 
-class FailedBulkUpload(
-    msgspec.Struct, frozen=True, kw_only=True, rename={"status_code": "statusCode"}
-):
-    """What a bulk upload wrote, and what it did not. The fields of the error envelope come too."""
+class FailedBulkUpload(ErrorResponse, frozen=True, kw_only=True):
+    """The error envelope, with the files that a bulk upload stored and its errors."""
 
     errors: list[str]
     files: list[StoredFile]
-    status_code: int
-    message: str
-    code: str
-    source: str
-    timestamp: str
-    path: str
-    method: str
 
 
 class UploadQuery(msgspec.Struct, frozen=True):
-    """A resumable upload: its target, and an id that the client made up."""
+    """A resumable upload: its target, and an id that the client chose."""
 
     path: RequiredText
     id: RequiredText
 
 
 class UploadEnd(msgspec.Struct, frozen=True):
-    """A resumable upload, and the SHA-256 of the whole in hexadecimal, to be compared."""
+    """A resumable upload, and the expected SHA-256 of the whole file in hexadecimal."""
 
     path: RequiredText
     id: RequiredText
@@ -210,9 +206,9 @@ class UploadEnd(msgspec.Struct, frozen=True):
 
 
 class UploadHeaders(msgspec.Struct, frozen=True, kw_only=True):
-    """Where this piece begins, and whether it is the last.
+    """The offset of this piece, and whether it is the last.
 
-    Names and values as of draft-ietf-httpbis-resumable-upload.
+    Names and values are those of draft-ietf-httpbis-resumable-upload.
     """
 
     offset: Annotated[int, Meta(ge=0)] = msgspec.field(name="Upload-Offset")
@@ -223,7 +219,7 @@ class UploadHeaders(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def conditions(self) -> Conditions:
-        """Those for the last piece, which puts the file in its place."""
+        """Conditions for the last piece, which replaces the target."""
         return Conditions(
             if_match=self.if_match,
             if_none_match=self.if_none_match,
@@ -232,10 +228,10 @@ class UploadHeaders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadState(msgspec.Struct, frozen=True):
-    """How far a resumable upload is."""
+    """The progress of a resumable upload."""
 
     offset: int
-    """Bytes that have arrived: where to go on."""
+    """Bytes received, the offset at which to resume."""
     complete: bool = False
 
 
@@ -248,21 +244,21 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag
 
 
 class Insertion(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="insert"):
-    """Insert lines after a line; 0 is before the first. A line ending is added where needed."""
+    """Insert lines after a line, or before the first (0). Adds a line ending where needed."""
 
     after_line: Annotated[int, Meta(ge=0)]
     new_text: RequiredText
 
 
 class EditRequest(msgspec.Struct, frozen=True):
-    """The file, and what to change in it, one after the other."""
+    """A file and the edits to apply to it, in order."""
 
     path: RequiredText
     edits: Annotated[list[Replacement | Insertion], Meta(min_length=1)]
 
 
 class Edited(msgspec.Struct, frozen=True):
-    """For each edit the lines where it took place, from 1, in the text it found."""
+    """For each edit the lines, from 1, where it was applied, in the text before that edit."""
 
     lines: list[list[int]]
 
@@ -271,13 +267,15 @@ ArchiveFormat = Literal["tar", "tar.gz", "tar.zst"]
 
 
 class WatchQuery(msgspec.Struct, frozen=True):
-    """What to watch."""
+    """A file or directory to watch."""
 
     path: RequiredText
     recursive: Annotated[bool, Meta(description="Watch the directories below it, too.")] = False
     force: Annotated[
         bool,
-        Meta(description="Watch network file systems, whose other users' changes aren't seen."),
+        Meta(
+            description="Watch network file systems too, where other machines' changes aren't seen."
+        ),
     ] = False
 
 
@@ -285,10 +283,10 @@ Event = Literal["created", "modified", "attributes", "deleted", "overflow"]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One change. ``overflow``: some were lost, so look yourself; the path is the watched one."""
+    """A change. ``overflow``: changes were lost, list the watched path again."""
 
     event: Event
     path: str
     is_dir: bool = False
     cookie: int = 0
-    """The same for the ``deleted`` and the ``created`` of one renaming."""
+    """The same number for the ``deleted`` and the ``created`` of one rename, else 0."""

@@ -1,28 +1,25 @@
-"""The file operations."""
+"""The file operations of the Daytona API."""
 
 from __future__ import annotations
 
-from toolbox.clients import encoder
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
 from toolbox.errors import InsufficientStorage
 from toolbox.errors import PreconditionFailed
-from toolbox.group import Group
+from toolbox.group import Operations
+from toolbox.http.client_versions import encoder
 from toolbox.request import Body
 from toolbox.request import RequestInfo
-from toolbox.response import Answer
-from toolbox.response import FileAnswer
-from toolbox.response import MultipartAnswer
-from toolbox.response import StreamAnswer
-from toolbox_files import replacing
+from toolbox.response import FileResponse
+from toolbox.response import JsonResponse
+from toolbox.response import MultipartResponse
+from toolbox.response import StreamResponse
 from toolbox_files.backend import FilesBackend
 from toolbox_files.conditions import Conditions
-from toolbox_files.disposition import content_disposition
 from toolbox_files.errors import FileAccessDenied
 from toolbox_files.errors import FileNotFound
 from toolbox_files.errors import FileReadFailed
 from toolbox_files.errors import InvalidFilePath
-from toolbox_files.listing import list_answer
 from toolbox_files.models import BulkUpload
 from toolbox_files.models import DeleteQuery
 from toolbox_files.models import DownloadHeaders
@@ -40,56 +37,57 @@ from toolbox_files.models import ReplaceRequest
 from toolbox_files.models import ReplaceResult
 from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
-from toolbox_files.reading import read_many
-from toolbox_files.reading import repr_digest
-from toolbox_files.searching import json_answer
-from toolbox_files.uploading import BulkReceiver
-from toolbox_files.uploading import bulk_answer
-from toolbox_files.uploading import receive_body
-from toolbox_files.uploading import receive_field
+from toolbox_files.read.bulk import read_many
+from toolbox_files.read.digest import repr_digest
+from toolbox_files.read.disposition import content_disposition
+from toolbox_files.read.listing import list_response
+from toolbox_files.search.response import search_response
+from toolbox_files.text import bulk_replace
+from toolbox_files.write.bodies import receive_body
+from toolbox_files.write.bodies import receive_field
+from toolbox_files.write.bulk import receive_bulk
 
-group = Group(
-    "files",
-    backend=FilesBackend,
-    default_backend="local",
-    summary="List, read, write, search and change files",
-)
+operations = Operations()
 
 READ_ERRORS = (InvalidFilePath, FileAccessDenied, FileNotFound, FileReadFailed)
 WRITE_ERRORS = (InvalidFilePath, FileAccessDenied, FileNotFound, Conflict, InsufficientStorage)
 
 
-@group.get("/files", answers=list[FileInfo], errors=READ_ERRORS, trailing_slash=True)
+@operations.get("/files", returns=list[FileInfo], errors=READ_ERRORS, trailing_slash=True)
 def list_files(
     backend: FilesBackend, query: ListQuery, request: RequestInfo
-) -> list[FileInfo] | StreamAnswer:
+) -> list[FileInfo] | StreamResponse:
     """List a directory, sorted by name.
 
-    With ``depth`` also what is in its directories, each right before its content. Links are
-    followed to describe what they point to, but linked directories aren't entered.
+    ``depth`` adds the entries of its directories, each directory right before its entries. The
+    metadata of a link is that of its target, but linked directories aren't entered.
     """
-    return list_answer(backend.list(query.path or ".", query.depth), encoder(request.environ))
+    # An empty path is the working directory.
+    return list_response(backend.list(query.path or ".", query.depth), encoder(request.environ))
 
 
-@group.get("/files/info", errors=READ_ERRORS)
+@operations.get("/files/info", errors=READ_ERRORS)
 def get_file_info(backend: FilesBackend, query: PathQuery) -> FileInfo:
-    """Describe one file or directory."""
+    """Return the metadata of a file or directory."""
     return backend.info(query.path)
 
 
-@group.get("/files/download", errors=READ_ERRORS, signed=True)
-def download_file(backend: FilesBackend, query: PathQuery, headers: DownloadHeaders) -> FileAnswer:
-    """Send a file, whole or a range of it (RFC 9110: Range, If-Range, If-None-Match, If-Match).
+@operations.get("/files/download", errors=READ_ERRORS, signed=True)
+def download_file(
+    backend: FilesBackend, query: PathQuery, headers: DownloadHeaders
+) -> FileResponse:
+    """Send a file or ranges of it (RFC 9110: Range, If-Range, If-None-Match, If-Match).
 
-    With ``Want-Repr-Digest: sha-256=1`` the answer's ``Repr-Digest`` is that of the whole file
-    (RFC 9530), also with a range: what has come in pieces can be verified.
+    With ``Want-Repr-Digest: sha-256=1`` the response's ``Repr-Digest`` is that of the whole file
+    (RFC 9530), even for a range, so that a file received in pieces can be verified.
     """
     name = query.path.rpartition("/")[2]
     file = backend.open(query.path)
-    return FileAnswer(
+    return FileResponse(
         file,
         headers={
             **repr_digest(file, headers.want_repr_digest),
+            # As the Daytona API has them.
             "Content-Description": "File Transfer",
             "Content-Transfer-Encoding": "binary",
             "Content-Disposition": content_disposition("attachment", name),
@@ -100,109 +98,116 @@ def download_file(backend: FilesBackend, query: PathQuery, headers: DownloadHead
     )
 
 
-@group.post("/files/bulk-download")
-def download_files(backend: FilesBackend, body: DownloadRequest) -> MultipartAnswer:
+@operations.post("/files/bulk-download")
+def download_files(backend: FilesBackend, body: DownloadRequest) -> MultipartResponse:
     """Send several files as multipart/form-data.
 
     A part for each path, in order: named ``file`` with its content, or ``error`` with the error
     envelope. The status is 200 in any case.
     """
-    return MultipartAnswer(read_many(body.paths, backend.open))
+    return MultipartResponse(read_many(body.paths, backend.open))
 
 
-@group.post(
+@operations.post(
     "/files/upload-v2",
-    answers=UploadedFile,
+    returns=UploadedFile,
     errors=(PreconditionFailed, *WRITE_ERRORS),
     signed=True,
 )
-def upload_file(backend: FilesBackend, query: PathQuery, headers: Conditions, body: Body) -> Answer:
-    """Store a file: the multipart field ``file``, or any other body as it is.
+def upload_file(
+    backend: FilesBackend, query: PathQuery, headers: Conditions, body: Body
+) -> JsonResponse:
+    """Store a file: the multipart field ``file``, or any other body unchanged.
 
-    Missing directories are made. The old file stays whole until the new one is complete, which gets
-    its owner, mode and attributes; set-id bits and capabilities, too, where the kernel lets the
-    service's user set them. The answer's ``ETag`` is that of the new file.
+    Missing directories are created. The new file replaces the old one atomically and gets its
+    owner, mode and attributes, and set-id bits and capabilities where the kernel lets the
+    service's user set them. The response's ``ETag`` is that of the new file.
     """
-    with backend.replace(query.path, headers) as file:
+    with backend.writing(query.path, headers) as file:
         receive_body(body, file)
-    return Answer(backend.uploaded(query.path), headers={"ETag": backend.etag(query.path)})
+    return JsonResponse(
+        backend.uploaded_file(query.path), headers={"ETag": backend.etag(query.path)}
+    )
 
 
-@group.post("/files/upload", errors=WRITE_ERRORS)
+@operations.post("/files/upload", errors=WRITE_ERRORS)
 def upload_file_multipart(backend: FilesBackend, query: PathQuery, body: Body) -> None:
-    """Store the multipart field ``file``; for old clients, some of which can't read a body."""
-    with backend.replace(query.path) as file:
+    """Store the multipart field ``file``. For old clients: the response has no body."""
+    with backend.writing(query.path) as file:
         receive_field(body, file)
 
 
-@group.post("/files/bulk-upload", answers=BulkUpload)
-def upload_files(backend: FilesBackend, body: Body, request: RequestInfo) -> BulkUpload | Answer:
+@operations.post("/files/bulk-upload", returns=BulkUpload)
+def upload_files(
+    backend: FilesBackend, body: Body, request: RequestInfo
+) -> BulkUpload | JsonResponse:
     """Store several files from one multipart stream, each as it arrives.
 
     Fields ``files[n].path`` and ``files[n].file``, the path before its file. If one fails the
-    others are stored all the same, and the answer is 400 with ``errors``, or 507 if the disk or a
-    quota is full.
+    others are still stored, and the response is 400 with ``errors``, or 507 if the disk or a quota
+    is full.
     """
-    receiver = BulkReceiver(backend.replace)
-    receiver.receive(body)
-    return bulk_answer(receiver, request)
+    return receive_bulk(body, backend.writing, request)
 
 
-@group.post("/files/folder", status=201, errors=(BadRequest, *WRITE_ERRORS))
+@operations.post("/files/folder", status=201, errors=(BadRequest, *WRITE_ERRORS))
 def create_folder(backend: FilesBackend, query: FolderQuery) -> None:
-    """Make a directory, and what is missing above it. One that is there stays as it is."""
+    """Make a directory and its missing parents. An existing one isn't changed."""
     backend.make_folder(query.path, query.mode)
 
 
-@group.delete("/files", status=204, errors=WRITE_ERRORS, trailing_slash=True)
+@operations.delete("/files", status=204, errors=WRITE_ERRORS, trailing_slash=True)
 def delete_file(backend: FilesBackend, query: DeleteQuery) -> None:
-    """Delete a file, a link (not what it points to), or with ``recursive=true`` a directory."""
+    """Delete a file, a link (not its target), or with ``recursive=true`` a directory."""
     backend.delete(query.path, query.recursive == "true")
 
 
-@group.post("/files/move", answers=Moved, errors=WRITE_ERRORS)
-def move_file(backend: FilesBackend, query: MoveQuery) -> Answer:
-    """Rename or move a file or directory to a name that is not there yet."""
+@operations.post("/files/move", returns=Moved, errors=WRITE_ERRORS)
+def move_file(backend: FilesBackend, query: MoveQuery) -> JsonResponse:
+    """Rename or move a file or directory to a path that doesn't exist."""
+    # A move whose source remains is a success with a body.
     error = backend.move(query.source, query.destination)
-    remark = Moved("moved, but the source could not be deleted", error) if error else None
-    return Answer(remark)
+    message = "moved, but the source could not be deleted"
+    return JsonResponse(Moved(message, error) if error else None)
 
 
-@group.post("/files/permissions", errors=(BadRequest, *WRITE_ERRORS))
+@operations.post("/files/permissions", errors=(BadRequest, *WRITE_ERRORS))
 def set_file_permissions(backend: FilesBackend, query: PermissionsQuery) -> None:
-    """Change mode, owner and group, all or nothing."""
+    """Change mode, owner and group, all or none of them."""
     backend.set_permissions(query.path, query.mode, query.owner, query.group)
 
 
-@group.get("/files/search", answers=FoundFiles, errors=(InvalidFilePath,))
-def search_files(backend: FilesBackend, query: SearchOptions, request: RequestInfo) -> StreamAnswer:
+@operations.get("/files/search", returns=FoundFiles, errors=(InvalidFilePath,))
+def search_files(
+    backend: FilesBackend, query: SearchOptions, request: RequestInfo
+) -> StreamResponse:
     """Find files and directories by name.
 
     ``pattern`` is a glob: ``*``, ``?``, ``[a-z]``, ``[^a-z]`` or ``[!a-z]``, ``\\``. Links aren't
-    followed, nothing is ignored unless ``skip`` names it. With ``limit`` or ``seconds`` the header
-    ``X-Truncated`` tells if there is more.
+    followed, and nothing is ignored unless ``skip`` names it. If ``limit`` or ``seconds`` ended the
+    search, the header ``X-Truncated`` is ``limit`` or ``time``.
     """
-    found = backend.search_names(query)
-    return json_answer(found, query, request.client_gone, '{"files":', "}")
+    results = backend.search_names(query)
+    return search_response(results, query, request.is_disconnected, '{"files":', "}")
 
 
-@group.get("/files/find", answers=list[Match], errors=(InvalidFilePath,))
+@operations.get("/files/find", returns=list[Match], errors=(InvalidFilePath,))
 def find_in_files(
     backend: FilesBackend, query: SearchOptions, request: RequestInfo
-) -> StreamAnswer:
-    """Find lines by a text in them, taken literally.
+) -> StreamResponse:
+    """Find lines that contain a literal text.
 
-    Binary files (a NUL among the first 512 bytes) are left out. Of a line at most 1 MiB is told.
-    For the rest see the search by name.
+    Binary files (a NUL among the first 512 bytes) are omitted. A line is cut after 1 MiB. For the
+    rest see the search by name.
     """
-    return json_answer(backend.search_lines(query), query, request.client_gone)
+    return search_response(backend.search_lines(query), query, request.is_disconnected)
 
 
-@group.post("/files/replace")
+@operations.post("/files/replace")
 def replace_in_files(backend: FilesBackend, body: ReplaceRequest) -> list[ReplaceResult]:
-    """Replace a text, taken literally, in several files; one result for each.
+    """Replace a literal text in several files; return one result for each.
 
-    Binary files (a NUL anywhere) that hold it are not changed, which their results tell.
+    A binary file (a NUL anywhere) that contains it isn't changed; its result is an error.
     """
     old, new = body.pattern.encode(), body.new_value.encode()
-    return replacing.replace_in_files(backend, body.files, old, new)
+    return bulk_replace.replace_in_files(backend, body.files, old, new)

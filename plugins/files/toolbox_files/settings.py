@@ -1,4 +1,4 @@
-"""What an operator may set in ``[files.local]``."""
+"""Options of the section ``[files.local]``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=0,
-            description="Seconds after its last piece when a resumable upload is forgotten; "
-            "0 keeps it forever.",
+            description="Seconds after its last piece at which a resumable upload expires; "
+            "0 for never.",
         ),
     ] = 86400
     state_dir: Annotated[
         str,
         Meta(
-            description="Directory that remembers resumable uploads; in the temporary directory if "
-            "empty."
+            description="Directory that records resumable uploads; if empty, one in the temporary "
+            "directory."
         ),
     ] = ""

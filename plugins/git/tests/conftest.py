@@ -1,4 +1,4 @@
-"""Both backends, and a real git server behind HTTP and HTTPS."""
+"""Services with both backends, and a real git server behind HTTP and HTTPS."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ BACKENDS = ("cli", "dulwich")
 
 @pytest.fixture(scope="module")
 def make_git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], GitClient]]:
-    """Start services with a backend and a home of their own."""
+    """Return a function that starts a service with a backend and a separate home directory."""
     started: list[Service] = []
 
     def make(backend: str) -> GitClient:
         directory = tmp_path_factory.mktemp("git")
         (directory / "home").mkdir()
         env = {"HOME": str(directory / "home"), "GIT_CONFIG_SYSTEM": str(directory / "system")}
-        # Many may wait for the lock of one repository, and a machine that tests is busy.
+        # Many may wait for the lock of one repository, and a machine that runs tests is busy.
         settings = f'[git]\nbackend = "{backend}"\nlock_timeout = {DEADLINE - 5}\n'
         started.append(Service(directory, settings=settings, env=env))
         return GitClient(started[-1])
@@ -56,19 +56,19 @@ def make_git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def git(request: pytest.FixtureRequest, make_git: Callable[[str], GitClient]) -> GitClient:
-    """A service with each of the backends in turn."""
+    """Return a service with each of the backends in turn."""
     return make_git(request.param)
 
 
 @pytest.fixture(scope="module")
 def gits(make_git: Callable[[str], GitClient]) -> list[GitClient]:
-    """A service with each of the backends, at the same time."""
+    """Return services with all backends."""
     return [make_git(backend) for backend in BACKENDS]
 
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Iterator[Repository]:
-    """A repository without a commit; it must be sound at the end."""
+    """Create a repository without a commit; check its integrity at the end."""
     repository = Repository(tmp_path / "repo")
     yield repository
     repository.git("fsck", "--strict")
@@ -79,7 +79,7 @@ class GitServer:
 
     Git LFS has its batch API there, and ``objects`` is what it holds, by hash. ``seen`` is each
     request's path and Authorization; paths below ``/public`` need none, those below ``/forbidden``
-    are answered 403, ``/broken`` 500, and ``/hangs`` nothing at all.
+    get 403, ``/broken`` 500, and ``/hangs`` no response at all.
     """
 
     def __init__(self, root: Path, certificate: Path | None = None) -> None:
@@ -104,7 +104,7 @@ class GitServer:
 
         class Listener(http.server.ThreadingHTTPServer):
             def handle_error(self, *arguments: Any) -> None:
-                pass  # A client that doesn't trust us, or has gone.
+                pass  # The client doesn't trust the certificate, or has disconnected.
 
         self._listener = Listener(("127.0.0.1", 0), Handler)
         scheme = "http"
@@ -126,7 +126,7 @@ class GitServer:
         self._thread.join()
 
     def make(self, name: str) -> Repository:
-        """A bare repository that may be pushed to."""
+        """Create a bare repository that accepts pushes."""
         made = Repository(self.root / name, "--bare")
         made.git("config", "http.receivepack", "true")
         return made
@@ -177,7 +177,7 @@ class GitServer:
         return body
 
     def _serve_lfs(self, request: http.server.BaseHTTPRequestHandler, path: str) -> None:
-        """The batch API and basic transfers of Git LFS; it has no locks."""
+        """Serve the batch API and basic transfers of Git LFS, without locks."""
         body = self._body(request)
         name = path.rpartition("/")[2]
         if path.endswith("/objects/batch"):
@@ -231,7 +231,7 @@ class GitServer:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GitServer]:
-    """A git server that speaks HTTP."""
+    """Start a git server for HTTP."""
     running = GitServer(tmp_path / "server")
     yield running
     running.close()
@@ -239,7 +239,7 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 
 @pytest.fixture
 def tls_server(tmp_path: Path) -> Iterator[GitServer]:
-    """A git server with a certificate that nobody trusts."""
+    """Start a git server with an untrusted certificate."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed (Debian and Ubuntu: package openssl)")
     certificate = tmp_path / "certificate.pem"

@@ -1,4 +1,4 @@
-"""Which backend serves, what it needs, and how its processes end."""
+"""The choice of the backend, its requirements, and the end of its processes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from toolbox.testing import Service
 
 
 def helpers(service: Service) -> list[int]:
-    """The helper processes of the backend dulwich."""
+    """Return the worker processes of the backend dulwich."""
     found = []
     for pid in descendants(service.process.pid):
         try:
-            if b"toolbox_git.pure.helper" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"toolbox_git.dulwich.workers.main" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
         except OSError:
             continue
@@ -43,7 +43,7 @@ def test_auto_takes_the_binary(make_service: Callable[..., Service], repo: Repos
 def test_auto_without_the_binary(
     make_service: Callable[..., Service], repo: Repository, tmp_path: Path
 ) -> None:
-    """An image without git still gets everything else."""
+    """Without git the backend is dulwich."""
     repo.commit()
     service = make_service(env={"PATH": str(tmp_path), "HOME": str(tmp_path)})
     git = GitClient(service)
@@ -91,14 +91,14 @@ def test_stop_ends_what_runs(
             return error
 
     with ThreadPoolExecutor() as pool:
-        answers = [pool.submit(ask, backend) for backend in services]
+        responses = [pool.submit(ask, backend) for backend in services]
         for backend, service in services.items():
             path = f"/hangs/{backend}.git/info/refs"
-            service.wait_for(lambda path=path: path in dict(server.seen), path)
+            service.wait_for(lambda path=path: path in dict(server.seen), path)  # type: ignore[misc]
         stopped = [pool.submit(service.stop) for service in services.values()]
         assert [each.result() for each in stopped] == [0, 0]
-        for answer in answers:
-            assert answer.result()
+        for response in responses:
+            assert response.result()
     assert not any((tmp_path / backend).exists() for backend in services)
 
 
@@ -106,12 +106,12 @@ def test_timeout(make_service: Callable[..., Service], server: Any, tmp_path: Pa
     for backend in ("cli", "dulwich"):
         settings = f'[git]\nbackend = "{backend}"\nnetwork_timeout = 1\n'
         git = GitClient(make_service(settings=settings))
-        answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/hangs/a.git")
-        refused(answer, 502, "GIT_TRANSPORT_FAILED")
+        response = git.post("clone", tmp_path / "clone", url=f"{server.url}/hangs/a.git")
+        refused(response, 502, "GIT_TRANSPORT_FAILED")
 
 
 def test_lock_timeout(make_service: Callable[..., Service], server: Any, tmp_path: Path) -> None:
-    """Who waits too long for another operation is told so."""
+    """A request that waits too long for another operation is a 409."""
     git = GitClient(make_service(settings="[git]\nlock_timeout = 0.2\n"))
     body = {"url": f"{server.url}/hangs/a.git"}
     first = threading.Thread(target=git.post, args=("clone", tmp_path / "clone"), kwargs=body)

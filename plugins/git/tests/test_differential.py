@@ -1,4 +1,4 @@
-"""Over generated histories: each operation leaves a sound repository, and our status is git's."""
+"""Generated histories: each operation leaves a sound repository, and our status is git's."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OFTEN = settings(
 
 
 def on_disk(repo: Repository, step: tuple[str, ...]) -> None:
-    """Change a file, if the directories above it allow."""
+    """Change a file, unless a parent directory is a file."""
     path = repo.path / step[1]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def on_disk(repo: Repository, step: tuple[str, ...]) -> None:
 
 
 def operate(git: GitClient, repo: Repository, step: tuple[str, ...]) -> int:
-    """Do one operation; the status of its answer."""
+    """Perform one operation; return the status of the response."""
     if step[0] == "add":
         return git.post("add", repo.path, files=[step[1]]).status_code
     if step[0] == "commit":
@@ -83,7 +83,7 @@ def operate(git: GitClient, repo: Repository, step: tuple[str, ...]) -> int:
 
 
 def take(git: GitClient, repo: Repository, step: tuple[str, ...]) -> int | None:
-    """Take one step; the status of the answer if it was an operation."""
+    """Take one step; return the status of the response if it was an operation."""
     if step[0] == "tag":
         repo.git("tag", "-f", "v1")
     elif step[0] in ("write", "remove", "mode", "link", "touch"):
@@ -112,7 +112,7 @@ def test_agrees_with_git(git: GitClient, steps: list[tuple[str, ...]]) -> None:
 @OFTEN
 @given(steps=STEPS)
 def test_backends_agree(gits: list[GitClient], steps: list[tuple[str, ...]]) -> None:
-    """The same answers, the same index, the same files."""
+    """The backends give the same responses, index and files."""
     with tempfile.TemporaryDirectory(prefix="toolbox-git-") as directory:
         repos = [Repository(Path(directory, str(number))) for number, _ in enumerate(gits)]
         for repo in repos:
@@ -125,7 +125,7 @@ def test_backends_agree(gits: list[GitClient], steps: list[tuple[str, ...]]) -> 
 
 
 def snapshot(repo: Repository) -> tuple[Any, ...]:
-    """What there is: files, index, the commit's tree and where HEAD points."""
+    """Return the files, the index, the commit's tree and the target of HEAD."""
     files: dict[str, Any] = {}
     for path in sorted(repo.path.rglob("*")):
         name = path.relative_to(repo.path)
@@ -147,7 +147,7 @@ def snapshot(repo: Repository) -> tuple[Any, ...]:
 
 
 def compare(git: GitClient, repo: Repository, step: tuple[str, ...]) -> None:
-    """Our status against ``git status``, and the index against what git makes of it."""
+    """Compare our status with ``git status``, and the index with git's refreshed one."""
     options = ("--porcelain=v2", "-z", "--branch", "--untracked-files=all", "--no-renames")
     theirs = parse_status(repo.git("status", *options).encode("utf-8", "surrogateescape"))
     ours = git.status(repo.path)

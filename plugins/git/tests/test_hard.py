@@ -1,4 +1,4 @@
-"""Repositories as they are found in the world."""
+"""Repositories as they occur in practice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_bare(git: GitClient, repo: Repository, tmp_path: Path) -> None:
     bare = tmp_path / "bare.git"
     assert len(git.get("history", bare).json()) == 1
     assert git.get("branches", bare).json() == {"branches": ["main"], "current": "main"}
-    for answer in (
+    for response in (
         git.get("status", bare),
         git.post("add", bare, files=["a"]),
         git.post("reset", bare, mode="hard"),
@@ -32,7 +32,7 @@ def test_bare(git: GitClient, repo: Repository, tmp_path: Path) -> None:
         git.post("commit", bare, message="m", **IDENTITY),
         git.post("checkout", bare, branch="main"),
     ):
-        refused(answer, 400, "BAD_REQUEST")
+        refused(response, 400, "BAD_REQUEST")
 
 
 def test_submodule(git: GitClient, repo: Repository, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_submodule(git: GitClient, repo: Repository, tmp_path: Path) -> None:
 
 
 def test_lfs_pointers_stay_as_they_are(git: GitClient, repo: Repository, tmp_path: Path) -> None:
-    """Without git-lfs a pointer is a file like any other (AC-70)."""
+    """Without git-lfs a pointer is an ordinary file (AC-70)."""
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
     repo.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
     repo.commit("big.bin", pointer)
@@ -70,7 +70,7 @@ def test_lfs_pointers_stay_as_they_are(git: GitClient, repo: Repository, tmp_pat
 
 
 def test_names(git: GitClient, repo: Repository) -> None:
-    """Every name a file can have, there and back."""
+    """Every possible name of a file survives the round trip."""
     names = [
         b"caf\xc3\xa9",
         b"caf\xe9",
@@ -167,10 +167,10 @@ def test_conflicts(git: GitClient, repo: Repository) -> None:
         "both": ("Added", "Added"),
         "gone": ("Deleted", "Updated but unmerged"),
     }
-    answer = git.post("commit", repo.path, message="m", **IDENTITY)
-    refused(answer, 409, "GIT_MERGE_CONFLICT")
-    answer = git.post("checkout", repo.path, branch="theirs")
-    refused(answer, 409, "GIT_MERGE_CONFLICT")
+    response = git.post("commit", repo.path, message="m", **IDENTITY)
+    refused(response, 409, "GIT_MERGE_CONFLICT")
+    response = git.post("checkout", repo.path, branch="theirs")
+    refused(response, 409, "GIT_MERGE_CONFLICT")
     for name in ("a", "both", "gone"):
         repo.write(name, "resolved\n")
     done(git.post("add", repo.path, files=["."]))
@@ -181,7 +181,7 @@ def test_conflicts(git: GitClient, repo: Repository) -> None:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository of 50,000 files, for all backends: it takes long to make."""
+    """Create a repository of 50,000 files, once for all backends: it takes long."""
     repo = Repository(tmp_path_factory.mktemp("large"))
     for directory in range(500):
         path = repo.path / f"d{directory % 20}" / f"e{directory}"
@@ -194,7 +194,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 def test_many_files(git: GitClient, large: Repository, tmp_path: Path) -> None:
-    """50,000 take seconds: time grows with the number of files, not with its square."""
+    """50,000 files take seconds: time grows with the number of files, not with its square."""
     assert git.files(large.path) == {}
     large.write("d1/e1/f1", f"changed in {tmp_path}\n")
     assert git.files(large.path) == {"d1/e1/f1": ("Unmodified", "Modified")}
@@ -204,7 +204,7 @@ def test_many_files(git: GitClient, large: Repository, tmp_path: Path) -> None:
 
 
 def test_a_clone_takes_no_memory_of_the_service(git: GitClient, tmp_path: Path) -> None:
-    """AC-70: however many objects there are, another process handles them; here 24,000."""
+    """AC-70: any number of objects, here 24,000, is handled in another process."""
     history = Repository(tmp_path / "history")
     commits = (
         f"commit refs/heads/main\ncommitter a <a@x> {number} +0000\ndata 0\n"
@@ -225,13 +225,13 @@ def test_a_clone_takes_no_memory_of_the_service(git: GitClient, tmp_path: Path) 
 
 
 def peak(pid: int) -> int:
-    """The most memory it has had, in bytes."""
+    """Return the process's maximum memory in bytes."""
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def test_many_new_files(git: GitClient, repo: Repository) -> None:
-    """None is forgotten, whether it is added or checked out."""
+    """No file is forgotten by an add or a checkout."""
     for number in range(5_000):
         path = repo.path / f"d{number % 50}" / f"f{number}"
         path.parent.mkdir(exist_ok=True)
@@ -259,20 +259,20 @@ def test_many_commits(git: GitClient, repo: Repository) -> None:
 
 
 def test_two_at_once(git: GitClient, repo: Repository) -> None:
-    """They wait for each other: every commit is there, and the repository is sound."""
+    """Operations wait for each other: no commit is lost, and the repository is sound."""
     repo.commit()
     errors = []
 
     def work(number: int) -> None:
         name = f"file-{number}"
         repo.write(name)
-        for answer in (
+        for response in (
             git.post("add", repo.path, files=[name]),
             git.post("commit", repo.path, message=name, allow_empty=True, **IDENTITY),
             git.get("status", repo.path),
         ):
-            if answer.status_code != 200:
-                errors.append(answer.text)
+            if response.status_code != 200:
+                errors.append(response.text)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -297,7 +297,7 @@ def test_lock_of_another_program(git: GitClient, repo: Repository) -> None:
 
 
 def test_links_that_lead_out(git: GitClient, repo: Repository, tmp_path: Path) -> None:
-    """A checkout doesn't write through a symbolic link that has come in between."""
+    """A checkout doesn't write through a symbolic link that replaced a directory."""
     outside = tmp_path / "outside"
     outside.mkdir()
     repo.commit("dir/file", "inside\n")
@@ -315,7 +315,7 @@ def test_links_that_lead_out(git: GitClient, repo: Repository, tmp_path: Path) -
 
 
 def test_no_permission(repo: Repository) -> None:
-    """Root may do everything, so the service's part is run by somebody else."""
+    """Root has every permission, so the service's part is run as another user."""
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
@@ -333,7 +333,7 @@ def test_no_permission(repo: Repository) -> None:
 
 
 def test_warnings_are_no_failure(git: GitClient, repo: Repository) -> None:
-    """Git says that it is unable to access the file; nothing was to be accessed."""
+    """Git's message "unable to access" is no reason to report a transport error."""
     repo.commit()
     (repo.path / ".gitignore").symlink_to("a")
     refused(git.post("commit", repo.path, message="m", **IDENTITY), 409, "CONFLICT")

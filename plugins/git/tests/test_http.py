@@ -1,4 +1,4 @@
-"""A real git server: every way it may answer, and what becomes of the credentials."""
+"""A real git server: its possible responses, and the secrecy of credentials."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOGIN = {"username": USER, "password": PASSWORD}
 
 @pytest.fixture
 def filled(server: Any, repo: Repository) -> Repository:
-    """A working copy whose ``origin`` is ``private.git`` on the server, with one commit there."""
+    """Create a working copy whose ``origin`` is ``private.git`` on the server, with one commit."""
     server.make("private.git")
     repo.commit()
     repo.git("push", "-q", str(server.root / "private.git"), "main")
@@ -87,16 +87,16 @@ def test_wrong_credentials(
 def test_names_that_errors_are_told_by(
     git: GitClient, server: Any, tmp_path: Path, word: str
 ) -> None:
-    """A user or a password may be called like a word of the message; it is told all the same."""
+    """An error is recognized even if user name or password is a word of its message."""
     for given in ({"username": word, "password": PASSWORD}, {"username": USER, "password": word}):
-        answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/private.git", **given)
-        assert given["password"] not in refused(answer, 401, "GIT_AUTH_FAILED").split()
-        answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/public.git", **given)
-        refused(answer, 404, "GIT_REPO_NOT_FOUND")
+        response = git.post("clone", tmp_path / "clone", url=f"{server.url}/private.git", **given)
+        assert given["password"] not in refused(response, 401, "GIT_AUTH_FAILED").split()
+        response = git.post("clone", tmp_path / "clone", url=f"{server.url}/public.git", **given)
+        refused(response, 404, "GIT_REPO_NOT_FOUND")
 
 
 def test_a_remote_keeps_no_credentials(git: GitClient, server: Any, filled: Repository) -> None:
-    """AC-71: those in the URL of a remote that is added are used once."""
+    """AC-71: credentials in the URL of an added remote are used once."""
     url = f"{server.url}/private.git"
     inside = url.replace("://", f"://{USER}:{quote(PASSWORD, safe='')}@")
     with Watch(git.service.process.pid) as watch:
@@ -125,8 +125,8 @@ def test_what_the_server_refuses(
         refused(git.post("pull", filled.path, **LOGIN), status, code)
         refused(git.post("push", filled.path, **LOGIN), status, code)
     server.make("empty.git")
-    answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/empty.git", **LOGIN)
-    refused(answer, 404, "GIT_REPO_NOT_FOUND")
+    response = git.post("clone", tmp_path / "clone", url=f"{server.url}/empty.git", **LOGIN)
+    refused(response, 404, "GIT_REPO_NOT_FOUND")
     assert not (tmp_path / "clone").exists()
 
 
@@ -153,8 +153,8 @@ def test_dead_hosts(git: GitClient, filled: Repository, tmp_path: Path) -> None:
         bound.bind(("127.0.0.1", 0))
         for host in (f"127.0.0.1:{bound.getsockname()[1]}", "no-such-host.invalid"):
             url = f"http://{host}/a.git"
-            answer = git.post("clone", tmp_path / "clone", url=url)
-            refused(answer, 502, "GIT_TRANSPORT_FAILED")
+            response = git.post("clone", tmp_path / "clone", url=url)
+            refused(response, 502, "GIT_TRANSPORT_FAILED")
             filled.git("remote", "set-url", "origin", url)
             refused(git.post("pull", filled.path), 502, "GIT_TRANSPORT_FAILED")
             refused(git.post("push", filled.path), 502, "GIT_TRANSPORT_FAILED")
@@ -166,13 +166,13 @@ def test_silent_host(
 ) -> None:
     settings = f'[git]\nbackend = "{backend}"\nstall_timeout = 1\n'
     git = GitClient(make_service(settings=settings))
-    answer = git.post("clone", tmp_path / "clone", url=f"{server.url}/hangs/a.git")
-    refused(answer, 502, "GIT_TRANSPORT_FAILED")
+    response = git.post("clone", tmp_path / "clone", url=f"{server.url}/hangs/a.git")
+    refused(response, 502, "GIT_TRANSPORT_FAILED")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         for scheme in ("git", "ssh"):  # F-E6: nothing of a remote lasts for an hour.
-            answer = git.post("clone", tmp_path / "clone", url=f"{scheme}://{host}/a.git")
-            refused(answer, 502, "GIT_TRANSPORT_FAILED")
+            response = git.post("clone", tmp_path / "clone", url=f"{scheme}://{host}/a.git")
+            refused(response, 502, "GIT_TRANSPORT_FAILED")
 
 
 def test_untrusted_certificate(
@@ -183,11 +183,11 @@ def test_untrusted_certificate(
     repo.commit()
     repo.git("push", "-q", str(tls_server.root / "private.git"), "main")
     url = f"{tls_server.url}/private.git"
-    answer = git.post("clone", tmp_path / "clone", url=url, **LOGIN)
-    refused(answer, 502, "GIT_TRANSPORT_FAILED")
+    response = git.post("clone", tmp_path / "clone", url=url, **LOGIN)
+    refused(response, 502, "GIT_TRANSPORT_FAILED")
     assert tls_server.seen == []
-    answer = git.post("clone", tmp_path / "clone", url=url, insecure_skip_tls=True, **LOGIN)
-    done(answer)
+    response = git.post("clone", tmp_path / "clone", url=url, insecure_skip_tls=True, **LOGIN)
+    done(response)
     assert tls_server.seen[-1][1].startswith("Basic ")
     seen = len(tls_server.seen)
     refused(git.post("pull", tmp_path / "clone", **LOGIN), 502, "GIT_TRANSPORT_FAILED")
@@ -198,7 +198,7 @@ def test_untrusted_certificate(
 def test_stored_credentials(
     git: GitClient, server: Any, filled: Repository, tmp_path: Path
 ) -> None:
-    """They are used when a request brings none, and replaced by those stored later."""
+    """Stored credentials are used for requests without any, and replaced by later ones."""
     host = server.url.partition("//")[2]
     for password in ("outdated", PASSWORD):
         given = {"username": USER, "password": password, "host": host, "protocol": "http"}
@@ -219,12 +219,12 @@ def test_stored_credentials(
 
 def test_ssh_takes_no_password(git: GitClient, tmp_path: Path) -> None:
     for url in ("ssh://git@localhost/a.git", "git@localhost:a.git"):
-        answer = git.post("clone", tmp_path / "clone", url=url, **LOGIN)
-        refused(answer, 401, "GIT_AUTH_FAILED")
+        response = git.post("clone", tmp_path / "clone", url=url, **LOGIN)
+        refused(response, 401, "GIT_AUTH_FAILED")
 
 
 class Watch:
-    """Collects the argument lists of everything below a process while it runs."""
+    """A collector of the argument lists of a process's descendants."""
 
     def __init__(self, pid: int) -> None:
         self.arguments: set[bytes] = set()
@@ -250,7 +250,7 @@ class Watch:
 def test_credentials_are_nowhere(
     git: GitClient, server: Any, filled: Repository, tmp_path: Path
 ) -> None:
-    """AC-71: not in argv, remotes, configuration, reflogs, error messages or the log."""
+    """AC-71: credentials appear in no argv, remote, configuration, reflog, error or log."""
     clone = tmp_path / "clone"
     url = f"{server.url}/private.git"
     inside = url.replace("://", f"://{USER}:{quote(PASSWORD, safe='')}@")
@@ -261,7 +261,7 @@ def test_credentials_are_nowhere(
             filled.commit("b", str(body))
             answers += [git.post("push", filled.path, **body, **LOGIN)]
             answers += [git.post("pull", clone, **LOGIN)]
-        assert [answer.status_code for answer in answers] == [200] * len(answers)
+        assert [response.status_code for response in answers] == [200] * len(answers)
         for bad in (
             f"{inside}-nothing",
             inside.replace("private", "broken"),
@@ -279,7 +279,7 @@ def test_credentials_are_nowhere(
         for path in root.rglob("*")
         if path.is_file()
     ]
-    said = [answer.content for answer in answers] + [git.service.log().encode()]
+    said = [response.content for response in answers] + [git.service.log().encode()]
     encoded = server.seen[-1][1].removeprefix("Basic ")
     for secret in (PASSWORD, quote(PASSWORD, safe=""), encoded or "no"):
         for place in (*watch.arguments, *kept, *said):
@@ -290,7 +290,7 @@ def test_credentials_are_nowhere(
 def test_client_that_goes_away(
     git: GitClient, server: Any, filled: Repository, tmp_path: Path
 ) -> None:
-    """Its clone is ended, and nothing is left that is in the way of the next one."""
+    """The clone of a disconnected client is terminated and doesn't block the next one."""
     clone = tmp_path / "clone"
     body = json.dumps({"url": f"{server.url}/hangs/a.git", "path": str(clone)})
     head = (
@@ -307,7 +307,7 @@ def test_client_that_goes_away(
 def test_service_that_dies(
     server: Any, filled: Repository, make_service: Any, tmp_path: Path
 ) -> None:
-    """What a killed service leaves of a clone is removed by the next clone."""
+    """The next clone removes the remains of one whose service was killed."""
     import signal
 
     for backend in ("cli", "dulwich"):

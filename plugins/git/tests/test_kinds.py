@@ -1,4 +1,4 @@
-"""Repositories with features that few use: our status is git's, and nothing is corrupted."""
+"""Repositories with rare features: our status is git's, and nothing is corrupted."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_kind(git: GitClient, repo: Repository, prepare: Prepare) -> None:
 
 
 def agree(git: GitClient, repo: Repository) -> None:
-    """Our status is what git's own is."""
+    """Check that our status is git's."""
     options = ("--porcelain=v2", "-z", "--branch", "--untracked-files=all", "--no-renames")
     theirs = parse_status(repo.git("status", *options).encode("utf-8", "surrogateescape"))
     assert git.files(repo.path) == {
@@ -157,7 +157,7 @@ def agree(git: GitClient, repo: Repository) -> None:
 
 
 def only_with_the_binary(git: GitClient, repo: Repository, prepare: Prepare) -> None:
-    """The backend dulwich says so, and changes nothing."""
+    """Check that the backend dulwich responds 501 and changes nothing."""
     assert prepare in WITH_THE_BINARY
     assert 'backend = "dulwich"' in (git.service.directory / "toolbox.toml").read_text()
     before = (repo.path / ".git/index").read_bytes()
@@ -177,12 +177,12 @@ def only_with_the_binary(git: GitClient, repo: Repository, prepare: Prepare) -> 
 
 
 def test_untracked_cache(git: GitClient, repo: Repository) -> None:
-    """What git has noted of untracked files is not believed when it no longer holds."""
+    """Git's cache of untracked files is dropped when the index changes."""
     repo.git("config", "core.untrackedCache", "true")
     first = repo.commit("below/known")
     repo.commit("below/new")
     repo.git("update-index", "--untracked-cache")
-    # A directory that has changed in this moment is not noted.
+    # Git doesn't cache a directory that changed within the last moment.
     old = time.time() - 60
     os.utime(repo.path / "below", (old, old))
     os.utime(repo.path, (old, old))
@@ -193,7 +193,7 @@ def test_untracked_cache(git: GitClient, repo: Repository) -> None:
 
 
 def test_a_clone_on_its_way(git: GitClient, repo: Repository, tmp_path: Path) -> None:
-    """F-C20: a watch tells of it when it is complete, whatever its name."""
+    """F-C20: a watch reports a clone when it is complete, under any name."""
     repo.commit()
     here = tmp_path / "here"
     here.mkdir()
@@ -211,7 +211,7 @@ def test_a_clone_on_its_way(git: GitClient, repo: Repository, tmp_path: Path) ->
 
 
 def test_damaged(git: GitClient, repo: Repository, tmp_path: Path) -> None:
-    """It is said to be so: an empty answer would be a lie."""
+    """A damaged repository is an error, not an empty response."""
     broken = Repository(tmp_path / "broken")
     commit = broken.commit()
     (broken.path / ".git/objects" / commit[:2] / commit[2:]).unlink()
@@ -232,7 +232,7 @@ def test_damaged(git: GitClient, repo: Repository, tmp_path: Path) -> None:
 
 
 def test_null_is_an_absent_field() -> None:
-    """SDKs send either."""
+    """SDKs send ``null`` or leave the field out."""
     kinds = [kind for name, kind in vars(models).items() if name.endswith("Request")]
     assert len(kinds) > 10
     for kind in kinds:

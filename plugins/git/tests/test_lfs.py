@@ -1,4 +1,4 @@
-"""Git LFS: a real git-lfs, and a server that wants a password for its objects, too."""
+"""Git LFS: a real git-lfs, and a server that requires a password for its objects as well."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lfs_binary() -> None:
 
 @pytest.fixture(scope="module")
 def git(make_git: Callable[[str], GitClient]) -> GitClient:
-    """A service with the git binary, whose user has installed Git LFS."""
+    """Start a service with the git binary, whose user has installed Git LFS."""
     made = make_git("cli")
     (made.service.directory / "system").write_text(FILTER)
     return made
@@ -42,13 +42,13 @@ def git(make_git: Callable[[str], GitClient]) -> GitClient:
 
 @pytest.fixture(scope="module")
 def dulwich(make_git: Callable[[str], GitClient]) -> GitClient:
-    """A service without the git binary, and so without git-lfs."""
+    """Start a service without the git binary, and so without git-lfs."""
     return make_git("dulwich")
 
 
 @pytest.fixture
 def work(repo: Repository, server: Any) -> Repository:
-    """A working copy of ``private.git`` with one commit there, in which ``*.bin`` are LFS's."""
+    """Clone ``private.git``, which has one commit, in which LFS tracks ``*.bin``."""
     server.make("private.git")
     repo.commit(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
     repo.git("push", "-q", str(server.root / "private.git"), "main")
@@ -57,21 +57,21 @@ def work(repo: Repository, server: Any) -> Repository:
 
 
 def commit(git: GitClient, repo: Repository, name: str, text: str = CONTENT) -> None:
-    """Commit a file by the service; the repository has a pointer."""
+    """Commit a file through the service and check that the repository has a pointer."""
     repo.write(name, text)
     done(git.post("add", repo.path, files=[name]))
-    answer = git.post("commit", repo.path, message=name, **IDENTITY)
-    assert answer.status_code == 200, answer.text
+    response = git.post("commit", repo.path, message=name, **IDENTITY)
+    assert response.status_code == 200, response.text
     assert repo.git("show", f"HEAD:{name}").startswith("version https://git-lfs")
 
 
 def there(server: Any) -> str:
-    """The commit of the server's branch."""
+    """Return the commit of the server's branch."""
     return Repository(server.root / "private.git", "--bare").git("rev-parse", "main")
 
 
 def test_push_uploads(git: GitClient, work: Repository, server: Any) -> None:
-    """F-A10: a commit is there with what its files stand for, or not at all."""
+    """F-A10: a commit is pushed with the objects of its files, or not at all."""
     commit(git, work, "a.bin")
     done(git.post("push", work.path, set_upstream=True, **LOGIN))
     assert list(server.objects.values()) == [CONTENT.encode()]
@@ -80,7 +80,7 @@ def test_push_uploads(git: GitClient, work: Repository, server: Any) -> None:
 
 
 def test_push_of_another_branch(git: GitClient, work: Repository, server: Any) -> None:
-    """F-A10: not only of the one that is checked out, and not only of the newest commit."""
+    """F-A10: the objects of all commits are pushed, of branches that aren't checked out too."""
     work.git("checkout", "-q", "-b", "side")
     commit(git, work, "a.bin")
     work.git("rm", "-q", "a.bin", ".gitattributes")
@@ -91,7 +91,7 @@ def test_push_of_another_branch(git: GitClient, work: Repository, server: Any) -
 
 
 def test_push_that_can_not_upload(git: GitClient, work: Repository, server: Any) -> None:
-    """F-A10, F-C13: the objects are not here, or the credentials are wrong."""
+    """F-A10, F-C13: the objects are missing, or the credentials are wrong."""
     before = there(server)
     commit(git, work, "a.bin")
     wrong = git.post("push", work.path, username=USER, password="wrong")
@@ -104,7 +104,7 @@ def test_push_that_can_not_upload(git: GitClient, work: Repository, server: Any)
 
 
 def test_pull_and_clone(git: GitClient, work: Repository, server: Any, tmp_path: Path) -> None:
-    """F-A11: what is private is fetched with the call's credentials, in every way to get it."""
+    """F-A11: private objects are fetched with the request's credentials by every operation."""
     url = f"{server.url}/private.git"
     early, late = tmp_path / "early", tmp_path / "late"
     done(git.post("clone", early, url=url, **LOGIN))
@@ -122,7 +122,7 @@ def test_pull_and_clone(git: GitClient, work: Repository, server: Any, tmp_path:
 
 
 def test_what_is_not_there(git: GitClient, work: Repository, server: Any, tmp_path: Path) -> None:
-    """F-A11, F-C13: a typed error, and a pull that fails changes nothing."""
+    """F-A11, F-C13: it is a typed error, and a failed pull changes nothing."""
     url = f"{server.url}/private.git"
     clone = tmp_path / "clone"
     done(git.post("clone", clone, url=url, **LOGIN))
@@ -133,22 +133,22 @@ def test_what_is_not_there(git: GitClient, work: Repository, server: Any, tmp_pa
     refused(git.post("pull", clone, **LOGIN), 422, "GIT_FILTER_FAILED")
     assert git.files(clone) == {}
     assert Repository(clone).git("rev-parse", "HEAD") == before
-    answer = git.post("clone", tmp_path / "other", url=url, **LOGIN)
-    refused(answer, 422, "GIT_FILTER_FAILED")
+    response = git.post("clone", tmp_path / "other", url=url, **LOGIN)
+    refused(response, 422, "GIT_FILTER_FAILED")
     assert not (tmp_path / "other").exists()
 
 
 def test_checkout_without_credentials(
     git: GitClient, work: Repository, server: Any, tmp_path: Path
 ) -> None:
-    """F-A11, F-C13: those that are stored are used; without any it is a typed error."""
+    """F-A11, F-C13: stored credentials are used; without any it is a typed error."""
     commit(git, work, "a.bin")
     commit(git, work, "a.bin", "newer\n")
     done(git.post("push", work.path, **LOGIN))
     clone = tmp_path / "clone"
     done(git.post("clone", clone, url=f"{server.url}/private.git", **LOGIN))
-    answer = git.post("checkout", clone, branch="HEAD~1")
-    refused(answer, 401, "GIT_AUTH_FAILED")
+    response = git.post("checkout", clone, branch="HEAD~1")
+    refused(response, 401, "GIT_AUTH_FAILED")
     done(git.post("reset", clone, mode="hard"))
     host = server.url.partition("//")[2]
     done(git.post("credentials", host=host, protocol="http", **LOGIN))
@@ -160,11 +160,11 @@ def test_checkout_without_credentials(
 def test_dulwich(
     git: GitClient, dulwich: GitClient, work: Repository, server: Any, tmp_path: Path
 ) -> None:
-    """F-A10: it uploads nothing, so it refuses to push. Pointers are files like any other."""
+    """F-A10: it uploads no objects, so it refuses to push. Pointers are ordinary files."""
     before = there(server)
     commit(dulwich, work, "a.bin")
-    answer = dulwich.post("push", work.path, **LOGIN)
-    assert "the backend cli" in refused(answer, 501, "NOT_IMPLEMENTED")
+    response = dulwich.post("push", work.path, **LOGIN)
+    assert "the backend cli" in refused(response, 501, "NOT_IMPLEMENTED")
     assert there(server) == before
     done(git.post("push", work.path, **LOGIN))
     clone = tmp_path / "clone"
@@ -178,7 +178,7 @@ def test_dulwich(
 def test_without_the_program(
     make_service: Any, work: Repository, server: Any, tmp_path: Path
 ) -> None:
-    """F-A10: objects that nothing can upload are not left behind in silence."""
+    """F-A10: objects that can't be uploaded are an error."""
     (work.path / ".git/lfs/objects").mkdir(parents=True)
     programs = tmp_path / "bin"
     programs.mkdir()

@@ -1,4 +1,4 @@
-"""Which programs a repository's own configuration may have run, by which call (F-B7)."""
+"""The programs that a repository's own configuration may run, by operation (F-B7)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ prepare-commit-msg reference-transaction"""
 
 
 class Trap:
-    """A program that notes how it was called, and whether a password was within its reach."""
+    """A program that records its arguments, and whether it could read a password."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "trap"
@@ -40,7 +40,7 @@ class Trap:
         self.path.chmod(0o755)
 
     def sprung(self) -> set[str]:
-        """How it has been called."""
+        """Return the recorded calls."""
         return set(self.notes.read_text().split("\n")) - {""} if self.notes.exists() else set()
 
 
@@ -51,7 +51,7 @@ def trap(tmp_path: Path) -> Trap:
 
 @pytest.fixture
 def work(repo: Repository, tmp_path: Path) -> Repository:
-    """A repository with two commits, a branch, a remote that is a directory, and a submodule."""
+    """Create a repository with two commits, a branch, a local remote, and a submodule."""
     inner = Repository(tmp_path / "inner")
     inner.commit()
     repo.write(".gitattributes", "*.txt diff=d merge=m\n")
@@ -67,7 +67,7 @@ def work(repo: Repository, tmp_path: Path) -> Repository:
 
 
 def every_call(git: GitClient, repo: Repository) -> Iterator[httpx.Response]:
-    """Each call on a repository, the answers; some find something to do, others fail."""
+    """Call every operation on a repository and return the responses, errors included."""
     path = repo.path
     repo.write("a.txt", "three\n")
     repo.write("sub/a", "changed\n")
@@ -94,7 +94,7 @@ def every_call(git: GitClient, repo: Repository) -> Iterator[httpx.Response]:
 
 
 def test_programs_of_working_trees(git: GitClient, work: Repository, trap: Trap) -> None:
-    """Hooks, monitors, editors, pagers, signers, what shows differences and what merges them."""
+    """Hooks, monitors, editors, pagers, signers, diff and merge programs aren't run."""
     hooks = trap.path.parent / "hooks"
     for directory in (hooks, work.path / ".git/hooks", work.path / ".git/modules/sub/hooks"):
         directory.mkdir(exist_ok=True)
@@ -122,11 +122,11 @@ def test_programs_of_working_trees(git: GitClient, work: Repository, trap: Trap)
             work.git("-C", "sub", "config", key, str(value))
     answers = list(every_call(git, work))
     assert trap.sprung() == set()
-    assert [answer.text for answer in answers if answer.status_code >= 300] == []
+    assert [response.text for response in answers if response.status_code >= 300] == []
 
 
 def remote_calls(git: GitClient, repo: Repository, **login: str) -> list[httpx.Response]:
-    """The calls that talk to ``origin``, and those that may find that something is missing."""
+    """Call the operations that use ``origin``, and those that may fetch missing objects."""
     return [
         git.post("pull", repo.path, branch="main", **login),
         git.post("push", repo.path, **login),
@@ -140,7 +140,7 @@ def _url(repo: Repository) -> str:
 
 @pytest.fixture
 def closed() -> Iterator[int]:
-    """A port nobody listens on."""
+    """Return a port on which no process listens."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -150,7 +150,7 @@ def closed() -> Iterator[int]:
 def test_programs_of_transports(
     git: GitClient, work: Repository, trap: Trap, closed: int, where: str
 ) -> None:
-    """SSH, proxies and the remote's programs; wherever the configuration is, it fails typed."""
+    """SSH, proxies and the remote's programs, in any configuration file, are typed errors."""
     file = work.path / ".git/config"
     if where == "include":
         file = work.path / "included"
@@ -167,14 +167,14 @@ def test_programs_of_transports(
     (work.path / ".git/objects/info/alternates").write_text(f"{lender.path}/.git/objects\n")
     for url in (f"ssh://127.0.0.1:{closed}/x", f"git://127.0.0.1:{closed}/x"):
         work.git("remote", "set-url", "origin", url)
-        for answer in remote_calls(git, work):
-            refused(answer, 502, "GIT_TRANSPORT_FAILED")
+        for response in remote_calls(git, work):
+            refused(response, 502, "GIT_TRANSPORT_FAILED")
     work.git("remote", "set-url", "origin", str(work.path.parent / "bare.git"))
-    for answer in remote_calls(git, work):
-        assert answer.status_code < 300, answer.text
+    for response in remote_calls(git, work):
+        assert response.status_code < 300, response.text
     work.git("remote", "set-url", "origin", f"ext::{trap.path} ext")
-    for answer in remote_calls(git, work):
-        refused(answer, 400, "BAD_REQUEST")
+    for response in remote_calls(git, work):
+        refused(response, 400, "BAD_REQUEST")
     assert trap.sprung() == set()
     (work.path / ".git/objects/info/alternates").unlink()
 
@@ -182,8 +182,8 @@ def test_programs_of_transports(
 def test_another_transport(git: GitClient, work: Repository, trap: Trap) -> None:
     work.git("config", "remote.origin.vcs", "ext")
     work.git("remote", "set-url", "origin", f"{trap.path} vcs")
-    for answer in remote_calls(git, work):
-        assert 400 <= answer.status_code < 500 or answer.status_code == 502, answer.text
+    for response in remote_calls(git, work):
+        assert 400 <= response.status_code < 500 or response.status_code == 502, response.text
     assert trap.sprung() == set()
 
 
@@ -191,14 +191,14 @@ def test_another_transport(git: GitClient, work: Repository, trap: Trap) -> None
 def test_credential_helpers(
     git: GitClient, server: Any, work: Repository, trap: Trap, key: str
 ) -> None:
-    """F-E6: a repository's own are not asked, whether the call has credentials or not."""
+    """F-E6: a repository's own helpers aren't run, with or without credentials."""
     server.make("private.git")
     url = f"{server.url}/private.git"
     work.git("remote", "set-url", "origin", url)
     value = str(trap.path) if key == "core.askPass" else f"!{trap.path} helper; sleep 600;:"
     work.git("config", key.format(url), value)
-    for answer in remote_calls(git, work):
-        refused(answer, 401, "GIT_AUTH_FAILED")
+    for response in remote_calls(git, work):
+        refused(response, 401, "GIT_AUTH_FAILED")
     done(git.post("push", work.path, **LOGIN))
     done(git.post("pull", work.path, branch="main", **LOGIN))
     assert trap.sprung() == set()
@@ -208,7 +208,7 @@ def test_credential_helpers(
 def test_a_repository_around_a_clone(
     git: GitClient, server: Any, work: Repository, tmp_path: Path, setting: str
 ) -> None:
-    """F-B7: that of the service's directory has nothing to say about where credentials go."""
+    """F-B7: a repository around the service's directory can't redirect credentials."""
     server.make("private.git")
     work.git("push", "-q", str(server.root / "private.git"), "main")
     around = Repository(git.service.work_dir)
@@ -230,7 +230,7 @@ def test_a_repository_around_a_clone(
 def test_a_users_programs_are_run(
     git: GitClient, server: Any, work: Repository, trap: Trap
 ) -> None:
-    """Also where the repository names others: those are not run, these are."""
+    """The user's helpers run, even if the repository names others, which don't."""
 
     def set_ssh(command: str) -> None:
         done(git.post("config", key="core.sshCommand", value=command, scope="global"))
@@ -245,8 +245,8 @@ def test_a_users_programs_are_run(
     work.git("remote", "set-url", "origin", "ssh://localhost/x")
     for command in (f"{trap.path} user", "/nonexistent/ssh"):
         set_ssh(command)
-        for answer in remote_calls(git, work):
-            refused(answer, 502, "GIT_TRANSPORT_FAILED")
+        for response in remote_calls(git, work):
+            refused(response, 502, "GIT_TRANSPORT_FAILED")
     set_ssh("ssh")
     assert {note.split()[0] for note in trap.sprung()} == {"user"}
 
@@ -254,20 +254,20 @@ def test_a_users_programs_are_run(
 def test_a_users_helper_is_bounded(
     make_service: Callable[..., Service], server: Any, work: Repository, tmp_path: Path
 ) -> None:
-    """F-E6: one that asks somebody who isn't there is ended, whatever it has started."""
+    """F-E6: a helper that waits for a user is killed with the processes it started."""
     (tmp_path / ".gitconfig").write_text('[credential]\n\thelper = "!sleep 600;:"\n')
     settings = '[git]\nbackend = "cli"\nstall_timeout = 1\n'
     git = GitClient(make_service(settings=settings, env={"HOME": str(tmp_path)}))
     server.make("private.git")
     work.git("remote", "set-url", "origin", f"{server.url}/private.git")
-    for answer in remote_calls(git, work):
-        refused(answer, 401, "GIT_AUTH_FAILED")
+    for response in remote_calls(git, work):
+        refused(response, 401, "GIT_AUTH_FAILED")
     url = f"{server.url}/private.git"
     refused(git.post("clone", tmp_path / "clone", url=url), 401, "GIT_AUTH_FAILED")
 
 
 def test_filters_are_run(git: GitClient, server: Any, repo: Repository, trap: Trap) -> None:
-    """The content would be wrong without them; they never see a call's credentials."""
+    """Filters run, since content depends on them, but never see a request's credentials."""
     server.make("private.git")
     repo.write(".gitattributes", "*.txt filter=f\n")
     first = repo.commit("a.txt", "one\n")
@@ -278,8 +278,8 @@ def test_filters_are_run(git: GitClient, server: Any, repo: Repository, trap: Tr
     for kind in ("clean", "smudge"):
         repo.git("config", f"filter.f.{kind}", f"{trap.path} filter {kind}")
 
-    def run_by(answer: httpx.Response) -> set[str]:
-        assert answer.status_code == 200, answer.text
+    def run_by(response: httpx.Response) -> set[str]:
+        assert response.status_code == 200, response.text
         sprung = trap.sprung()
         trap.notes.unlink(missing_ok=True)
         return sprung

@@ -1,4 +1,4 @@
-"""What git refuses is told in its own words, and never as a failure of the service."""
+"""Refusals by git: reported in its own words, and never as an internal error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from toolbox_git.contract import refused
 
 @pytest.fixture
 def pair(repo: Repository, tmp_path: Path) -> tuple[Repository, Repository]:
-    """A working copy, and the bare repository that is its ``origin``; both have one commit."""
+    """Create a working copy, and the bare ``origin`` that has its one commit."""
     repo.commit()
     bare = Repository(tmp_path / "bare.git", "--bare")
     repo.git("remote", "add", "origin", str(bare.path))
@@ -46,7 +46,7 @@ def test_reasons_of_a_rejected_push(
 
 
 def test_words_of_a_hook(git: GitClient, server: Any, repo: Repository) -> None:
-    """F-E17: whatever they are, it is the remote that refused."""
+    """F-E17: any message of a hook means that the remote refused."""
     bare = server.make("public.git")
     repo.commit()
     repo.git("remote", "add", "origin", f"{server.url}/public.git")
@@ -73,8 +73,8 @@ def test_shallow_update_refused(
     shallow = Repository(clone)
     shallow.git("remote", "set-url", "origin", f"{server.url}/public.git")
     shallow.commit("b")
-    answer = git.post("push", clone)
-    assert answer.status_code == 422, answer.text
+    response = git.post("push", clone)
+    assert response.status_code == 422, response.text
     assert bare.git("for-each-ref") == ""
 
 
@@ -97,25 +97,25 @@ def test_branch_of_another_worktree(git: GitClient, repo: Repository, tmp_path: 
 def test_failing_filters(
     git: GitClient, repo: Repository, tmp_path: Path, kind: str, command: str
 ) -> None:
-    """F-C13: one that is missing, fails, or is killed."""
+    """F-C13: a filter may be missing, fail, or be killed."""
     repo.write("b.txt", "b\n")
     repo.commit(".gitattributes", "*.txt filter=f\n")
     first = repo.git("rev-parse", "HEAD")
     repo.commit("b.txt", "c\n")
     repo.git("config", f"filter.f.{kind}", command)
     repo.git("config", "filter.f.required", "true")
-    answers = []
+    responses = []
     if kind != "smudge":
         repo.write("a.txt")
-        answers += [git.post("add", repo.path, files=["a.txt"])]
+        responses += [git.post("add", repo.path, files=["a.txt"])]
     if kind != "clean":
-        answers += [
+        responses += [
             git.post("checkout", repo.path, branch=first),
             git.post("reset", repo.path, target=first, mode="hard"),
             git.post("restore", repo.path, files=["b.txt"], source=first),
         ]
-    for answer in answers:
-        refused(answer, 422, "GIT_FILTER_FAILED")
+    for response in responses:
+        refused(response, 422, "GIT_FILTER_FAILED")
     repo.git("config", "--remove-section", "filter.f")
 
 
@@ -129,14 +129,14 @@ def test_unmerged(git: GitClient, repo: Repository) -> None:
     command = ["git", "-c", "user.name=x", "-c", "user.email=x", "merge", "-q", "theirs"]
     assert subprocess.run(command, cwd=repo.path, capture_output=True).returncode == 1
     repo.git("remote", "add", "origin", str(repo.path))
-    for answer in (
+    for response in (
         git.post("checkout", repo.path, branch="theirs"),
         git.post("commit", repo.path, message="m", **IDENTITY),
         git.post("reset", repo.path, mode="keep", target="HEAD~1"),
         git.post("restore", repo.path, files=["a"]),
         git.post("pull", repo.path, branch="theirs"),
     ):
-        assert 400 <= answer.status_code < 500, answer.text
+        assert 400 <= response.status_code < 500, response.text
     assert (repo.path / "a").read_text().startswith("<<<<<<<")
     assert git.files(repo.path) == {"a": ("Updated but unmerged", "Updated but unmerged")}
     done(git.post("restore", repo.path, files=["a"], source="theirs"))
@@ -171,7 +171,7 @@ def test_locks(
     repo.write("new")
     held = repo.path / ".git" / lock
     held.touch()
-    for answer in (
+    for response in (
         git.post("checkout", repo.path, branch="dev"),
         git.post("checkout", repo.path, branch="main"),
         git.post("reset", repo.path, target=first, mode="hard"),
@@ -184,7 +184,7 @@ def test_locks(
         git.post("remotes", repo.path, name="more", url=str(bare.path)),
         git.delete_branch(repo.path, "dev"),
     ):
-        assert answer.status_code < 300 or answer.status_code == 409, answer.text
+        assert response.status_code < 300 or response.status_code == 409, response.text
     held.unlink()
 
 
@@ -196,26 +196,26 @@ def test_submodules(git: GitClient, repo: Repository, tmp_path: Path) -> None:
     repo.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner.path), "sub")
     repo.git("commit", "-q", "-m", "with a submodule")
     Repository(repo.path / "sub/empty")
-    for answer in (
+    for response in (
         git.post("add", repo.path, files=["sub/a"]),
         git.post("restore", repo.path, files=["sub/a"]),
         git.post("add", repo.path / "sub", files=["empty"]),
     ):
-        assert 400 <= answer.status_code < 500, answer.text
+        assert 400 <= response.status_code < 500, response.text
     os.rename(repo.path / ".git/modules/sub", tmp_path / "gone")
-    for answer in (
+    for response in (
         git.get("status", repo.path),
         git.post("add", repo.path, files=["."]),
         git.get("status", repo.path / "sub"),
         git.post("add", repo.path / "sub", files=["a"]),
     ):
-        assert answer.status_code < 500, answer.text
+        assert response.status_code < 500, response.text
     os.rename(tmp_path / "gone", repo.path / ".git/modules/sub")
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """An empty file system of a megabyte."""
+    """Mount an empty file system of a megabyte."""
     where = tmp_path / "disk"
     where.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(where)]
@@ -228,7 +228,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_read_only_disk(git: GitClient, repo: Repository, disk: Path) -> None:
-    """F-E12: nobody is told of the place where a clone grows."""
+    """F-E12: errors don't mention the temporary directory of a clone."""
     repo.commit()
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     message = refused(git.post("clone", disk / "clone", url=str(repo.path)), 403, "FORBIDDEN")
@@ -236,7 +236,7 @@ def test_read_only_disk(git: GitClient, repo: Repository, disk: Path) -> None:
 
 
 def test_full_disk(git: GitClient, repo: Repository, disk: Path) -> None:
-    """F-C13: it is told as such, whatever was being written."""
+    """F-C13: a full disk is reported as such, for any file being written."""
     repo.write("large", os.urandom(1024 * 1024).hex())
     refused(git.post("clone", disk / "clone", url=str(repo.path)), 404, "GIT_REPO_NOT_FOUND")
     first = repo.commit("small")
@@ -254,12 +254,35 @@ def test_full_disk(git: GitClient, repo: Repository, disk: Path) -> None:
     with (disk / "filler").open("ab", 0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
-    for answer in (
+    for response in (
         git.post("add", clone.path, files=["added"]),
         git.post("commit", clone.path, message="m", allow_empty=True, **IDENTITY),
         git.post("branches", clone.path, name="new"),
     ):
-        refused(answer, *full)
+        refused(response, *full)
     (disk / "filler").unlink()
     assert git.files(clone.path) == {"added": ("Untracked", "Untracked")}
     clone.git("fsck")
+
+
+def test_damaged_configuration(git: GitClient, repo: Repository) -> None:
+    """A damaged configuration doesn't look like a missing branch or remote."""
+    repo.commit()
+    config = repo.path / ".git/config"
+    sound = config.read_text()
+    config.write_text("[core\n")
+    responses = [
+        git.get("status", repo.path),
+        git.get("remotes", repo.path),
+        git.get("branches", repo.path),
+        git.post("checkout", repo.path, branch="main"),
+        git.post("branches", repo.path, name="new"),
+        git.delete_branch(repo.path, "main"),
+        git.post("reset", repo.path, target="HEAD"),
+        git.post("restore", repo.path, files=["a"], source="HEAD"),
+        git.post("pull", repo.path),
+        git.post("push", repo.path),
+    ]
+    config.write_text(sound)
+    for response in responses:
+        refused(response, 500, "INTERNAL_SERVER_ERROR")

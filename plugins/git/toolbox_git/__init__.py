@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
-
-__version__ = "0.1.0"
+from toolbox.plugins import BackendSpec
 
 
 @hookimpl
@@ -17,25 +15,25 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     return [
-        Backend(
+        BackendSpec(
             group="git",
             name="auto",
-            target="toolbox_git.auto:AutoBackend",
+            target="toolbox_git.auto:choose_backend",
             summary="cli where the git binary is installed, dulwich elsewhere",
         ),
-        Backend(
+        BackendSpec(
             group="git",
             name="cli",
             target="toolbox_git.cli.backend:CliBackend",
             summary="the git binary: every transport, filters, large repositories",
             requires=("git",),
         ),
-        Backend(
+        BackendSpec(
             group="git",
             name="dulwich",
-            target="toolbox_git.pure.backend:DulwichBackend",
+            target="toolbox_git.dulwich.backend:DulwichBackend",
             summary="pure Python: needs no git in the image",
         ),
     ]

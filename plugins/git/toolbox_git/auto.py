@@ -1,4 +1,4 @@
-"""The backend for images of which nobody has told whether they have git."""
+"""The backend ``auto``, for images that may or may not contain git."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from toolbox_git.backend import GitBackend
 log = logging.getLogger("toolbox")
 
 
-class AutoBackend:
-    """Is ``cli`` where the git binary is installed, and ``dulwich`` elsewhere.
+def choose_backend(settings: NoSettings, context: Context) -> GitBackend:
+    """Return a ``cli`` backend where the git binary is installed, a ``dulwich`` one elsewhere.
 
-    The binary is several times as fast on large repositories, knows every transport and runs the
-    filters of Git LFS; an image without it still gets everything else.
+    The binary is several times as fast on large repositories, supports every transport and runs
+    the filters of Git LFS.
     """
+    # Each backend is imported only where it is used: dulwich takes a while to load.
+    if shutil.which("git"):
+        from toolbox_git.cli.backend import CliBackend
 
-    def __new__(cls, settings: NoSettings, context: Context) -> GitBackend:  # type: ignore[misc]
-        if shutil.which("git"):
-            from toolbox_git.cli.backend import CliBackend
+        log.info("git: the backend is cli")
+        return CliBackend(settings, context)
+    from toolbox_git.dulwich.backend import DulwichBackend
 
-            log.info("git: the backend is cli")
-            return CliBackend(settings, context)
-        from toolbox_git.pure.backend import DulwichBackend
-
-        log.info("git: the backend is dulwich")
-        return DulwichBackend(settings, context)
+    log.info("git: the backend is dulwich")
+    return DulwichBackend(settings, context)

@@ -1,20 +1,20 @@
-"""One change of a repository at a time."""
+"""Locks that let one operation at a time change a repository."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from toolbox.errors import Conflict
+from toolbox.linux.clock import awake
 
 
 class RepositoryLocks:
-    """Locks by the directory they stand for; they exist while somebody holds or wants them.
+    """Locks keyed by directory; each exists only while it is held or waited for.
 
-    They order the operations of this service. Other programs are kept off by git's own ``.lock``
+    They order the operations of this service. Other programs are kept out by git's own ``.lock``
     files, which make an operation fail instead of wait.
     """
 
@@ -25,13 +25,16 @@ class RepositoryLocks:
 
     @contextlib.contextmanager
     def hold(self, path: Path) -> Iterator[None]:
-        """Hold the lock of ``path``. Raises Conflict if it isn't free in time."""
+        """Hold the lock of ``path``. Raises Conflict if it isn't released in time."""
+        # Resolved, so that two paths to one repository share a lock.
         key = path.resolve()
-        deadline = time.monotonic() + self._timeout
+        deadline = awake() + self._timeout
         with self._changed:
             while key in self._held:
-                if not self._changed.wait(deadline - time.monotonic()) and key in self._held:
+                left = deadline - awake()
+                if left <= 0:
                     raise Conflict("another operation is changing this repository")
+                self._changed.wait(left)
             self._held.add(key)
         try:
             yield

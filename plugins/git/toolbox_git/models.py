@@ -1,6 +1,6 @@
-"""What the git operations take and answer.
+"""Requests and responses of the git operations.
 
-In what is taken, ``null`` is the same as an absent field: SDKs send either.
+In a request ``null`` is the same as an absent field: SDKs send either.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Literal
 import msgspec
 from msgspec import Meta
 
-from toolbox.clients import since
+from toolbox.http.client_versions import since
 
 RequiredText = Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]*\Z")]
 Text = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
 SingleLine = Annotated[str, Meta(pattern=r"^[^\x00\r\n]*\Z")]
-"""Credentials: git's own protocol for them is made of lines."""
+"""For credentials, which git exchanges line by line (git-credential(1))."""
 RequiredLine = Annotated[str, Meta(min_length=1, pattern=r"^[^\x00\r\n]*\Z")]
 
 Scope = Literal["global", "local", "system"]
@@ -34,16 +34,23 @@ Change = Literal[
 
 
 class RepositoryQuery(msgspec.Struct, frozen=True):
-    """The repository meant: its top directory. A relative path starts in the working directory."""
+    """The repository's top directory; a relative path starts in the working directory."""
 
     path: RequiredText
 
 
+class HistoryQuery(msgspec.Struct, frozen=True):
+    """A repository, as in RepositoryQuery, and the number of commits at most."""
+
+    path: RequiredText
+    limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+
+
 class FileStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One file that isn't as HEAD and the index have it."""
+    """One file that differs from HEAD or the index."""
 
     name: str
-    """Relative to the top directory, with ``/``."""
+    """Path relative to the top directory, with ``/``."""
     staging: Change
     """The index against HEAD."""
     worktree: Change
@@ -55,15 +62,15 @@ class GitStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A repository's branch and the files that are not clean, sorted by name."""
 
     current_branch: str
-    """Its short name, also before its first commit; ``HEAD`` if HEAD is detached."""
+    """The short name, even before the first commit; ``HEAD`` if HEAD is detached."""
     file_status: list[FileStatus]
     branch_published: bool = False
-    """Whether the branch has an upstream that is there."""
+    """True if the branch has an upstream that exists."""
     ahead: int = 0
     behind: int = 0
     detached: Annotated[bool, since(0, 188)] = False
     upstream: Annotated[str, since(0, 188)] = ""
-    """The tracking branch, ``origin/main``; empty without one."""
+    """The tracking branch, such as ``origin/main``; empty without one."""
 
 
 class CommitInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,13 +81,32 @@ class CommitInfo(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     message: str
     timestamp: str
-    """Author date, RFC 3339, with the offset it was written with."""
+    """Author date (RFC 3339), with the commit's own UTC offset."""
 
 
 class CommitResult(msgspec.Struct, frozen=True):
-    """The commit made."""
+    """The new commit."""
 
     hash: str
+
+
+class DiffQuery(msgspec.Struct, frozen=True):
+    """The files to compare: those of the working tree with the index or with ``revision``, those of
+    the index with HEAD or with ``revision``, or those of the commit ``revision``, by default HEAD,
+    with its first parent.
+    """
+
+    path: RequiredText
+    of: Literal["worktree", "index", "commit"] = "worktree"
+    revision: Text = ""
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """Differences, as git shows them; bytes that aren't UTF-8 are U+FFFD."""
+
+    diff: str
+    commit: CommitInfo | None = None
+    """The commit that was compared, if it was one."""
 
 
 class Branches(msgspec.Struct, frozen=True):
@@ -91,7 +117,7 @@ class Branches(msgspec.Struct, frozen=True):
 
 
 class Remote(msgspec.Struct, frozen=True):
-    """A remote and the URL it is fetched from."""
+    """A remote and its fetch URL."""
 
     name: str
     url: str
@@ -104,13 +130,13 @@ class Remotes(msgspec.Struct, frozen=True):
 
 
 class ConfigValue(msgspec.Struct, frozen=True):
-    """The value of a key; None if it isn't set. The last one if there are several."""
+    """The value of a key; None if it isn't set, the last one if there are several."""
 
     value: str | None
 
 
 class AddRequest(msgspec.Struct, frozen=True):
-    """What to stage: files and directories, by literal name; deletions are staged too."""
+    """Files and directories to stage, by literal name; deletions are staged too."""
 
     path: RequiredText
     files: list[RequiredText]
@@ -124,14 +150,14 @@ class BranchRequest(msgspec.Struct, frozen=True):
 
 
 class CheckoutRequest(msgspec.Struct, frozen=True):
-    """A local branch, a branch of a remote, or any name of a commit, in this order."""
+    """A revision to check out: a local branch, a remote's branch, or a commit, in this order."""
 
     path: RequiredText
     branch: RequiredText
 
 
 class CloneRequest(msgspec.Struct, frozen=True):
-    """What to clone, to where, and how much of it."""
+    """A repository to clone, its target, and limits on what is cloned."""
 
     url: RequiredText
     path: RequiredText
@@ -142,11 +168,11 @@ class CloneRequest(msgspec.Struct, frozen=True):
     password: SingleLine | None = None
     insecure_skip_tls: bool | None = False
     depth: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    """Commits to take of each branch; all without it."""
+    """Commits of each branch to clone; all if absent."""
 
 
 class CommitRequest(msgspec.Struct, frozen=True):
-    """A commit of what is staged. The message is stored as it is."""
+    """A commit of the index. The message is stored unchanged."""
 
     path: RequiredText
     message: RequiredText
@@ -156,7 +182,7 @@ class CommitRequest(msgspec.Struct, frozen=True):
 
 
 class PullRequest(msgspec.Struct, frozen=True):
-    """What to pull; by default the upstream of the current branch, else origin's of its name."""
+    """A branch to pull; default: the upstream of the current branch, or that name on origin."""
 
     path: RequiredText
     username: SingleLine | None = None
@@ -166,7 +192,7 @@ class PullRequest(msgspec.Struct, frozen=True):
 
 
 class PushRequest(msgspec.Struct, frozen=True):
-    """What to push; by default the current branch, to ``origin``."""
+    """A branch to push; by default the current branch, to ``origin``."""
 
     path: RequiredText
     username: SingleLine | None = None
@@ -177,7 +203,7 @@ class PushRequest(msgspec.Struct, frozen=True):
 
 
 class InitRequest(msgspec.Struct, frozen=True):
-    """Where to make a repository. One that is there is left as it is."""
+    """A repository to create; an existing one is left unchanged."""
 
     path: RequiredText
     bare: bool | None = False
@@ -185,7 +211,7 @@ class InitRequest(msgspec.Struct, frozen=True):
 
 
 class ResetRequest(msgspec.Struct, frozen=True):
-    """Where to set HEAD, and what else follows; ``files`` go with mode ``mixed`` only."""
+    """A commit to reset to, and the mode; ``files`` require mode ``mixed``."""
 
     path: RequiredText
     mode: ResetMode | None = "mixed"
@@ -205,8 +231,9 @@ class RestoreRequest(msgspec.Struct, frozen=True):
 
 
 class AddRemoteRequest(msgspec.Struct, frozen=True):
-    """A remote to add; ``overwrite`` changes the URL of one that is there. Credentials in the URL
-    are for this once: they are not kept.
+    """A remote to add; ``overwrite`` changes the URL of an existing one.
+
+    Credentials in the URL are used for this request only and not stored.
     """
 
     path: RequiredText
@@ -217,7 +244,7 @@ class AddRemoteRequest(msgspec.Struct, frozen=True):
 
 
 class ConfigQuery(msgspec.Struct, frozen=True):
-    """A key such as ``user.name``; ``path`` is needed for scope ``local``."""
+    """A key such as ``user.name``; scope ``local`` requires ``path``."""
 
     key: RequiredText
     scope: Scope = "global"
@@ -225,7 +252,7 @@ class ConfigQuery(msgspec.Struct, frozen=True):
 
 
 class SetConfigRequest(msgspec.Struct, frozen=True):
-    """A key and its new and only value."""
+    """A key and its new value, which replaces all existing ones."""
 
     key: RequiredText
     value: Text
@@ -243,7 +270,7 @@ class ConfigureUserRequest(msgspec.Struct, frozen=True):
 
 
 class CredentialsRequest(msgspec.Struct, frozen=True):
-    """Credentials for a host, to be kept in plain text in the user's home."""
+    """Credentials for a host, to be stored in plain text in the user's home directory."""
 
     username: RequiredLine
     password: RequiredLine

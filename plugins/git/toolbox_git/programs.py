@@ -1,37 +1,37 @@
 """The programs that a repository's own configuration names, and which of them are run.
 
-A repository comes from anywhere: unpacked, copied, left by somebody else. Its own configuration
-(``.git/config``, ``config.worktree`` and what they include) is therefore asked for programs in
-one case alone; a user's own (``--global`` and ``--system``) is obeyed as by git itself, but for
-hooks and what asks at a terminal.
+A repository can come from anywhere: unpacked, copied, left by someone else. Programs named in its
+own configuration (``.git/config``, ``config.worktree`` and the files they include) are therefore
+run in one case only. The user's configuration (``--global`` and ``--system``) is honored as by
+git itself, except for hooks and programs that prompt on a terminal.
 
-Run, since the content would be wrong without them:
+Run, because the content would be wrong without them:
 
 * ``filter.<name>.clean``, ``smudge`` and ``process``, and ``lfs.extension.*`` below Git LFS, by
-  every call that reads or writes files of the working tree: status, add, commit, checkout, reset,
-  restore and pull (clone has no repository yet, and so the user's filters alone). They have the
-  time that the operation has, and never the credentials of a call.
+  every operation that reads or writes files of the working tree: status, add, commit, checkout,
+  reset, restore and pull (clone has no repository yet, so only the user's filters run). They
+  share the operation's time limit and never receive a request's credentials.
 
-Not run, by any call:
+Never run:
 
-* hooks: ``core.hooksPath`` and those in ``hooks/``; Git LFS is asked by ourselves what its hooks
-  would have done;
+* hooks: ``core.hooksPath`` and those in ``hooks/``; the service itself runs Git LFS where its
+  hooks would have;
 * ``core.sshCommand``, ``core.gitProxy``, ``remote.<name>.uploadpack``, ``receivepack`` and
   ``vcs``, ``protocol.*.allow`` (``ext::`` in a URL), ``core.alternateRefsCommand``,
-  ``lfs.customtransfer.*`` and ``lfs.standalonetransferagent``: a remote is spoken to as the user
-  is used to;
-* ``credential.helper``, also for one URL, and ``core.askPass``: credentials are the call's, or
-  come from the user's helpers, which have as long as a remote may be silent;
+  ``lfs.customtransfer.*`` and ``lfs.standalonetransferagent``: remotes are reached with the
+  user's configuration;
+* ``credential.helper``, also for one URL, and ``core.askPass``: credentials are the request's, or
+  come from the user's helpers, which must respond within the time a remote may be silent;
 * ``core.fsmonitor``, ``core.editor``, ``sequence.editor``, ``core.pager``, ``pager.*``;
 * ``gpg.program``, ``gpg.<format>.program``: nothing is signed or verified;
-* ``diff.external``, ``diff.<driver>.command`` and ``textconv``: no call shows a difference;
-* ``merge.<driver>.driver``: no call merges contents;
-* ``alias.*``, ``submodule.<name>.update`` and ``submodule.recurse``: no call runs an alias or goes
-  into submodules;
-* ``uploadpack.packObjectsHook``: git takes it from a user's configuration alone.
+* ``diff.external``, ``diff.<driver>.command`` and ``textconv``: no operation shows a diff;
+* ``merge.<driver>.driver``: no operation merges contents;
+* ``alias.*``, ``submodule.<name>.update`` and ``submodule.recurse``: no operation runs an alias or
+  enters submodules;
+* ``uploadpack.packObjectsHook``: git reads it from a user's configuration only.
 
-A remote that is a directory of this machine runs its own hooks when it is pushed to, as every
-remote does; it gets no credentials.
+A remote that is a local directory runs its own hooks when pushed to, as every remote does; it
+receives no credentials.
 """
 
 from __future__ import annotations
@@ -49,24 +49,28 @@ import msgspec
 ALWAYS: Mapping[str, str] = {
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
-    # GIT_ASKPASS that is empty is enough for git, not for Git LFS.
+    # An empty GIT_ASKPASS suffices for git, not for Git LFS.
     "core.askPass": "",
     "commit.gpgSign": "false",
     "log.showSignature": "false",
     "push.gpgSign": "false",
     "submodule.recurse": "false",
 }
-"""What is set for every git process, whatever is configured."""
+"""Configuration that overrides the repository's and the user's in every git process."""
 FETCH = "--upload-pack=git-upload-pack"
 PUSH = "--receive-pack=git-receive-pack"
-"""Options, since of the programs configured for a remote git takes the first, not the last."""
+"""Options rather than configuration: of a remote's configured programs git uses the first, so an
+override, which comes last, would have no effect.
+"""
 
 _SUSPECT = re.compile(
     rb"include|sshcommand|gitproxy|uploadpack|receivepack|helper|alternaterefscommand"
     rb"|standalonetransferagent|customtransfer",
     re.IGNORECASE,
 )
-"""Section and key names can't be quoted or broken: where none of these is, nothing is named."""
+"""Section and key names can't be quoted or split over lines (git-config(1)): a file in which none
+of these words occurs names no program.
+"""
 
 _DEFAULTS = (
     (re.compile(r"core\.alternaterefscommand"), "true"),
@@ -79,7 +83,7 @@ _HELPER = re.compile(r"credential\.(.*\.)?helper")
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A value of the configuration; ``key`` as git prints it, section and name in lower case."""
+    """A configuration value; ``key`` as git prints it, section and name in lower case."""
 
     scope: str
     key: str
@@ -87,19 +91,19 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def own(self) -> bool:
-        """Whether it is the repository's own."""
+        """True if the entry is in the repository's own configuration."""
         return self.scope in ("local", "worktree")
 
 
 class Overrides(msgspec.Struct, frozen=True):
-    """Configuration and environment by which a repository's own programs are not run."""
+    """Configuration and environment that keep a repository's own programs from running."""
 
     config: list[tuple[str, str]] = []
     env: dict[str, str] = {}
 
 
 def may_name_programs(git_dir: Path) -> bool:
-    """Whether the repository's own configuration has to be looked at."""
+    """Report whether the repository's own configuration has to be parsed."""
     for name in ("config", "config.worktree"):
         try:
             if _SUSPECT.search((git_dir / name).read_bytes()):
@@ -107,12 +111,12 @@ def may_name_programs(git_dir: Path) -> bool:
         except FileNotFoundError:
             continue
         except OSError:
-            return True  # ``.git`` is a file that leads elsewhere.
+            return True  # ``.git`` is a file that names another directory.
     return False
 
 
 def parse(output: bytes) -> list[Entry]:
-    """What ``git config --list --show-scope -z`` prints."""
+    """Return the entries that ``git config --list --show-scope -z`` printed."""
     fields = os.fsdecode(output).split("\0")
     pairs = zip(fields[::2], fields[1::2], strict=False)
     return [Entry(scope, *_key_and_value(text)) for scope, text in pairs]
@@ -126,9 +130,9 @@ def _key_and_value(text: str) -> tuple[str, str]:
 def overrides(
     entries: Iterable[Entry], environment: Mapping[str, str], patience: float
 ) -> Overrides:
-    """What keeps git from the programs among ``entries`` that are the repository's own.
+    """Return overrides that keep git from running the repository's own programs in ``entries``.
 
-    The user's credential helpers get ``patience`` seconds each.
+    Each of the user's credential helpers is limited to ``patience`` seconds.
     """
     own = [entry for entry in entries if entry.own]
     users = [entry for entry in entries if not entry.own]
@@ -138,7 +142,7 @@ def overrides(
         for pattern, default in _DEFAULTS
         if pattern.fullmatch(entry.key)
     ]
-    # An empty one forgets those before it (gitcredentials(7)); the user's come again.
+    # An empty helper drops those before it (gitcredentials(7)); the user's are added again.
     config += [("credential.helper", "")]
     config += [
         (entry.key, _bounded(entry.value, patience, environment))
@@ -149,7 +153,10 @@ def overrides(
 
 
 def _bounded(helper: str, patience: float, environment: Mapping[str, str]) -> str:
-    """A credential helper that is ended if it asks somebody who isn't there, where that can be."""
+    """Return a credential helper that is killed if it takes too long, where ``timeout`` exists.
+
+    It may be waiting for a user's input.
+    """
     if not helper or shutil.which("timeout", path=environment.get("PATH")) is None:
         return helper
     if helper.startswith("!"):
@@ -165,6 +172,7 @@ def _transport(
 ) -> dict[str, str]:
     found = {}
     keys = {entry.key for entry in own}
+    # A variable takes precedence over the configuration; the value is the user's, or the default.
     if "core.sshcommand" in keys and "GIT_SSH_COMMAND" not in environment:
         theirs = [entry.value for entry in users if entry.key == "core.sshcommand"]
         usual = shlex.quote(environment.get("GIT_SSH") or "ssh")
@@ -172,6 +180,7 @@ def _transport(
     if "core.gitproxy" in keys and "GIT_PROXY_COMMAND" not in environment:
         found["GIT_PROXY_COMMAND"] = ""
     if any(map(_UPLOAD_PACK.fullmatch, keys)) and any(map(_PARTIAL.fullmatch, keys)):
-        # What is lacking is fetched behind our back, without our options: by no other program.
+        # Missing objects are fetched by git itself, without our options: restrict the protocols,
+        # so that no configured program is involved.
         found["GIT_ALLOW_PROTOCOL"] = "git:http:https"
     return found

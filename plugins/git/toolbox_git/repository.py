@@ -1,4 +1,4 @@
-"""Finding the repository that a request means."""
+"""Lookup of the repository that a request names."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ class Repository(msgspec.Struct, frozen=True):
 
     @property
     def bare(self) -> bool:
-        """Whether it is a directory like ``.git`` itself."""
+        """True if the repository has no working tree, just the contents of a ``.git``."""
         return self.path == self.git_dir
 
 
 def find(text: str, base: Path) -> Repository:
-    """The repository at exactly this path: one that encloses it is not meant.
+    """Return the repository at exactly this path, not one that encloses it.
 
     Raises RepositoryNotFound, Forbidden, BadRequest.
     """
     path = to_path(text, base)
     try:
         inside = path / ".git"
+        # A file in linked working trees and in submodules (gitrepository-layout(5)).
         if inside.is_file() or _is_git_dir(inside):
             return Repository(path, inside)
         if _is_git_dir(path):
@@ -41,5 +42,6 @@ def find(text: str, base: Path) -> Repository:
 
 
 def _is_git_dir(path: Path) -> bool:
+    # HEAD was a symbolic link in old repositories, which dangles before the first commit.
     head = path / "HEAD"
     return (head.is_file() or head.is_symlink()) and (path / "objects").is_dir()

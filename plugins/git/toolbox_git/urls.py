@@ -14,7 +14,7 @@ from toolbox.errors import BadRequest
 from toolbox_git.errors import AuthenticationFailed
 
 PROTOCOLS = ("file", "git", "http", "https", "ssh")
-"""What is spoken; ``ext::`` and its like run any program."""
+"""The protocols allowed; ``ext::`` and similar ones run any program (gitremote-helpers(7))."""
 
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -22,10 +22,11 @@ _HOST_LIKE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?/")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 _LONG = 4
+"""Characters from which a password is redacted within words as well."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """A user name and a password or token; both empty if there are none."""
+    """A user name and a password or token; both empty without credentials."""
 
     username: str = ""
     password: str = ""
@@ -38,7 +39,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 def scheme_of(url: str) -> str:
-    """The protocol of ``url``: ``file`` for a path, ``ssh`` for ``host:path``."""
+    """Return the protocol of ``url``: ``file`` for a path, ``ssh`` for ``host:path``."""
     if match := _SCHEME.match(url):
         return match[1].lower()
     colon = url.find(":")
@@ -46,19 +47,23 @@ def scheme_of(url: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """Raises BadRequest for a URL that could be taken as an option or runs a program."""
+    """Raise BadRequest for a URL that git would take for an option or that runs a program."""
     if url.startswith("-") or _HELPER.match(url) or "\n" in url or "\r" in url:
-        raise BadRequest("this is no URL of a repository")
+        raise BadRequest("this is not the URL of a repository")
     if scheme_of(url) not in PROTOCOLS:
         raise BadRequest(f"the protocol {scheme_of(url)!r} is not supported")
 
 
 def complete_url(url: str, base: Path) -> str:
-    """``url`` as it is meant: ``host.name/path`` is ``https://``, a path starts in ``base``."""
+    """Return ``url`` in full: ``host.name/path`` becomes ``https://``, a path is made absolute.
+
+    Raises BadRequest as :func:`check_url`.
+    """
     check_url(url)
     if scheme_of(url) != "file" or url.startswith("file://"):
         return url
     path = base / url
+    # Users write "github.com/owner/name"; a directory of that name takes precedence.
     if not path.exists() and _HOST_LIKE.match(url):
         return f"https://{url}"
     return str(path)
@@ -67,13 +72,14 @@ def complete_url(url: str, base: Path) -> str:
 def split_credentials(
     url: str, username: str | None, password: str | None
 ) -> tuple[str, Credentials]:
-    """``url`` without credentials, which would be kept in the repository, and those to use.
+    """Return ``url`` without credentials, and the credentials to use.
 
-    Raises AuthenticationFailed if user name and password are meant for SSH.
+    Git would store those of the URL in the repository. Raises AuthenticationFailed if a user name
+    and password are given for SSH.
     """
     credentials = Credentials(username or "", password or "")
     if scheme_of(url) == "ssh" and credentials:
-        raise AuthenticationFailed("SSH takes keys; user name and password are for HTTP")
+        raise AuthenticationFailed("SSH requires a key; user name and password work for HTTP only")
     if scheme_of(url) not in ("http", "https"):
         return url, Credentials()
     parts = urlsplit(url)
@@ -81,22 +87,24 @@ def split_credentials(
         userinfo, _, host = parts.netloc.rpartition("@")
         url = parts._replace(netloc=host).geturl()
         name, _, secret = userinfo.partition(":")
+        # Those of the request take precedence over those in the URL.
         credentials = credentials or Credentials(unquote(name), unquote(secret))
     return url, credentials
 
 
 def origin_of(url: str) -> str:
-    """``https://host:port`` of an HTTP URL."""
+    """Return the origin of an HTTP URL: ``https://host:port``."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def redact(text: str, credentials: Credentials) -> str:
-    """``text`` without the credentials, in clear or as in a URL, and without any in URLs.
+    """Return ``text`` without ``credentials``, plain or URL-encoded, and without those in URLs.
 
-    A user's name and a short password are only replaced as words of their own: of a text without
-    every ``u`` it could be told what was there.
+    User names and short passwords are replaced as whole words only: a text in which every ``u``
+    is replaced would reveal that the password is ``u``.
     """
+    # The longer form first: the shorter may be a part of it.
     for secret in (credentials.password, credentials.username):
         for form in sorted({secret, quote(secret, safe="")}, key=len, reverse=True):
             if secret is credentials.password and len(form) >= _LONG:

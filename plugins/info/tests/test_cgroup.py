@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toolbox_info.cgroup import CgroupV1
-from toolbox_info.cgroup import CgroupV2
-from toolbox_info.cgroup import Machine
-from toolbox_info.cgroup import find_accounting
+
+from toolbox.linux.cgroup import CgroupV1
+from toolbox.linux.cgroup import CgroupV2
+from toolbox.linux.cgroup import Machine
+from toolbox.linux.cgroup import find_accounting
 
 MIB = 1024 * 1024
 CORES = os.cpu_count() or 1

@@ -10,7 +10,7 @@ import pytest
 from toolbox_info import cpu
 from toolbox_info.cpu import CpuMeter
 
-from toolbox.loop import Loop
+from toolbox.sockets.loop import Loop
 
 
 @pytest.fixture

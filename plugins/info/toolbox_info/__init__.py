@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
-
-__version__ = "0.1.0"
+from toolbox.plugins import BackendSpec
 
 
 @hookimpl
@@ -17,9 +15,9 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     return [
-        Backend(
+        BackendSpec(
             group="info",
             name="local",
             target="toolbox_info.local:LocalInfo",

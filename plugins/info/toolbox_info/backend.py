@@ -1,4 +1,4 @@
-"""What a backend of the group ``info`` can do."""
+"""The Protocol of a backend of the group ``info``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from toolbox_info.models import SystemMetrics
 
 
 class InfoBackend(Protocol):
-    """Knows the sandbox."""
+    """Directories and metrics of the sandbox."""
 
     def work_dir(self) -> str:
-        """Where relative paths start."""
+        """Return the directory that relative paths start from."""
 
     def home_dir(self) -> str:
-        """The user's home. Raises HomeUnknown."""
+        """Return the user's home directory. Raises HomeUnknown."""
 
     def metrics(self) -> SystemMetrics:
-        """What is used right now. Never fails."""
+        """Return the current usage. Never fails."""

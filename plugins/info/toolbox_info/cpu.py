@@ -1,4 +1,4 @@
-"""How busy the CPU is: the average over the last few seconds, whoever asks and however often."""
+"""CPU usage: the average over the last few seconds, however often it is read."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from toolbox.loop import Loop
+from toolbox.sockets.loop import Loop
 
 INTERVAL = 5.0
 """Seconds between samples."""
 
 
 class CpuMeter:
-    """Samples a counter of CPU seconds and tells how many cores were busy lately.
+    """A sampler of a counter of CPU seconds.
 
-    The average runs from the last sample but one, so over 5 to 10 seconds; at first, over the time
-    since the meter was made.
+    The average starts at the last sample but one, so it covers 5 to 10 seconds; at first, the time
+    since the meter was created.
     """
 
     def __init__(self, cpu_seconds: Callable[[], float], loop: Loop) -> None:
@@ -33,12 +33,13 @@ class CpuMeter:
         return time.monotonic(), self._cpu_seconds()
 
     def busy_cores(self) -> float:
-        """Cores busy; 0 if nothing can be told, as when the counter was reset."""
+        """Return the number of busy cores; 0 if it is unknown, as after a reset of the counter."""
+        # The older sample: right after a new one, the newer would cover almost no time.
         then, before = self._samples[0]
         now, seconds = self._read()
         passed, worked = now - then, seconds - before
         return worked / passed if passed > 0 and worked > 0 else 0.0
 
     def close(self) -> None:
-        """Sample no more."""
+        """Stop sampling."""
         self._timer.cancel()

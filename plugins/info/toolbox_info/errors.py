@@ -1,4 +1,4 @@
-"""What can go wrong in the group ``info``."""
+"""Errors of the group ``info``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from toolbox.errors import NotFound
 
 
 class HomeUnknown(NotFound):
-    """The environment names no home directory."""
+    """The environment has no home directory."""
 
     code = "HOME_NOT_FOUND"

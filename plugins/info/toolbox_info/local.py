@@ -1,4 +1,4 @@
-"""The backend ``local``: this machine, by the environment, cgroup and kernel."""
+"""The backend ``local``: this machine, from the environment, the cgroup and the kernel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from datetime import UTC
 from datetime import datetime
 
-from toolbox.cgroup import find_accounting
 from toolbox.lifecycle import Context
+from toolbox.linux.cgroup import find_accounting
 from toolbox.plugins import NoSettings
 from toolbox_info.cpu import CpuMeter
 from toolbox_info.errors import HomeUnknown
@@ -30,6 +30,7 @@ class LocalInfo:
         return str(self._context.work_dir)
 
     def home_dir(self) -> str:
+        # Not the user database: POST /env may have changed HOME, and commands see that.
         home = os.environ.get("HOME")
         if not home:
             raise HomeUnknown("the environment variable HOME is not set")
@@ -45,6 +46,7 @@ class LocalInfo:
             cpu_count=max(1, math.ceil(usage.cpu_limit)),
             cpu_used_pct=round(min(100.0, 100 * self._cpu.busy_cores() / usage.cpu_limit), 2),
             mem_total=usage.memory_total,
+            # The counters are read one after the other, so usage may exceed the limit briefly.
             mem_used=min(usage.memory_used, usage.memory_total),
             mem_cache=usage.memory_cache,
             disk_total=total,
@@ -54,7 +56,7 @@ class LocalInfo:
 
 
 def _disk() -> tuple[int, int, int]:
-    """Bytes of the root file system: all, used, free for an ordinary user (statvfs(3))."""
+    """Return bytes of the root file system: total, used, free to users (statvfs(3))."""
     try:
         info = os.statvfs("/")
     except OSError:

@@ -20,29 +20,29 @@ group = Group(
 
 @group.get("/version", public=True, constant=True)
 def get_version(backend: InfoBackend) -> Version:
-    """Tell the version of the service. Needs no token."""
+    """Return the version of the service. Needs no token."""
     return Version(f"v{toolbox.__version__}")
 
 
 @group.get("/work-dir")
 def get_work_dir(backend: InfoBackend) -> Directory:
-    """Tell the directory in which relative paths start."""
+    """Return the directory that relative paths start from."""
     return Directory(backend.work_dir())
 
 
 @group.get("/user-home-dir", errors=(HomeUnknown,))
 def get_user_home_dir(backend: InfoBackend) -> Directory:
-    """Tell the user's home directory."""
+    """Return the user's home directory."""
     return Directory(backend.home_dir())
 
 
 @group.get("/project-dir", errors=(HomeUnknown,))
 def get_project_dir(backend: InfoBackend) -> Directory:
-    """Tell the user's home directory, by the name older clients use."""
+    """Return the user's home directory, under the name that older clients use."""
     return Directory(backend.home_dir())
 
 
 @group.get("/system/metrics")
 def get_system_metrics(backend: InfoBackend) -> SystemMetrics:
-    """Measure CPU, memory and disk of the sandbox."""
+    """Return CPU, memory and disk usage of the sandbox."""
     return backend.metrics()

@@ -18,6 +18,7 @@ from typing import NoReturn
 import httpx
 import pytest
 
+from toolbox.linux.procfs import is_alive
 from toolbox.testing import Service
 
 TOY = Path(__file__).with_name("toy_server.py")
@@ -89,7 +90,7 @@ class Toy(Project):
         return self.service.work_dir.parent / "journal"
 
     def received(self) -> list[dict[str, Any]]:
-        """What all its servers have received, and their pids."""
+        """Return the messages that all its servers have received, with their pids."""
         text = self.journal.read_text()
         return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
 
@@ -104,16 +105,8 @@ class Toy(Project):
         self.service.wait_for(lambda: self.journal.exists() and method in self.methods(), method)
 
     def alive(self) -> list[int]:
-        """The processes that run of those it has ever started."""
-        return [pid for pid in self.pids() if _alive(pid)]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
+        """Return the pids that are alive of all that it has started."""
+        return [pid for pid in self.pids() if is_alive(pid)]
 
 
 @pytest.fixture
@@ -218,7 +211,7 @@ def install(directory: Path) -> None:
 
 
 def skip(reason: str) -> NoReturn:
-    """Skip where somebody works on the project; nothing is skipped where it is integrated."""
+    """Skip on a developer's machine; in CI nothing is skipped."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

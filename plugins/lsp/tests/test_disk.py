@@ -1,4 +1,4 @@
-"""Files that change on disk, by whoever: the server knows before it is asked (F-A12)."""
+"""Changes of files on disk: the server is notified before each request (F-A12)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox_lsp.globs import compiled
+from toolbox_lsp.watch.globs import compile_glob
 
 from toolbox.testing import DEADLINE
 
@@ -19,7 +19,7 @@ MISSING = "Cannot find module './b' or its corresponding type declarations."
 
 
 def problems(project: Any, uri: str) -> list[str]:
-    """The messages of the errors of a document, which must be all that there are."""
+    """Return the messages of a document's errors, which must be complete."""
     answer = project.call("/x/lsp/diagnostics", uri=uri, wait=DEADLINE)
     assert answer.status_code == 200, answer.text
     assert answer.json()["complete"] is True
@@ -28,8 +28,8 @@ def problems(project: Any, uri: str) -> list[str]:
     ]
 
 
-def told(toy: Any) -> list[tuple[str, int]]:
-    """The changes the server has been told of, by name, in the order they were told."""
+def notified(toy: Any) -> list[tuple[str, int]]:
+    """Return the changes of which the server was notified, by name, in order."""
     return [
         (each["uri"].rpartition("/")[2], each["type"])
         for entry in toy.received()
@@ -39,12 +39,12 @@ def told(toy: Any) -> list[tuple[str, int]]:
 
 
 def come_and_gone(toy: Any) -> set[tuple[str, int]]:
-    """As :func:`told`, without changes: of a file that is only just there, it may have changed."""
-    return {(name, kind) for name, kind in told(toy) if kind != CHANGED}
+    """Return :func:`notified`, without changes: a file that was just created may have changed."""
+    return {(name, kind) for name, kind in notified(toy) if kind != CHANGED}
 
 
 def test_files_that_come_and_go(make_project: Callable[[str, str], Any]) -> None:
-    """F-A12: one that was missing is there, has changed, has another name, is gone."""
+    """F-A12: a file is created, changed, renamed, deleted."""
     project = make_project("typescript", "coming-and-going")
     project.start()
     project.write("tsconfig.json", '{"compilerOptions": {"strict": true}}')
@@ -73,7 +73,7 @@ def test_files_that_come_and_go(make_project: Callable[[str, str], Any]) -> None
 
 
 def test_checkouts_settings_and_packages(make_project: Callable[[str, str], Any]) -> None:
-    """F-A12: whole trees change at once, and what is no source."""
+    """F-A12: whole trees change at once, and files that aren't sources."""
     project = make_project("typescript", "checkouts")
     project.start()
 
@@ -106,7 +106,7 @@ def test_checkouts_settings_and_packages(make_project: Callable[[str, str], Any]
 
 
 def test_pyright(pyright: Any) -> None:
-    """F-A12, by a server that publishes, and watches more than the project."""
+    """F-A12, by a server that publishes, and watches files outside the project."""
     project = pyright
     a = project.write("a.py", "from b import x\ny: int = x\n")
     assert problems(project, a) == ['Import "b" could not be resolved']
@@ -135,8 +135,8 @@ def test_directories_elsewhere_that_links_lead_to(pyright: Any, tmp_path: Path) 
     assert problems(project, a) == ['Import "lib.b" could not be resolved']
 
 
-def test_what_is_told(make_toy: MakeToy) -> None:
-    """F-A12: to a server that has not said what it wants, everything, before it is asked."""
+def test_what_is_notified(make_toy: MakeToy) -> None:
+    """F-A12: a server without registrations is notified of all changes, before a request."""
     toy = make_toy()
     toy.write("old.toy", "Toy")
     toy.start()
@@ -150,11 +150,11 @@ def test_what_is_told(make_toy: MakeToy) -> None:
     (toy.directory / "a.toy").rename(toy.directory / "c.toy")
     found = toy.call("/x/lsp/diagnostics", uri=f"file://{toy.path}/c.toy", wait=0.1)
     assert found.json()["complete"] is False
-    assert {("a.toy", DELETED), ("c.toy", CREATED), ("b.toy", CREATED)} <= set(told(toy))
-    assert ("old.toy", CHANGED) in told(toy)
+    assert {("a.toy", DELETED), ("c.toy", CREATED), ("b.toy", CREATED)} <= set(notified(toy))
+    assert ("old.toy", CHANGED) in notified(toy)
     methods = toy.methods()
     assert methods.index("workspace/didChangeWatchedFiles") < methods.index("textDocument/didOpen")
-    assert "textDocument/didClose" in methods  # The document that is no longer there.
+    assert "textDocument/didClose" in methods  # The deleted document.
 
 
 def test_watchers_are_honored(make_toy: MakeToy) -> None:
@@ -173,12 +173,12 @@ def test_watchers_are_honored(make_toy: MakeToy) -> None:
     for name in ("d.cfg", "e.ini", "f.txt"):
         (elsewhere / name).touch()
     toy.symbols(f"file://{toy.path}/a.toy")
-    created = {name for name, kind in told(toy) if kind == CREATED}
+    created = {name for name, kind in notified(toy) if kind == CREATED}
     assert created == {"a.toy", "b.toy", "d.cfg", "e.ini"}
     (toy.directory / "sub/b.toy").unlink()
     (elsewhere / "known.cfg").unlink()
     toy.call("/x/lsp/diagnostics", uri=f"file://{toy.path}/a.toy", wait=0)
-    assert {name for name, kind in told(toy) if kind == DELETED} == {"known.cfg"}
+    assert {name for name, kind in notified(toy) if kind == DELETED} == {"known.cfg"}
 
 
 @pytest.mark.parametrize(
@@ -196,5 +196,5 @@ def test_watchers_are_honored(make_toy: MakeToy) -> None:
     ],
 )
 def test_globs(pattern: str, matching: list[str], others: list[str]) -> None:
-    assert [each for each in matching if not compiled(pattern).fullmatch(each)] == []
-    assert [each for each in others if compiled(pattern).fullmatch(each)] == []
+    assert [each for each in matching if not compile_glob(pattern).fullmatch(each)] == []
+    assert [each for each in others if compile_glob(pattern).fullmatch(each)] == []

@@ -1,4 +1,4 @@
-"""Which file is meant, what the server is told of it, and what bad requests are answered."""
+"""The interpretation of URIs, notifications of documents, and errors of bad requests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from toolbox_lsp import completion
 from toolbox_lsp.errors import DocumentUnreadable
 from toolbox_lsp.errors import ProjectInvalid
+from toolbox_lsp.operations import completion
 from toolbox_lsp.paths import document_path
 from toolbox_lsp.paths import project_path
 from toolbox_lsp.paths import uri_path
@@ -114,7 +114,7 @@ def test_the_server_is_told_of_every_change_once(make_toy: MakeToy) -> None:
     toy.call("/lsp/did-close", uri=uri)
     toy.call("/lsp/did-close", uri=uri)
     toy.stop()
-    told = [
+    notified = [
         (entry["method"].partition("/")[2], entry["params"])
         for entry in toy.received()
         if entry.get("method", "").startswith("textDocument/did")
@@ -123,7 +123,7 @@ def test_the_server_is_told_of_every_change_once(make_toy: MakeToy) -> None:
     assert proper.endswith("/a%20b.toyx")
     opened = {"uri": proper, "version": 1, "languageId": "toyextended", "text": "one"}
     changed = {"uri": proper, "version": 2}
-    assert told == [
+    assert notified == [
         ("didOpen", {"textDocument": opened}),
         ("didChange", {"textDocument": changed, "contentChanges": [{"text": "two"}]}),
         ("didSave", {"textDocument": {"uri": proper}}),

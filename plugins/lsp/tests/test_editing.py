@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toolbox_lsp.editing import Edited
-from toolbox_lsp.editing import apply_edits
-from toolbox_lsp.editing import write
 from toolbox_lsp.models import Position
 from toolbox_lsp.models import Range
 from toolbox_lsp.models import TextEdit
+from toolbox_lsp.operations.editing import EditedFile
+from toolbox_lsp.operations.editing import apply_edits
+from toolbox_lsp.operations.editing import write
 
 from toolbox.errors import Conflict
 
@@ -28,7 +28,7 @@ def edit(line: int, start: int, end: int, text: str, end_line: int | None = None
     ("text", "edits", "after"),
     [
         ("abc\n", [edit(0, 1, 2, "X")], "aXc\n"),
-        # All positions are of the text before, in whatever order the edits come.
+        # All positions refer to the old text, in any order of the edits.
         ("abc\nabc\n", [edit(1, 0, 1, "long"), edit(0, 0, 1, "")], "bc\nlongbc\n"),
         # Characters are UTF-16 code units.
         ("\U0001f600a\n", [edit(0, 2, 3, "b")], "\U0001f600b\n"),
@@ -58,7 +58,7 @@ def test_edits_that_overlap_are_refused() -> None:
 
 @given(st.text(), st.text(st.characters(exclude_characters="\r\n")), st.text(), st.text())
 def test_any_word_can_be_replaced(head: str, before: str, word: str, tail: str) -> None:
-    """What is found by counting as the protocol does is replaced, and nothing else."""
+    """Edits by positions of the protocol replace exactly the text that they mean."""
     word = word.replace("\r", "").replace("\n", "")
     head = head.replace("\r", "")
     column, width = (len(each.encode("utf-16-le")) // 2 for each in (before, word))
@@ -67,9 +67,9 @@ def test_any_word_can_be_replaced(head: str, before: str, word: str, tail: str) 
     assert apply_edits(text, edits) == f"{head}\n{before}NEW\n{tail}"
 
 
-def read(*paths: Path) -> list[Edited]:
-    """Each as it is, with a long content to come."""
-    return [Edited(path, path.stat(), path.name.encode() * 300_000) for path in paths]
+def read(*paths: Path) -> list[EditedFile]:
+    """Return the files with their status, and a long new content."""
+    return [EditedFile(path, path.stat(), path.name.encode() * 300_000) for path in paths]
 
 
 def test_f_a3_a_full_disk_leaves_all_files_as_they_were(tmp_path: Path) -> None:

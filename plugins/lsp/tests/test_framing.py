@@ -1,4 +1,4 @@
-"""What is read from a server is a message or the end of it, whatever it writes."""
+"""The reader gets whole messages or the end of the stream, for any output of a server."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pylsp_jsonrpc.streams import JsonRpcStreamReader  # type: ignore[import-untyped]
-from toolbox_lsp.framing import MAX_LINE
-from toolbox_lsp.framing import MAX_NOISE
-from toolbox_lsp.framing import BrokenStream
-from toolbox_lsp.framing import MessageSource
+from pylsp_jsonrpc.streams import JsonRpcStreamReader
+from toolbox_lsp.server.framing import MAX_LINE
+from toolbox_lsp.server.framing import MAX_NOISE
+from toolbox_lsp.server.framing import BrokenStream
+from toolbox_lsp.server.framing import MessageSource
 
 
 def read(data: bytes) -> list[Any]:

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from toolbox.processes import descendants
+
 MakeToy = Callable[..., Any]
 
 
@@ -107,7 +109,7 @@ def test_what_a_dead_server_leaves_behind_is_ended(make_toy: MakeToy) -> None:
     toy = make_toy("parent")
     toy.start()
     leader, child = toy.pids()
-    # The child holds the pipes, so only the leader's own end tells that it is gone.
+    # The child holds the pipes, so only the leader's exit shows that it ended.
     os.kill(leader, signal.SIGKILL)
     toy.service.wait_for(lambda: child not in toy.alive(), "the child's end")
     assert toy.symbols(toy.write("a.toy", "Toy")).status_code == 200
@@ -115,31 +117,31 @@ def test_what_a_dead_server_leaves_behind_is_ended(make_toy: MakeToy) -> None:
     assert not toy.alive()
 
 
-def test_one_that_always_ends_is_not_started_for_ever(make_toy: MakeToy) -> None:
+def test_one_that_always_ends_is_not_restarted_forever(make_toy: MakeToy) -> None:
     toy = make_toy("dies")
     toy.start()
     uri = toy.write("a.toy", "Toy")
     messages = [toy.complete(uri).json()["message"] for _ in range(8)]
-    assert "it waits for /lsp/start" in messages[-1]
+    assert "not restarted before the next /lsp/start" in messages[-1]
     assert len(toy.pids()) == 5
     toy.start()
     assert toy.symbols(uri).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("mode", "told"),
+    ("mode", "reason"),
     [
         ("fails", "exit status 1): no licence for toys"),
-        ("refuses", "can't be initialised: not today"),
-        ("garbage", "had to be ended: no message is what it writes: 'lorem ipsum"),
-        ("large", "had to be ended: a message of 1000000000000 bytes"),
+        ("refuses", "can't be initialized: not today"),
+        ("garbage", "was killed: its output is not LSP: 'lorem ipsum"),
+        ("large", "was killed: it sent a message of 1000000000000 bytes"),
     ],
 )
-def test_one_that_can_not_start_tells_why(make_toy: MakeToy, mode: str, told: str) -> None:
+def test_one_that_can_not_start_tells_why(make_toy: MakeToy, mode: str, reason: str) -> None:
     toy = make_toy(mode)
     answer = toy.start()
     assert error(answer) == (500, "LSP_SERVER_FAILED")
-    assert told in answer.json()["message"]
+    assert reason in answer.json()["message"]
     toy.service.wait_for(lambda: not toy.alive(), "its end")
     # It counts as not started.
     assert error(toy.symbols(toy.write("a.toy", ""))) == (400, "LSP_SERVER_NOT_INITIALIZED")
@@ -181,6 +183,27 @@ def test_a_request_without_answer_times_out_and_is_cancelled(make_toy: MakeToy) 
     assert error(answer) == (500, "LSP_SERVER_TIMEOUT")
     toy.wait_for("$/cancelRequest")
     assert toy.symbols(uri).status_code == 200
+
+
+def test_a_frozen_machine_uses_up_no_timeout(make_toy: MakeToy) -> None:
+    """``docker pause`` for longer than the timeout of a request that is waiting."""
+    toy = make_toy("late", options="request_timeout = 10")
+    toy.start()
+    uri = toy.write("a.toy", "Toy")
+    service = toy.service.process.pid
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(toy.complete, uri)
+        toy.wait_for("textDocument/completion")
+        everything = [service, *descendants(service)]
+        try:
+            for pid in everything:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(12)  # The pause is the test.
+            toy.write("go", "")
+        finally:
+            for pid in reversed(everything):
+                os.kill(pid, signal.SIGCONT)
+        assert waiting.result().status_code == 200
 
 
 def test_one_that_does_not_read_blocks_nobody(make_toy: MakeToy) -> None:
@@ -231,7 +254,7 @@ def test_an_answer_out_of_protocol_is_the_servers_failure(make_toy: MakeToy) -> 
     position = {"line": 0, "character": 0}
     answer = toy.call("/x/lsp/hover", uri=toy.write("a.toy", "Toy"), position=position)
     assert error(answer) == (500, "LSP_SERVER_FAILED")
-    assert "answered out of protocol" in answer.json()["message"]
+    assert "returned an invalid result" in answer.json()["message"]
 
 
 def test_the_end_of_the_service_ends_one_that_ignores_shutdown(make_toy: MakeToy) -> None:

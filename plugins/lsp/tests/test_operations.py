@@ -54,7 +54,7 @@ def at(line: int, character: int) -> dict[str, int]:
 
 def names(answer: httpx.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
-    return [LspSymbol.from_dict(symbol).name for symbol in answer.json()]  # type: ignore[union-attr]
+    return [LspSymbol.from_dict(symbol).name for symbol in answer.json()]
 
 
 def ranges(found: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
@@ -128,7 +128,7 @@ def test_diagnostics_follow_the_file(
         return found
 
     project.service.wait_for(lambda: problems() == [], "a clean bill")
-    # Nobody tells the server: the file is written, as agents do.
+    # No notification by the client: agents just write the file.
     project.write(file, text.replace('"hello " + name', '"hello " +'))
     # A server that publishes may still speak of what was before.
     project.service.wait_for(lambda: len(problems()) == 1, "the problem")

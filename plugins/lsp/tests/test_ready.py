@@ -27,7 +27,7 @@ Greeter().greet()
 def test_other_servers_of_python(
     make_service: Callable[..., Service], node_modules: Path, tmp_path: Path, program: str
 ) -> None:
-    """The one that is installed serves, without a word of configuration."""
+    """The installed server is used, without any configuration."""
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / program).symlink_to(Path(sys.executable).with_name(program))
@@ -42,7 +42,8 @@ def test_other_servers_of_python(
     (service.work_dir / "project").mkdir()
     (service.work_dir / "project/a.py").write_text(TEXT)
     server = {"languageId": "python", "pathToProject": "project"}
-    place = {**server, "uri": "file://project/a.py", "position": {"line": 6, "character": 10}}
+    uri = "file://project/a.py"
+    place = {**server, "uri": uri, "position": {"line": 6, "character": 10}}
 
     def ask(operation: str, body: dict[str, Any]) -> Any:
         answer = service.http.post(operation, json=body)
@@ -52,7 +53,7 @@ def test_other_servers_of_python(
     ask("/lsp/start", server)
     labels = [item["label"] for item in ask("/lsp/completions", place)["items"]]
     assert "greet" in labels
-    answer = service.http.get("/lsp/document-symbols", params={**server, "uri": place["uri"]})
+    answer = service.http.get("/lsp/document-symbols", params={**server, "uri": uri})
     assert {"Greeter", "greet"} <= {symbol["name"] for symbol in answer.json()}
     found = service.http.get("/lsp/workspacesymbols", params={**server, "query": "Greeter"}).json()
     assert "Greeter" in {symbol["name"] for symbol in found}

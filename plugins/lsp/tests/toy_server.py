@@ -70,7 +70,7 @@ def ask() -> None:
 
 
 def watch() -> None:
-    """It wants to hear of its files but not that they go, and of one kind elsewhere."""
+    """Register watchers: its files but not their deletion, and one kind of file elsewhere."""
     elsewhere = {"baseUri": "file://" + os.path.realpath("../elsewhere"), "pattern": "*.{cfg,ini}"}
     watchers = [{"globPattern": "**/*.toy", "kind": 3}, {"globPattern": elsewhere}]
     options = {"watchers": watchers}
@@ -113,6 +113,8 @@ def serve() -> None:
             os._exit(7)
         if method == "textDocument/completion" and "slow" in modes:
             continue
+        while method == "textDocument/completion" and "late" in modes and not os.path.exists("go"):
+            time.sleep(0.01)
         if method and "id" in message:
             send(id=message["id"], **answer(method))
         if method == "initialized":

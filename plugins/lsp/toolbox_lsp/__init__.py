@@ -1,12 +1,10 @@
-"""API group ``lsp``: what a language server knows of a project."""
+"""API group ``lsp``: completions, symbols and diagnostics by language servers."""
 
 from __future__ import annotations
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
-
-__version__ = "0.1.0"
+from toolbox.plugins import BackendSpec
 
 
 @hookimpl
@@ -17,12 +15,12 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     return [
-        Backend(
+        BackendSpec(
             group="lsp",
             name="local",
             target="toolbox_lsp.local:LocalLsp",
-            summary="language servers that run on this machine and speak over pipes",
+            summary="language servers on this machine, spoken to over pipes",
         )
     ]

@@ -1,4 +1,4 @@
-"""What a backend of the group ``lsp`` can do.
+"""The Protocol of a backend of the group ``lsp``.
 
 Any method but :meth:`LspBackend.start` and :meth:`LspBackend.stop` raises ServerNotInitialized
 before ``start``; any may raise ServerFailed, ServerTimeout, RequestRefused and TooManyWaiting.
@@ -29,46 +29,46 @@ class LspBackend(Protocol):
     """Runs language servers, one for each language and project."""
 
     def details(self) -> dict[str, str]:
-        """For each language the server that would be used, or what is missing."""
+        """Return for each language the server that would be used, or the missing programs."""
 
     def start(self, server: ServerRequest) -> None:
-        """Start the server; nothing to do if it runs.
+        """Start the server, unless it is running.
 
         Raises LanguageUnsupported, ProjectInvalid and ServerNotInstalled.
         """
 
     def stop(self, server: ServerRequest) -> None:
-        """End the server and forget its documents; nothing to do if it was not started."""
+        """Stop the server and close its documents; do nothing if it wasn't started."""
 
     def open(self, document: DocumentRequest) -> None:
-        """Give the server a document. Raises DocumentUnreadable."""
+        """Open a document in the server. Raises DocumentUnreadable."""
 
     def close_document(self, document: DocumentRequest) -> None:
-        """Take a document from the server; nothing to do if it has not been given it."""
+        """Close a document in the server, if it is open."""
 
-    def completions(self, place: CompletionParams) -> CompletionList:
-        """What could be written there. Raises DocumentUnreadable."""
+    def completions(self, request: CompletionParams) -> CompletionList:
+        """Return completions at a position. Raises DocumentUnreadable."""
 
     def document_symbols(self, document: DocumentRequest) -> list[Symbol]:
-        """The symbols of a document. Raises DocumentUnreadable."""
+        """Return the symbols of a document. Raises DocumentUnreadable."""
 
     def workspace_symbols(self, query: SymbolQuery) -> list[Symbol]:
-        """The symbols of the project whose names match the query."""
+        """Return the symbols of the project whose names match the query."""
 
     def diagnostics(self, document: DiagnosticsRequest) -> Diagnostics:
-        """The problems of a document. Raises DocumentUnreadable."""
+        """Return the problems of a document. Raises DocumentUnreadable."""
 
-    def hover(self, place: PositionRequest) -> Hover:
-        """What is known of the symbol there. Raises DocumentUnreadable and FeatureMissing."""
+    def hover(self, request: PositionRequest) -> Hover:
+        """Return the description of a symbol. Raises DocumentUnreadable and FeatureMissing."""
 
-    def definition(self, place: PositionRequest) -> list[Location]:
-        """Where the symbol is defined. Raises DocumentUnreadable and FeatureMissing."""
+    def definition(self, request: PositionRequest) -> list[Location]:
+        """Return the definitions of a symbol. Raises DocumentUnreadable and FeatureMissing."""
 
-    def references(self, place: ReferencesRequest) -> list[Location]:
-        """Where the symbol is used. Raises DocumentUnreadable and FeatureMissing."""
+    def references(self, request: ReferencesRequest) -> list[Location]:
+        """Return the references to a symbol. Raises DocumentUnreadable and FeatureMissing."""
 
-    def rename(self, place: RenameRequest) -> Change:
-        """Rename the symbol. Raises DocumentUnreadable and FeatureMissing."""
+    def rename(self, request: RenameRequest) -> Change:
+        """Rename a symbol. Raises DocumentUnreadable and FeatureMissing."""
 
     def format(self, document: FormattingRequest) -> Change:
         """Format a document. Raises DocumentUnreadable and FeatureMissing."""

@@ -1,4 +1,4 @@
-"""The documents of one project that its server has, kept as they are on disk."""
+"""The open documents of a project's server, kept in sync with the disk."""
 
 from __future__ import annotations
 
@@ -16,71 +16,72 @@ from pathlib import Path
 from toolbox.errors import describe_os_error
 from toolbox.errors import printable
 from toolbox_lsp.errors import DocumentUnreadable
-from toolbox_lsp.server import LanguageServer
+from toolbox_lsp.server.language_server import LanguageServer
 
 MAX_SIZE = 16 * 1024 * 1024
-"""Bytes of a document."""
+"""Maximum bytes of a document."""
 MAX_OPEN = 256
-"""Documents a server has at once; the one used longest ago is closed."""
+"""Maximum documents open in a server; one more closes the least recently used."""
 CLOCK_TICK = 50_000_000
-"""Nanoseconds within which two writes may get the same modification time."""
+"""Nanoseconds within which two writes may get the same modification time (kernel tick)."""
 
 Signature = tuple[int, int, int]
 
 
 @dataclass
 class Document:
-    """A document some server has, or had."""
+    """A document that is or was open in a server."""
 
     path: Path
     uri: str
     version: int = 0
     text: int = 0
-    """Hash of what the server has."""
+    """Hash of the text that the server has."""
     signature: Signature | None = None
-    """What the file was when it was read, or None if that can't be relied on."""
+    """Signature of the file when it was read, or None if it is too recent to be reliable."""
     server: LanguageServer | None = None
     mark: int = 0
-    """How many diagnostics the server had published when it got this text."""
+    """Number of the server's latest publication of diagnostics before this text."""
     revision: int = 0
-    """Which changes on disk the server had been told of when it got this text."""
+    """The server's revision of the disk when it got this text."""
     hurried: bool = False
-    """Whether it got this text before it had published anything of the one before."""
+    """True if the server got this text before it had published diagnostics of the previous."""
     kept: bool = False
-    """Whether it stays when nobody visits it."""
+    """True if it stays open without visitors."""
     visitors: int = 0
 
 
 class Documents:
-    """What a project's server has been given. *Any thread.*"""
+    """The documents that are open in a project's server. *Any thread.*"""
 
     def __init__(self, language: str, language_ids: dict[str, str]) -> None:
         self._language = language
         self._language_ids = language_ids
+        # Reentrant: visit() and _sync() call close() while they hold it.
         self._lock = threading.RLock()
         self._open: OrderedDict[Path, Document] = OrderedDict()
 
     def ensure(self, server: LanguageServer, path: Path) -> Document:
-        """Let ``server`` have the file as it is now. Raises DocumentUnreadable."""
+        """Open the file in ``server`` with its current content. Raises DocumentUnreadable."""
         with self._lock:
             self._refresh(server, path)
-            document = self._give(server, path)
+            document = self._sync(server, path)
             document.kept = True
             return document
 
     def refresh(self, server: LanguageServer) -> None:
-        """Let ``server`` have everything that is open as it is now."""
+        """Update all open documents of ``server`` from disk."""
         with self._lock:
             self._refresh(server, None)
 
     def renew(self, server: LanguageServer, document: Document) -> None:
-        """Let ``server`` look at it once more, since other files have changed."""
+        """Send the document again, for ``server`` to check it against other files' changes."""
         with self._lock:
             text = _read(document.path)
             self._change(server, document, text)
 
     def close(self, server: LanguageServer | None, path: Path) -> None:
-        """Take the file from ``server``, if it has it."""
+        """Close the file in ``server``, if it is open there."""
         with self._lock:
             document = self._open.pop(path, None)
             if document is not None and server is not None and document.server is server:
@@ -89,9 +90,9 @@ class Documents:
 
     @contextmanager
     def visit(self, server: LanguageServer, path: Path) -> Iterator[Document]:
-        """Let ``server`` have the file for a moment, unless it has it anyway."""
+        """Open the file in ``server`` for the block, unless it is open anyway."""
         with self._lock:
-            document = self._give(server, path)
+            document = self._sync(server, path)
             document.visitors += 1
         try:
             yield document
@@ -102,38 +103,41 @@ class Documents:
                     self.close(server, path)
 
     def reopen(self, server: LanguageServer) -> None:
-        """Give all of them to a new server; those that are gone are forgotten."""
+        """Open all of them in a new server; drop those that no longer exist."""
         with self._lock:
             for path in list(self._open):
                 try:
-                    self._give(server, path)
+                    self._sync(server, path)
                 except DocumentUnreadable:
                     del self._open[path]
 
-    def _refresh(self, server: LanguageServer, but: Path | None) -> None:
-        """Give what is open and has changed, and take back what is gone."""
+    def _refresh(self, server: LanguageServer, except_path: Path | None) -> None:
+        """Update the changed documents of ``server``, and close the deleted ones."""
         for path, document in list(self._open.items()):
-            if path != but and document.server is server:
+            if path != except_path and document.server is server:
                 with suppress(DocumentUnreadable):
-                    self._give(server, path)
+                    self._sync(server, path)
 
-    def _give(self, server: LanguageServer, path: Path) -> Document:
+    def _sync(self, server: LanguageServer, path: Path) -> Document:
         document = self._open.get(path) or Document(path, path.as_uri())
         try:
+            # Before the text is read: a write in between leaves an outdated signature, and the
+            # file is read again next time.
             signature = _signature(path)
             if document.server is not server or not signature or document.signature != signature:
                 self._send(server, document, signature)
         except DocumentUnreadable:
-            self._take_back(server, document)
+            self._close_deleted(server, document)
             raise
         self._open[path] = document
         self._open.move_to_end(path)
         if len(self._open) > MAX_OPEN:
+            # The first one is the least recently used.
             self.close(server, next(iter(self._open)))
         return document
 
-    def _take_back(self, server: LanguageServer, document: Document) -> None:
-        """What can't be read any more isn't there for the server, either."""
+    def _close_deleted(self, server: LanguageServer, document: Document) -> None:
+        """Close a document in ``server`` whose file can't be read any more."""
         if document.server is server:
             server.notify("textDocument/didClose", {"textDocument": {"uri": document.uri}})
             document.server = None
@@ -144,6 +148,7 @@ class Documents:
         text = _read(document.path)
         known = document.server is server
         document.signature = signature
+        # Touched, but not changed.
         if known and document.text == hash(text):
             return
         if known:
@@ -151,6 +156,7 @@ class Documents:
             return
         identity = self._next(server, document, text)
         language = self._language_ids.get(document.path.suffix.lower(), self._language)
+        # Before didOpen, to miss no publication.
         server.published.watch(document.path)
         opened = {**identity, "languageId": language, "text": text}
         server.notify("textDocument/didOpen", {"textDocument": opened})
@@ -158,14 +164,16 @@ class Documents:
 
     def _change(self, server: LanguageServer, document: Document, text: str) -> None:
         identity = self._next(server, document, text)
+        # Without a range a change replaces the whole text, in any synchronization mode.
         params = {"textDocument": identity, "contentChanges": [{"text": text}]}
         server.notify("textDocument/didChange", params)
+        # Some servers run their linters only on save.
         server.notify("textDocument/didSave", {"textDocument": {"uri": document.uri}})
 
     def _next(self, server: LanguageServer, document: Document, text: str) -> dict[str, object]:
-        """Note what the server is about to get; the identifier to give it by."""
+        """Record the text to be sent; return its VersionedTextDocumentIdentifier."""
         known = document.server is server
-        document.hurried = known and server.published.of(document.path) <= document.mark
+        document.hurried = known and server.published.latest(document.path) <= document.mark
         document.text = hash(text)
         document.version += 1
         document.mark = server.published.number
@@ -174,7 +182,10 @@ class Documents:
 
 
 def _signature(path: Path) -> Signature | None:
-    """What changes when the file does. Raises DocumentUnreadable if it is no regular file."""
+    """Return values that change with the file, or None if it was changed just now.
+
+    Raises DocumentUnreadable if it isn't a regular file.
+    """
     try:
         info = path.stat()
     except OSError as error:
@@ -182,7 +193,9 @@ def _signature(path: Path) -> Signature | None:
     if not stat.S_ISREG(info.st_mode):
         raise DocumentUnreadable(f"{printable(str(path))} is not a regular file")
     if info.st_size > MAX_SIZE:
-        raise DocumentUnreadable(f"{printable(str(path))} is over {MAX_SIZE} bytes")
+        # The whole text is sent in one message.
+        raise DocumentUnreadable(f"{printable(str(path))} is too large (limit {MAX_SIZE} bytes)")
+    # A further write within this tick might change neither time nor size.
     if abs(time.time_ns() - info.st_mtime_ns) < CLOCK_TICK:
         return None
     return info.st_mtime_ns, info.st_size, info.st_ino
@@ -190,12 +203,12 @@ def _signature(path: Path) -> Signature | None:
 
 def _read(path: Path) -> str:
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=_open_nonblocking) as file:
             return file.read(MAX_SIZE).decode("utf-8", "replace")
     except OSError as error:
         raise DocumentUnreadable(describe_os_error(error)) from None
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    """Not waiting for the writer of a pipe that took the file's place a moment ago."""
+def _open_nonblocking(path: str, flags: int) -> int:
+    """Open without waiting for a writer, should a FIFO have replaced the file."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)

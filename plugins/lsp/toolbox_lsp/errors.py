@@ -1,13 +1,13 @@
-"""What can go wrong in the group ``lsp``.
+"""Errors of the group ``lsp``.
 
-What a language server does wrong is a plain 500 with a code of its own, not a 502 or 504: the
-proxies between a client and its sandbox take those for their own and may answer something else.
+A language server's failure is a 500 with its own code, not a 502 or 504: proxies between a client
+and its sandbox may replace responses with those.
 """
 
 from __future__ import annotations
 
 from toolbox.errors import BadRequest
-from toolbox.errors import NotImplemented_
+from toolbox.errors import NotSupported
 from toolbox.errors import ToolboxError
 from toolbox.errors import Unavailable
 
@@ -31,13 +31,13 @@ class ProjectInvalid(BadRequest):
 
 
 class DocumentUnreadable(BadRequest):
-    """The document is no regular file that can be read."""
+    """The document isn't a readable regular file."""
 
     code = "LSP_DOCUMENT_UNREADABLE"
 
 
 class RequestRefused(BadRequest):
-    """The server answered with an error; ``rpc_code`` is its JSON-RPC code."""
+    """The server returned an error; ``rpc_code`` is its JSON-RPC code."""
 
     code = "LSP_REQUEST_REFUSED"
 
@@ -46,31 +46,31 @@ class RequestRefused(BadRequest):
         self.rpc_code = rpc_code
 
 
-class FeatureMissing(NotImplemented_):
-    """The server in use can't do this for its language."""
+class FeatureMissing(NotSupported):
+    """The server in use doesn't support this operation."""
 
     code = "LSP_FEATURE_MISSING"
 
 
 class ServerNotInstalled(ToolboxError):
-    """The server's program is not on PATH; the message tells how to install it."""
+    """The server's program isn't on PATH; the message says how to install it."""
 
     code = "LSP_SERVER_NOT_INSTALLED"
 
 
 class ServerFailed(ToolboxError):
-    """The server ended, can't be initialised, or doesn't speak the protocol."""
+    """The server exited, can't be initialized, or violates the protocol."""
 
     code = "LSP_SERVER_FAILED"
 
 
 class ServerTimeout(ToolboxError):
-    """The server didn't answer in time."""
+    """The server didn't respond in time."""
 
     code = "LSP_SERVER_TIMEOUT"
 
 
 class TooManyWaiting(Unavailable):
-    """As many requests as may wait for language servers do."""
+    """The limit of requests that wait for language servers is reached."""
 
     code = "LSP_TOO_MANY_WAITING"

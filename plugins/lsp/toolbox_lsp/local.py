@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import contextmanager
 from pathlib import Path
 
 from toolbox.lifecycle import Context
+from toolbox.linux.clock import awake
 from toolbox.plugins import NoSettings
-from toolbox_lsp import completion
-from toolbox_lsp import diagnosing
-from toolbox_lsp import editing
-from toolbox_lsp import navigation
-from toolbox_lsp import symbols
-from toolbox_lsp.catalogue import Catalogue
+from toolbox.threads import Gate
+from toolbox_lsp.catalog import Catalog
 from toolbox_lsp.documents import Document
 from toolbox_lsp.errors import ServerNotInitialized
 from toolbox_lsp.errors import TooManyWaiting
@@ -35,53 +31,60 @@ from toolbox_lsp.models import RenameRequest
 from toolbox_lsp.models import ServerRequest
 from toolbox_lsp.models import Symbol
 from toolbox_lsp.models import SymbolQuery
+from toolbox_lsp.operations import completion
+from toolbox_lsp.operations import diagnostics
+from toolbox_lsp.operations import editing
+from toolbox_lsp.operations import navigation
+from toolbox_lsp.operations import symbols
 from toolbox_lsp.paths import document_path
+from toolbox_lsp.paths import project_location
 from toolbox_lsp.paths import project_path
-from toolbox_lsp.paths import project_place
 from toolbox_lsp.project import Project
-from toolbox_lsp.server import LanguageServer
+from toolbox_lsp.server.language_server import LanguageServer
 from toolbox_lsp.settings import LspSettings
 
 CLOSE_TIMEOUT = 3.0
-"""Seconds for all servers together at the end of the service."""
+"""Seconds that all servers together get to exit when the service stops."""
 
 
 class LocalLsp:
     """See :class:`toolbox_lsp.backend.LspBackend`."""
 
     def __init__(self, settings: NoSettings, context: Context) -> None:
-        self._options: LspSettings = context.options
+        self._options: LspSettings = context.group_settings
         self._context = context
-        self._catalogue = Catalogue(self._options.servers)
+        self._catalog = Catalog(self._options.servers)
         self._lock = threading.Lock()
         self._projects: dict[tuple[str, Path], Project] = {}
-        self._waiting = threading.BoundedSemaphore(self._options.max_waiting)
+        self._waiting = Gate(self._options.max_waiting, self._too_many_waiting)
         self._interval = min(60.0, self._options.idle_timeout / 4)
         self._timer = context.loop.call_later(self._interval, self._sweep)
 
     def details(self) -> dict[str, str]:
-        return self._catalogue.describe()
+        return self._catalog.servers()
 
     def close(self) -> None:
         self._timer.cancel()
         with self._lock:
             projects = list(self._projects.values())
             self._projects.clear()
-        wait([self._context.pool.submit(each.stop) for each in projects], CLOSE_TIMEOUT)
+        # All at once, since each may use its whole grace.
+        wait([self._context.pool.submit(project.stop) for project in projects], CLOSE_TIMEOUT)
 
     # The documented operations
 
     def start(self, server: ServerRequest) -> None:
         key = self._key(server)
-        with self._admitted():
+        with self._waiting.admitted():
+            # Another request may stop the project while this one starts it.
             while not self._start(key):
                 pass
 
     def stop(self, server: ServerRequest) -> None:
-        # Its directory may be gone by now.
-        place = project_place(server.path_to_project, self._context.work_dir)
+        # Its directory may have been deleted.
+        path = project_location(server.path_to_project, self._context.work_dir)
         with self._lock:
-            project = self._projects.pop((server.language_id, place), None)
+            project = self._projects.pop((server.language_id, path), None)
         if project is not None:
             project.stop()
 
@@ -92,12 +95,12 @@ class LocalLsp:
     def close_document(self, document: DocumentRequest) -> None:
         project = self._project(document)
         path = document_path(document.uri, project.root, self._context.work_dir)
-        with self._admitted(), project.use() as server:
+        with self._waiting.admitted(), project.use() as server:
             project.documents.close(server, path)
 
-    def completions(self, place: CompletionParams) -> CompletionList:
-        with self._document(place) as (server, document):
-            return completion.complete(server, document, place.position, place.context)
+    def completions(self, request: CompletionParams) -> CompletionList:
+        with self._document(request) as (server, document):
+            return completion.complete(server, document, request.position, request.context)
 
     def document_symbols(self, document: DocumentRequest) -> list[Symbol]:
         with self._document(document) as (server, opened):
@@ -105,8 +108,9 @@ class LocalLsp:
 
     def workspace_symbols(self, query: SymbolQuery) -> list[Symbol]:
         project = self._project(query)
-        with self._admitted(), project.use() as server:
-            server.tell_changes()
+        with self._waiting.admitted(), project.use() as server:
+            server.send_changes()
+            # Open documents may have changed on disk, and their symbols with them.
             project.documents.refresh(server)
             return symbols.of_project(server, project, query.query)
 
@@ -115,26 +119,26 @@ class LocalLsp:
     def diagnostics(self, document: DiagnosticsRequest) -> Diagnostics:
         project = self._project(document)
         path = document_path(document.uri, project.root, self._context.work_dir)
-        with self._admitted(), project.use() as server:
-            return diagnosing.diagnose(server, project.documents, path, document.wait)
+        with self._waiting.admitted(), project.use() as server:
+            return diagnostics.diagnose(server, project.documents, path, document.wait)
 
-    def hover(self, place: PositionRequest) -> Hover:
-        with self._document(place) as (server, document):
-            return navigation.hover(server, document, place.position)
+    def hover(self, request: PositionRequest) -> Hover:
+        with self._document(request) as (server, document):
+            return navigation.hover(server, document, request.position)
 
-    def definition(self, place: PositionRequest) -> list[Location]:
-        with self._document(place) as (server, document):
-            return navigation.definition(server, document, place.position)
+    def definition(self, request: PositionRequest) -> list[Location]:
+        with self._document(request) as (server, document):
+            return navigation.definition(server, document, request.position)
 
-    def references(self, place: ReferencesRequest) -> list[Location]:
-        with self._document(place) as (server, document):
+    def references(self, request: ReferencesRequest) -> list[Location]:
+        with self._document(request) as (server, document):
             return navigation.references(
-                server, document, place.position, place.include_declaration
+                server, document, request.position, request.include_declaration
             )
 
-    def rename(self, place: RenameRequest) -> Change:
-        with self._document(place) as (server, document):
-            return editing.rename(server, document, place)
+    def rename(self, request: RenameRequest) -> Change:
+        with self._document(request) as (server, document):
+            return editing.rename(server, document, request)
 
     def format(self, document: FormattingRequest) -> Change:
         with self._document(document) as (server, opened):
@@ -150,15 +154,16 @@ class LocalLsp:
         return Project(
             language,
             root,
-            lambda: self._catalogue.find(language),
+            lambda: self._catalog.find(language),
             self._make_room,
             self._options,
             self._context.loop,
         )
 
     def _start(self, key: tuple[str, Path]) -> bool:
-        """Start it; false if it was stopped meanwhile by somebody else."""
+        """Start the project; return False if another request stopped it concurrently."""
         with self._lock:
+            # Concurrent starts share one project.
             known = self._projects.get(key)
             project = known or self._projects.setdefault(key, self._make(*key))
         try:
@@ -170,7 +175,7 @@ class LocalLsp:
                 with self._lock:
                     if self._projects.get(key) is project:
                         del self._projects[key]
-                # Whoever has got hold of it must not start it now: nobody could stop it.
+                # Another request may hold it and must not start it: it could no longer be stopped.
                 project.stop()
             raise
         return True
@@ -188,51 +193,47 @@ class LocalLsp:
     def _document(self, request: DocumentRequest) -> Iterator[tuple[LanguageServer, Document]]:
         project = self._project(request)
         path = document_path(request.uri, project.root, self._context.work_dir)
-        with self._admitted(), project.use() as server:
-            server.tell_changes()
+        with self._waiting.admitted(), project.use() as server:
+            server.send_changes()
             yield server, project.documents.ensure(server, path)
 
     # Limits
 
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        if not self._waiting.acquire(blocking=False):
-            raise TooManyWaiting(
-                f"{self._options.max_waiting} requests wait for language servers already",
-                {"Retry-After": "1"},
-            )
-        try:
-            yield
-        finally:
-            self._waiting.release()
+    def _too_many_waiting(self) -> TooManyWaiting:
+        return TooManyWaiting(
+            f"too many requests wait for language servers (limit {self._options.max_waiting})",
+            {"Retry-After": "1"},
+        )
 
     def _running(self) -> list[Project]:
-        """Those with a process, the longest idle first."""
+        """Return the projects with a process, the longest idle first."""
         with self._lock:
-            running = [each for each in self._projects.values() if each.running]
-        return sorted(running, key=lambda each: each.used)
+            running = [project for project in self._projects.values() if project.running]
+        return sorted(running, key=lambda project: project.used)
 
     def _make_room(self, project: Project) -> None:
-        """End idle servers until ``project`` may start one. Raises TooManyWaiting."""
-        others = [each for each in self._running() if each is not project]
-        for each in others:
+        """Stop idle servers until ``project`` may start one. Raises TooManyWaiting."""
+        others = [other for other in self._running() if other is not project]
+        for candidate in others:
             if len(others) < self._options.max_running:
                 return
-            if not each.busy:
-                each.rest()
+            if not candidate.busy:
+                candidate.suspend()
+                # A request may have used it in between: it is still running then.
                 others = [other for other in others if other.running]
         if len(others) >= self._options.max_running:
             raise TooManyWaiting(
-                f"{len(others)} language servers run and are busy", {"Retry-After": "1"}
+                f"all {len(others)} language servers are busy", {"Retry-After": "1"}
             )
 
     def _sweep(self) -> None:
-        """End what has been idle for too long; on the loop."""
+        """Stop servers that have been idle for too long. *On the loop.*"""
         self._timer = self._context.loop.call_later(self._interval, self._sweep)
-        limit = time.monotonic() - self._options.idle_timeout
-        self._context.pool.submit(self._rest_since, limit)
+        limit = awake() - self._options.idle_timeout
+        # On the pool: stopping waits for a process, which the loop must not.
+        self._context.pool.submit(self._suspend_idle, limit)
 
-    def _rest_since(self, limit: float) -> None:
+    def _suspend_idle(self, limit: float) -> None:
         for project in self._running():
             if project.used < limit and not project.busy:
-                project.rest()
+                project.suspend()

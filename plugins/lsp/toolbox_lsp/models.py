@@ -1,4 +1,4 @@
-"""What the LSP operations take and answer.
+"""The requests and responses of the LSP operations.
 
 Positions are the protocol's: lines and characters from 0, characters in UTF-16 code units.
 """
@@ -15,7 +15,7 @@ Index = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class ServerRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which server: its language and its project's directory."""
+    """A server, identified by its language and its project's directory."""
 
     language_id: Text
     path_to_project: Text
@@ -24,7 +24,7 @@ class ServerRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class DocumentRequest(ServerRequest, frozen=True, kw_only=True, rename="camel"):
     """A document: ``file://`` and a path.
 
-    The path is absolute, or relative to where relative paths start, or to the project. It may be
+    The path is absolute, or relative to the service's working directory or the project. It may be
     percent-encoded or, as the SDKs send it, not.
     """
 
@@ -32,39 +32,39 @@ class DocumentRequest(ServerRequest, frozen=True, kw_only=True, rename="camel"):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A place between two characters."""
+    """A position between two characters."""
 
     line: Index
     character: Index
 
 
 class CompletionContext(msgspec.Struct, frozen=True, rename="camel"):
-    """How a completion was triggered: 1 invoked, 2 by a character, 3 again as incomplete."""
+    """The trigger of a completion: 1 invoked, 2 a character, 3 an incomplete list."""
 
     trigger_kind: Annotated[int, Meta(ge=1)]
     trigger_character: str | None = None
 
 
 class PositionRequest(DocumentRequest, frozen=True, kw_only=True, rename="camel"):
-    """A place in a document."""
+    """A position in a document."""
 
     position: Position
 
 
 class CompletionParams(PositionRequest, frozen=True, kw_only=True, rename="camel"):
-    """Where to complete."""
+    """A position to complete at."""
 
     context: CompletionContext | None = None
 
 
 class SymbolQuery(ServerRequest, frozen=True, kw_only=True, rename="camel"):
-    """What to look for in the names of a project's symbols."""
+    """A text to find in the names of a project's symbols."""
 
     query: Text
 
 
 class Range(msgspec.Struct, frozen=True):
-    """From ``start`` up to, not including, ``end``."""
+    """A range from ``start`` up to, not including, ``end``."""
 
     start: Position
     end: Position
@@ -93,7 +93,7 @@ class MarkupContent(msgspec.Struct, frozen=True):
 
 
 class CompletionItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A suggestion. ``documentation`` is always an object: the SDKs refuse text."""
+    """A suggestion. ``documentation`` is always an object: the SDKs reject text."""
 
     label: str
     kind: int | None = None
@@ -105,7 +105,7 @@ class CompletionItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
 
 class CompletionList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Suggestions; more typing may bring others if ``is_incomplete``."""
+    """Suggestions; if ``is_incomplete``, further typing may give others."""
 
     is_incomplete: bool
     items: list[CompletionItem]
@@ -115,7 +115,7 @@ class CompletionList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class DiagnosticsRequest(DocumentRequest, frozen=True, kw_only=True, rename="camel"):
-    """Whose diagnostics, and the seconds to wait for a server that has not told any yet."""
+    """A document, and the seconds to wait for a server that has published nothing yet."""
 
     wait: Annotated[float, Meta(ge=0, le=120)] = 10.0
 
@@ -133,8 +133,8 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Diagnostics(msgspec.Struct, frozen=True, kw_only=True):
     """The problems of a document as it is on disk.
 
-    ``complete`` is false if the server has not spoken in time of this content, with the files
-    around it as they are, or if these are too many to be looked at: then the list means nothing.
+    ``complete`` is false if the server reported nothing for this content and the current files
+    around it in time, or if there are too many files to check: the list means nothing then.
     """
 
     uri: str
@@ -143,7 +143,7 @@ class Diagnostics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hover(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a symbol; ``value`` is empty if nothing is."""
+    """A description of a symbol; ``value`` is empty if there is none."""
 
     kind: str
     value: str
@@ -151,20 +151,20 @@ class Hover(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReferencesRequest(PositionRequest, frozen=True, kw_only=True, rename="camel"):
-    """Whose references, and whether its declaration is one."""
+    """A symbol, and whether its declaration counts as a reference."""
 
     include_declaration: bool = True
 
 
 class RenameRequest(PositionRequest, frozen=True, kw_only=True, rename="camel"):
-    """The new name, and whether to write the change to the files."""
+    """A symbol's new name, and whether to write the change to the files."""
 
     new_name: Text
     apply: bool = False
 
 
 class FormattingRequest(DocumentRequest, frozen=True, kw_only=True, rename="camel"):
-    """How to format, and whether to write the change to the file."""
+    """Formatting options, and whether to write the change to the file."""
 
     tab_size: Annotated[int, Meta(ge=1, le=64)] = 4
     insert_spaces: bool = True
@@ -172,21 +172,21 @@ class FormattingRequest(DocumentRequest, frozen=True, kw_only=True, rename="came
 
 
 class TextEdit(msgspec.Struct, frozen=True, rename="camel"):
-    """``new_text`` instead of what is in the range."""
+    """A range and the text that replaces it."""
 
     range: Range
     new_text: str
 
 
 class DocumentEdits(msgspec.Struct, frozen=True):
-    """The edits of one document; no two overlap, and all ranges are of the text before."""
+    """The edits of one document: none overlap, and all ranges refer to the old text."""
 
     uri: str
     edits: list[TextEdit]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Edits of any number of documents, and whether they have been written to the files."""
+    """Edits of any number of documents, and whether they were written to the files."""
 
     applied: bool
     documents: list[DocumentEdits]

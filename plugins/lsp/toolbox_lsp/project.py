@@ -1,10 +1,9 @@
-"""One language of one project: its server, brought back when it is gone, and its documents."""
+"""A project's server for one language, restarted on demand, and its documents."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -12,17 +11,18 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
-from toolbox.loop import Loop
+from toolbox.linux.clock import awake
+from toolbox.sockets.loop import Loop
 from toolbox_lsp.documents import Documents
 from toolbox_lsp.errors import ServerFailed
 from toolbox_lsp.errors import ServerNotInitialized
-from toolbox_lsp.server import LanguageServer
+from toolbox_lsp.server.language_server import LanguageServer
 from toolbox_lsp.settings import LanguageServerSpec
 from toolbox_lsp.settings import LspSettings
 
 MAX_STARTS = 5
 STARTS_WITHIN = 60.0
-"""Seconds; a server that was started :data:`MAX_STARTS` times within them is not started again."""
+"""Seconds within which a server that was started :data:`MAX_STARTS` times isn't restarted."""
 
 log = logging.getLogger("toolbox")
 
@@ -30,7 +30,7 @@ log = logging.getLogger("toolbox")
 class Project:
     """A server for ``language`` in ``root``. *Any thread.*
 
-    ``find`` tells which program it is, each time one is started; ``make_room`` is called before.
+    Before each start ``find`` returns the program to run, and ``make_room`` may stop others.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Project:
         self.root = root
         self.spec = find()
         self.documents = Documents(language, self.spec.language_ids)
-        self.used = time.monotonic()
-        """When it was used last."""
+        self.used = awake()
+        """Time of its last use (:func:`toolbox.linux.clock.awake`)."""
         self._find = find
         self._make_room = make_room
         self._options = options
@@ -61,40 +61,43 @@ class Project:
 
     @property
     def busy(self) -> bool:
-        """Whether a request uses it now."""
+        """True while a request is using it."""
         return self._users > 0
 
     @property
     def running(self) -> bool:
-        """Whether it has a process."""
+        """True while it has a process."""
         server = self._server
+        # Read once above: another thread may replace it.
         return server is not None and server.running
 
     def start(self) -> None:
-        """Start the server unless it runs, however often it has failed."""
+        """Start the server unless it is running, regardless of previous failures."""
         with self._lock:
+            # An explicit start is allowed to try again.
             self._starts.clear()
         with self.use():
             pass
 
     @contextmanager
     def use(self) -> Iterator[LanguageServer]:
-        """The server, running and with all documents.
+        """Yield the server, running and with all documents open.
 
         Raises ServerNotInitialized once it was stopped, ServerNotInstalled, ServerFailed and
         ServerTimeout.
         """
         with self._lock:
+            # Counted before the start, so that suspend() doesn't stop it in between.
             self._users += 1
         try:
             yield self._ensure()
         finally:
             with self._lock:
                 self._users -= 1
-                self.used = time.monotonic()
+                self.used = awake()
 
     def stop(self) -> None:
-        """End the server for good, also while it starts."""
+        """Stop the server for good, even while it is starting."""
         with self._lock:
             self._stopped = True
             server, starting = self._server, self._starting
@@ -106,13 +109,13 @@ class Project:
         else:
             server.close()
 
-    def rest(self) -> None:
-        """End the process if nobody uses it; the next use brings it back."""
+    def suspend(self) -> None:
+        """Stop the process unless a request is using it; the next use restarts it."""
         with self._lock:
             if self._users or self._server is None:
                 return
             server, self._server = self._server, None
-        log.info("ending the idle language server %s of %s", server.name, self.root)
+        log.info("stopping the idle language server %s of %s", server.name, self.root)
         server.close()
 
     def _ensure(self) -> LanguageServer:
@@ -125,7 +128,7 @@ class Project:
                 mine: Future[LanguageServer] = Future()
                 self._starting = mine
         if starting is not None:
-            # Whoever comes while it starts gets the same server, or the same failure.
+            # Requests during the start share its result, the server or the failure.
             return starting.result()
         try:
             server = self._start()
@@ -145,10 +148,10 @@ class Project:
         self._make_room(self)
         server = LanguageServer(self.spec, self.root, self._loop, self._options.request_timeout)
         with self._lock:
-            gone, self._server = self._server, server
+            previous, self._server = self._server, server
             stopped = self._stopped
-        if gone is not None:
-            gone.kill()
+        if previous is not None:
+            previous.kill()  # It has exited; this reaps what it left behind.
         try:
             if stopped:
                 self._check_stopped()
@@ -164,10 +167,10 @@ class Project:
             raise ServerNotInitialized(f"the {self.language} server of {self.root} was stopped")
 
     def _check_starts(self) -> None:
-        now = time.monotonic()
+        now = awake()
         if len(self._starts) == MAX_STARTS and now - self._starts[0] < STARTS_WITHIN:
             raise ServerFailed(
-                f"{self.spec.command[0]} was started {MAX_STARTS} times within "
-                f"{STARTS_WITHIN:g} s and has ended each time; it waits for /lsp/start"
+                f"{self.spec.command[0]} exited {MAX_STARTS} times within {STARTS_WITHIN:g} s; "
+                "it is not restarted before the next /lsp/start"
             )
         self._starts.append(now)

@@ -36,7 +36,7 @@ group = Group(
     backend=LspBackend,
     default_backend="local",
     settings=LspSettings,
-    summary="What language servers know of a project",
+    summary="Completions, symbols and diagnostics by language servers",
 )
 
 STARTING = (LanguageUnsupported, ProjectInvalid, ServerNotInstalled, ServerFailed, ServerTimeout)
@@ -53,7 +53,7 @@ EXTRA = (*USING, FeatureMissing)
 
 @group.post("/lsp/start", errors=STARTING)
 def start(backend: LspBackend, body: ServerRequest) -> None:
-    """Start the language server of a project; nothing to do if it runs."""
+    """Start the language server of a project, unless it is running."""
     backend.start(body)
 
 
@@ -77,7 +77,7 @@ def did_close(backend: LspBackend, body: DocumentRequest) -> None:
 
 @group.post("/lsp/completions", errors=USING)
 def completions(backend: LspBackend, body: CompletionParams) -> CompletionList:
-    """Suggest what could be written at a place."""
+    """Return completions at a position."""
     return backend.completions(body)
 
 
@@ -101,29 +101,29 @@ def diagnostics(backend: LspBackend, body: DiagnosticsRequest) -> Diagnostics:
 
 @group.post("/x/lsp/hover", errors=EXTRA)
 def hover(backend: LspBackend, body: PositionRequest) -> Hover:
-    """Tell what is known of the symbol at a place."""
+    """Describe the symbol at a position."""
     return backend.hover(body)
 
 
 @group.post("/x/lsp/definition", errors=EXTRA)
 def definition(backend: LspBackend, body: PositionRequest) -> list[Location]:
-    """Tell where the symbol at a place is defined."""
+    """Return the definitions of the symbol at a position."""
     return backend.definition(body)
 
 
 @group.post("/x/lsp/references", errors=EXTRA)
 def references(backend: LspBackend, body: ReferencesRequest) -> list[Location]:
-    """Tell where the symbol at a place is used."""
+    """Return the references to the symbol at a position."""
     return backend.references(body)
 
 
 @group.post("/x/lsp/rename", errors=EXTRA)
 def rename(backend: LspBackend, body: RenameRequest) -> Change:
-    """Rename the symbol at a place, in every document; written to the files only if asked."""
+    """Rename the symbol at a position in all documents; write the files only if ``apply``."""
     return backend.rename(body)
 
 
 @group.post("/x/lsp/formatting", errors=EXTRA)
 def formatting(backend: LspBackend, body: FormattingRequest) -> Change:
-    """Format a document; written to the file only if asked."""
+    """Format a document; write the file only if ``apply``."""
     return backend.format(body)

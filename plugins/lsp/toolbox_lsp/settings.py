@@ -1,4 +1,4 @@
-"""The options of the group, and how a language server is described."""
+"""The options of the group, and the specification of a language server."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 import msgspec
 from msgspec import Meta
 
-from toolbox.bounds import BELOW_THREADS
+from toolbox.settings.bounds import BELOW_THREADS
 
 
 class LanguageServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One language server: ``[lsp.servers.<language>]``, or what another plugin offers.
+    """A language server: ``[lsp.servers.<language>]``, or one that another plugin offers.
 
-    What is left empty is taken from the ready entry of the language, if it has one; its
+    Empty fields are taken from the built-in entry of the language, if it has one; its
     ``initialization_options`` and ``settings`` only if ``command`` is empty too, as they are meant
-    for a certain program.
+    for that program.
     """
 
     command: list[str] = []
-    """Program and arguments; it speaks the Language Server Protocol over standard streams."""
+    """Program and arguments; it must speak LSP on its standard streams."""
     extensions: list[str] = []
-    """File name endings of the language, as ``.py``."""
+    """File name extensions of the language, such as ``.py``."""
     language_ids: dict[str, str] = {}
-    """The protocol's language id by file name ending, where it isn't the language's name."""
+    """Language ids of the protocol by extension, where they aren't the language's name."""
     initialization_options: dict[str, Any] = {}
     """``initializationOptions`` of the initialize request."""
     settings: dict[str, Any] = {}
-    """What the server gets when it asks for its configuration, by section."""
+    """The server's configuration, by section (``workspace/configuration``)."""
     install: str = ""
-    """How to install it, for people."""
+    """A hint for people on how to install it."""
 
 
 class LspSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,33 +39,35 @@ class LspSettings(msgspec.Struct, frozen=True, kw_only=True):
     servers: Annotated[
         dict[str, LanguageServerSpec],
         Meta(
-            description="Servers beside or instead of the ready ones, as tables "
+            description="Servers in addition to or instead of the built-in ones, as tables "
             "[lsp.servers.<language>] with command, extensions, language_ids, "
             "initialization_options, settings and install."
         ),
     ] = {}
     request_timeout: Annotated[
-        float, Meta(gt=0, description="Seconds a language server may take to answer.")
+        float, Meta(gt=0, description="Seconds a language server may take to respond.")
     ] = 30.0
-    start_timeout: Annotated[float, Meta(gt=0, description="Seconds it may take to start.")] = 60.0
+    start_timeout: Annotated[
+        float, Meta(gt=0, description="Seconds a language server may take to start.")
+    ] = 60.0
     idle_timeout: Annotated[
         float,
         Meta(
             gt=0,
-            description="Seconds without a request after which its process is ended; the next "
-            "request brings it back, with its documents.",
+            description="Seconds without a request after which a language server is stopped; the "
+            "next request restarts it with its documents.",
         ),
     ] = 1800.0
     max_running: Annotated[
         int,
-        Meta(ge=1, description="Processes at once; for one more, the longest idle one is ended."),
+        Meta(ge=1, description="Maximum language servers; one more stops the one idle longest."),
     ] = 8
     max_waiting: Annotated[
         int,
         Meta(
             ge=1,
-            description="Requests that may wait for language servers at once; must be well below "
-            "server.threads, or nothing else is answered meanwhile; the default is lowered to fit.",
+            description="Maximum requests that wait for language servers; must be well below "
+            "server.threads, to leave threads for other requests; the default is lowered to fit.",
             extra=BELOW_THREADS,
         ),
     ] = 64

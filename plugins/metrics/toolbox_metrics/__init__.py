@@ -1,4 +1,4 @@
-"""API group ``metrics``: what the service does, for Prometheus."""
+"""API group ``metrics``: metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 
 if TYPE_CHECKING:
     from toolbox.lifecycle import Toolbox
     from toolbox.observing import Observer
-
-__version__ = "0.1.0"
 
 
 @hookimpl
@@ -23,13 +21,13 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     return [
-        Backend(
+        BackendSpec(
             group="metrics",
             name="prometheus",
             target="toolbox_metrics.prometheus:PrometheusMetrics",
-            summary="counted in this process by prometheus-client",
+            summary="counters in this process, by prometheus-client",
         )
     ]
 

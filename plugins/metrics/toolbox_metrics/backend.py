@@ -1,4 +1,4 @@
-"""What a backend of the group ``metrics`` can do."""
+"""The Protocol of a backend of the group ``metrics``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from toolbox.observing import Observer
 
 
 class MetricsBackend(Protocol):
-    """Counts what has ended."""
+    """Count finished requests and closed WebSockets, and expose the totals."""
 
     def watch(self, toolbox: Toolbox) -> Observer | None:
-        """Begin to count ``toolbox``: what is to be told of all that has ended. None if metrics
-        are off.
+        """Start counting. Return the observer to call for each record, or None if metrics are
+        disabled.
         """
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All figures in a format that ``accept`` names, and its content type.
+        """Return all metrics, in a format that the ``Accept`` header names, and its content type.
 
         Raises MetricsOff.
         """

@@ -1,4 +1,4 @@
-"""What can go wrong in the group ``metrics``."""
+"""Errors of the group ``metrics``."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from toolbox.errors import NotFound
 
 
 class MetricsOff(NotFound):
-    """Nothing is counted."""
+    """Metrics are disabled."""

@@ -1,9 +1,9 @@
 """API group ``opentelemetry``: a span for each request and each WebSocket.
 
-It has no operations. OpenTelemetry's own instrumentation of WSGI and Flask does not serve here: it
-puts a generator around each answer, so that files are no longer sent by the kernel, takes a
-connection that becomes a WebSocket for a failure, and records queries, which hold tokens. So spans
-are made of what the core tells when something has ended; SDK and exporter are the standard ones.
+It has no operations. OpenTelemetry's own instrumentation of WSGI and Flask does not fit: it wraps
+each response in a generator, so the kernel no longer sends files; it takes a connection that
+becomes a WebSocket for a failure; and it records queries, which hold tokens. So spans are made of
+the core's records of finished requests. The SDK and the exporter are the standard ones.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 from toolbox_opentelemetry.backend import TracesBackend
-from toolbox_opentelemetry.models import TracesSettings
+from toolbox_opentelemetry.settings import TracesSettings
 
 if TYPE_CHECKING:
     from toolbox.lifecycle import Toolbox
     from toolbox.observing import Observer
-
-__version__ = "0.1.0"
 
 
 @hookimpl
@@ -35,13 +33,13 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     return [
-        Backend(
+        BackendSpec(
             group="opentelemetry",
             name="otlp",
             target="toolbox_opentelemetry.otlp:OtlpTraces",
-            summary="sent over OTLP/HTTP by OpenTelemetry's SDK",
+            summary="OTLP/HTTP export, by OpenTelemetry's SDK",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""What a backend of the group ``opentelemetry`` can do."""
+"""The Protocol of a backend of the group ``opentelemetry``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from toolbox.observing import Observer
 
 
 class TracesBackend(Protocol):
-    """Makes spans of what has ended, and sends them away."""
+    """Make spans of finished requests and closed WebSockets, and export them."""
 
     def watch(self, toolbox: Toolbox) -> Observer | None:
-        """Begin: what is to be told of all that has ended. None if there is nowhere to send to."""
+        """Start. Return the observer to call for each record, or None without an endpoint."""
 
     def close(self) -> None:
-        """Send what is left, within a bound."""
+        """Send what is left, within a time limit."""

@@ -11,14 +11,15 @@ import time
 from typing import TYPE_CHECKING
 
 import toolbox as core
-from toolbox import status
+from toolbox.application import core_routes as status
 from toolbox.lifecycle import Context
 from toolbox.lifecycle import Toolbox
-from toolbox.masking import Mask
+from toolbox.logs.masking import Mask
 from toolbox.observing import WEBSOCKET
-from toolbox.observing import Ended
 from toolbox.observing import Observer
+from toolbox.observing import RequestRecord
 from toolbox.plugins import NoSettings
+from toolbox_opentelemetry.settings import TracesSettings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SERVICE_NAME = "sandbox-toolbox"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 FLUSH = 3.0
-"""Seconds at the end for what is not sent yet: an unreachable collector must not hold it up."""
+"""Seconds to send what is left at shutdown, which an unreachable collector must not delay."""
 
 NANOSECONDS = 1_000_000_000
 
@@ -35,23 +36,23 @@ class OtlpTraces:
     """See :class:`toolbox_opentelemetry.backend.TracesBackend`."""
 
     def __init__(self, settings: NoSettings, context: Context) -> None:
-        self._endpoint: str = context.options.endpoint
+        self._endpoint: str = context.group_settings.endpoint
         self._provider: TracerProvider | None = None
 
     def watch(self, toolbox: Toolbox) -> Observer | None:
-        wanted = self._endpoint or any(os.environ.get(name) for name in ENDPOINTS)
-        if not wanted or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        if _why_idle(self._endpoint):
             return None
         self._provider = make_provider(self._endpoint)
         return Spans(self._provider, routes(toolbox), toolbox.mask).observe
 
-    def idle(self) -> str:
-        """Why no spans are made, if none are."""
-        return "" if self._provider else "sends once [opentelemetry] endpoint is set"
+    @staticmethod
+    def idle(settings: NoSettings, group_settings: TracesSettings) -> str:
+        return _why_idle(group_settings.endpoint)
 
     def close(self) -> None:
         if self._provider is None:
             return
+        # The SDK's shutdown has no time limit of its own that covers an export under way.
         flushing = threading.Thread(
             target=self._provider.shutdown, name="toolbox-traces", daemon=True
         )
@@ -59,17 +60,25 @@ class OtlpTraces:
         flushing.join(FLUSH)
 
 
-def make_provider(endpoint: str) -> TracerProvider:
-    """The SDK, with a thread of its own that sends spans in batches.
+def _why_idle(endpoint: str) -> str:
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return "unset OTEL_SDK_DISABLED to send spans"
+    if endpoint or any(os.environ.get(name) for name in ENDPOINTS):
+        return ""
+    return "set [opentelemetry] endpoint to send spans"
 
-    Imported late: it brings protobuf and requests, 14 MB that only those should have who use it.
+
+def make_provider(endpoint: str) -> TracerProvider:
+    """Return the SDK's provider, whose own thread sends spans in batches.
+
+    The imports are late: protobuf and requests are 14 MB that only their users should pay for.
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over these.
+    # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence over these.
     own = Resource({"service.name": SERVICE_NAME, "service.version": core.__version__})
     detected = Resource.create()
     named = {k: v for k, v in detected.attributes.items() if not str(v).startswith("unknown_")}
@@ -80,7 +89,7 @@ def make_provider(endpoint: str) -> TracerProvider:
 
 
 def routes(toolbox: Toolbox) -> dict[str, str]:
-    """The path of each operation as it is described."""
+    """Return the path template of each operation by its name."""
     groups = [status.group, *(served.group for served in toolbox.registry.served)]
     return {
         f"{group.name}.{operation.name}": operation.path
@@ -90,7 +99,7 @@ def routes(toolbox: Toolbox) -> dict[str, str]:
 
 
 class Spans:
-    """Makes a span of each request and each WebSocket that has ended."""
+    """An observer that makes a span of each finished request and each closed WebSocket."""
 
     def __init__(self, provider: TracerProvider, routes: dict[str, str], mask: Mask) -> None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -100,11 +109,12 @@ class Spans:
         self._routes = routes
         self._mask = mask
 
-    def observe(self, ended: Ended) -> None:
-        """An :data:`toolbox.observing.Observer`."""
+    def observe(self, ended: RequestRecord) -> None:
+        """Make and queue one span. An :data:`toolbox.observing.Observer`."""
         from opentelemetry.trace import SpanKind
         from opentelemetry.trace import StatusCode
 
+        # The record has a duration only, measured by the monotonic clock.
         end = time.time_ns()
         route = self._routes.get(ended.operation, "")
         method = "GET" if ended.method == WEBSOCKET else ended.method
@@ -121,11 +131,11 @@ class Spans:
         span.end(end)
 
 
-def _attributes(ended: Ended, method: str, route: str, mask: Mask) -> dict[str, str | int]:
+def _attributes(ended: RequestRecord, method: str, route: str, mask: Mask) -> dict[str, str | int]:
     found: dict[str, str | int | None] = {
         "http.request.method": method,
         "http.route": route,
-        # What is behind the proxy may have secrets in its paths.
+        # An application behind the proxy may have secrets in its paths.
         "url.path": "" if ":path}" in route else mask(ended.path),
         "url.scheme": "http",
         "http.response.status_code": ended.status,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import itertools
 import json
 import os
@@ -25,14 +24,11 @@ from toolbox.testing import end_tree
 CHROMIUM = shutil.which("chromium")
 DEADLINE = 90.0
 
-# With characters that subprotocols don't have, and one that looks as if it were escaped.
+# With characters that subprotocols can't have, and one that looks like an escape.
 SECRET = 'a/b=c+(d)%41"e,f'
 
-# Without the group process the page has no terminal.
-collect_ignore = [] if importlib.util.find_spec("toolbox_process") else ["test_terminal.py"]
-
 CONTROL, SHIFT = 2, 8
-"""Modifiers of keys, as the protocol counts them."""
+"""Modifier keys in the protocol."""
 
 BRIGHTNESS = """(selector, kind) => {
   let it = document.querySelector(selector);
@@ -42,10 +38,10 @@ BRIGHTNESS = """(selector, kind) => {
   while (style().backgroundColor.endsWith(', 0)')) it = it.parentNode;
   return of(style().backgroundColor);
 }"""
-"""Of an element's text or ground, from 0 to 255: of what lies below, where that is transparent."""
+"""The brightness of an element's text or opaque background, from 0 to 255."""
 
 FAR = "far.test"
-"""A name of this machine that the browser takes for another one, which it trusts less."""
+"""A name of this machine that the browser treats as another one, which it trusts less."""
 
 FLAGS = (
     "--headless",
@@ -64,7 +60,7 @@ FLAGS = (
 
 
 class Browser:
-    """Chromium with one page. ``console`` has what the page and the browser complained of."""
+    """Chromium with one page. ``console`` has the errors and warnings of page and browser."""
 
     def __init__(self, directory: Path) -> None:
         profile = directory / "profile"
@@ -86,26 +82,26 @@ class Browser:
             time.sleep(0.02)
         port = port_file.read_text().split("\n")[0]
         targets = httpx.get(f"http://127.0.0.1:{port}/json", timeout=DEADLINE).json()
-        url = next(each for each in targets if each["type"] == "page")["webSocketDebuggerUrl"]
+        url = next(target for target in targets if target["type"] == "page")["webSocketDebuggerUrl"]
         self._socket = websocket.create_connection(url, DEADLINE, suppress_origin=True)
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call the browser; what it answers."""
+        """Call a method of the browser; return its result."""
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            told = json.loads(self._socket.recv())
-            if told.get("id") == number:
-                assert "error" not in told, told
-                result: dict[str, Any] = told["result"]
+            message = json.loads(self._socket.recv())
+            if message.get("id") == number:
+                assert "error" not in message, message
+                result: dict[str, Any] = message["result"]
                 return result
-            self._note(told)
+            self._record(message)
 
-    def _note(self, told: dict[str, Any]) -> None:
-        parameters = told.get("params", {})
-        match told["method"]:
+    def _record(self, event: dict[str, Any]) -> None:
+        parameters = event.get("params", {})
+        match event["method"]:
             case "Log.entryAdded":
                 self.console.append(parameters["entry"]["text"])
             case "Runtime.exceptionThrown":
@@ -114,7 +110,7 @@ class Browser:
                 self.console.append(json.dumps(parameters["args"]))
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression."""
+        """Return the value of a JavaScript expression."""
         result = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -122,8 +118,8 @@ class Browser:
         return result["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """Wait until the value of an expression is true; that value. What it looks at may not be
-        there at first.
+        """Wait until the value of an expression is true; return it. Its elements may not exist at
+        first.
         """
         deadline = time.monotonic() + DEADLINE
         careful = f"(async () => {{ try {{ return {expression} }} catch {{ return null }} }})()"
@@ -135,7 +131,7 @@ class Browser:
         return value
 
     def open(self, url: str) -> None:
-        """Go to a page, from a clean start."""
+        """Load a page, from a clean state."""
         self.call("Page.navigate", url="about:blank")
         self.wait_for("location.href === 'about:blank'")
         self.console.clear()
@@ -145,22 +141,22 @@ class Browser:
         )
 
     def log_in(self, url: str, token: str = SECRET) -> None:
-        """Go to the page and give it the token."""
+        """Load the page and enter the token."""
         self.open(url)
         self.wait_for("!document.getElementById('login').hidden")
         self.type(token)
         self.enter()
 
     def complaints(self) -> list[str]:
-        """What the browser complained of, but for the answers that ask for the token."""
-        return [each for each in self.console if "401" not in each]
+        """Return the errors and warnings, except for the responses that require the token."""
+        return [text for text in self.console if "401" not in text]
 
     def type(self, text: str) -> None:
-        """Insert text where the focus is, as an input method does."""
+        """Insert text at the focus, as an input method does."""
         self.call("Input.insertText", text=text)
 
     def press(self, key: str, code: int, more: Mapping[str, Any]) -> None:
-        """Press a key and let it go. ``more`` is what the protocol knows beside that."""
+        """Press and release a key. ``more`` are other parameters of the protocol."""
         common = {"key": key, "code": key, "windowsVirtualKeyCode": code, **more}
         self.call("Input.dispatchKeyEvent", type="keyDown", **common)
         common.pop("commands", None)
@@ -180,11 +176,11 @@ class Browser:
         self.press("Enter", 13, {"text": "\r"})
 
     def click(self, selector: str) -> None:
-        """Click with the mouse on the middle of an element, whatever lies there."""
+        """Click on the middle of an element, even if another one covers it."""
         self.click_at(f"document.querySelector({json.dumps(selector)})")
 
     def click_at(self, element: str) -> None:
-        """Click on the element, or range of text, that a JavaScript expression gives."""
+        """Click on the element or range of text that a JavaScript expression returns."""
         self._press(self.hover_at(element), 1)
 
     def double_click_at(self, element: str) -> None:
@@ -194,7 +190,7 @@ class Browser:
         self._press(at, 2)
 
     def hover_at(self, element: str) -> tuple[float, float]:
-        """Move the mouse onto the middle of an element or range; that place."""
+        """Move the mouse onto the middle of an element or range; return that position."""
         x, y = self.evaluate(
             f"(() => {{ const it = {element}; it.scrollIntoView?.({{ block: 'center' }});"
             " const box = it.getBoundingClientRect();"
@@ -219,9 +215,9 @@ class Browser:
         """Wait until another page with ``url`` was opened, and close it."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
-            for each in self.call("Target.getTargets")["targetInfos"]:
-                if each["type"] == "page" and each["url"] == url:
-                    self.call("Target.closeTarget", targetId=each["targetId"])
+            for target in self.call("Target.getTargets")["targetInfos"]:
+                if target["type"] == "page" and target["url"] == url:
+                    self.call("Target.closeTarget", targetId=target["targetId"])
                     return True
             time.sleep(0.05)
         return False
@@ -236,7 +232,7 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=features)
 
     def wait_for_colors(self, selector: str, *, dark: bool) -> None:
-        """Wait until an element is bright on dark, or dark on bright: colors may fade over."""
+        """Wait until an element is bright on dark, or dark on bright: colors may fade."""
         self.evaluate(f"window.brightness = {BRIGHTNESS}")
         below, above = ("ground", "text") if dark else ("text", "ground")
         place = json.dumps(selector)
@@ -252,11 +248,11 @@ class Browser:
         )  # fmt: skip
 
     def screenshot(self, file: Path) -> None:
-        """Write what is to be seen as PNG."""
+        """Write a PNG of the visible part."""
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def close(self) -> None:
-        """End it."""
+        """Terminate the browser."""
         self._socket.close()
         end_tree(self.process)
 
@@ -274,10 +270,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with an awkward token, below a prefix, which counts where it can."""
-    settings = '[server]\npath_prefix = "/box"\n'
-    if importlib.util.find_spec("toolbox_metrics"):
-        settings += "[metrics]\nenabled = true\n"
+    """A service with an awkward token, below a prefix, with metrics."""
+    settings = '[server]\npath_prefix = "/box"\n[metrics]\nenabled = true\n'
     running = Service(tmp_path_factory.mktemp("box"), settings=settings, token=SECRET)
     yield running
     running.stop()

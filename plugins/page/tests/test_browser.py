@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from toolbox.testing import Service
-
-HAS_METRICS = importlib.util.find_spec("toolbox_metrics") is not None
 
 
 def test_nothing_is_shown_without_the_token(browser: Any, box: Any) -> None:
     browser.log_in(f"{box.url}/box/", "wrong")
     browser.wait_for("document.getElementById('login-error').textContent !== ''")
     assert browser.evaluate("document.getElementById('login-error').textContent") == (
-        "That is not the token."
+        "Invalid token."
     )
     for part in ("nav", "status", "terminal", "reference"):
         assert browser.evaluate(f"document.getElementById('{part}').hidden") is True
@@ -35,12 +33,11 @@ def test_the_status(browser: Any, box: Any) -> None:
         assert report["name"] in text
         assert report.get("backend", "") in text
     assert "ready" in text
-    if HAS_METRICS:
-        before = "Array.from(document.querySelectorAll('#cards .card'))"
-        shown = f"{before}.find(e => e.innerText.startsWith('Requests')).innerText"
-        first = browser.wait_for(shown)
-        browser.wait_for(f"{shown} !== {json.dumps(first)}")
-        assert browser.evaluate("document.getElementById('metrics-hint').hidden") is True
+    cards = "Array.from(document.querySelectorAll('#cards .card'))"
+    shown = f"{cards}.find(e => e.innerText.startsWith('Requests')).innerText"
+    first = browser.wait_for(shown)
+    browser.wait_for(f"{shown} !== {json.dumps(first)}")
+    assert browser.evaluate("document.getElementById('metrics-hint').hidden") is True
     # The token is in the memory of a module, and nowhere that outlives the page.
     kept = "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])"
     kept = browser.evaluate(f"{kept} + document.documentElement.outerHTML")
@@ -146,10 +143,7 @@ def test_a_group_that_does_nothing_is_not_shown_as_if_it_did(
         for report in service.http.get("/plugins").json()["plugins"]
         if report.get("idle")
     }
-    installed = [
-        name for name in ("metrics", "opentelemetry") if importlib.util.find_spec(f"toolbox_{name}")
-    ]
-    assert sorted(idle) == installed
+    assert sorted(idle) == ["metrics", "opentelemetry"]
     browser.log_in(service.url + "/", str(service.token))
     browser.wait_for("document.querySelectorAll('#groups tr').length > 0")
     rows = dict(browser.evaluate(
@@ -216,7 +210,7 @@ def test_an_address_with_a_wrong_token_asks_for_the_right_one(browser: Any, box:
     for wrong in ("wrong", "%zz", ""):
         browser.call("Page.navigate", url="about:blank")
         browser.call("Page.navigate", url=f"{box.url}/box/#token={wrong}")
-        browser.wait_for("document.getElementById('login-error').textContent.includes('address')")
+        browser.wait_for("document.getElementById('login-error').textContent.includes('URL')")
         assert browser.evaluate("location.hash") == ""
     browser.type(box.token)
     browser.enter()
@@ -227,6 +221,55 @@ def test_an_address_with_a_wrong_token_asks_for_the_right_one(browser: Any, box:
     browser.evaluate(f"location.href = '#token=' + encodeURIComponent({json.dumps(box.token)})")
     browser.wait_for("document.getElementById('login').hidden")
     assert browser.evaluate("location.hash") == ""
+
+
+AUTHENTICATOR = """
+from toolbox import hookimpl
+from toolbox.auth import Authenticator, Credentials, Principal
+from toolbox.errors import Unauthorized
+
+class Certificates(Authenticator):
+    schemes = {"certificate": {"type": "apiKey", "in": "header", "name": "X-Client-Cert"}}
+
+    def authenticate(self, environ):
+        return Principal("certificate") if environ.get("HTTP_X_CLIENT_CERT") == "good" else None
+
+    def refusal(self):
+        message = "open this page with a client certificate"
+        return Unauthorized(message, {"WWW-Authenticate": "ClientCertificate"})
+
+    def credentials_in(self, environ):
+        return Credentials(headers=frozenset({"x-client-cert"}))
+
+@hookimpl
+def toolbox_authenticator():
+    return Certificates()
+"""
+
+
+def test_the_page_tells_what_another_authenticator_wants(
+    browser: Any, make_service: Callable[..., Service], tmp_path: Path
+) -> None:
+    (tmp_path / "certificates.py").write_text(AUTHENTICATOR)
+    info = tmp_path / "certificates-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: certificates\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[toolbox.plugins]\ncertificates = certificates\n")
+    service = make_service(
+        settings='[auth]\nmode = "plugin"\n', env={"PYTHONPATH": str(tmp_path)}, token=None
+    )
+    browser.open(service.url + "/")
+    shown = "document.getElementById('login-instruction').innerText"
+    browser.wait_for(f"{shown} === 'open this page with a client certificate'")
+    assert browser.evaluate("document.getElementById('login-form').offsetHeight") == 0
+    try:
+        # A proxy in front of the service would add it to every request.
+        browser.call("Network.setExtraHTTPHeaders", headers={"X-Client-Cert": "good"})
+        browser.open(service.url + "/")
+        browser.wait_for("!document.getElementById('nav').hidden")
+        assert browser.evaluate("document.getElementById('login').hidden") is True
+    finally:
+        browser.call("Network.setExtraHTTPHeaders", headers={})
 
 
 def test_a_token_that_holds_no_longer_is_asked_for_anew(

@@ -30,7 +30,7 @@ def test_the_page_is_public_and_tells_nothing(service: Service) -> None:
     assert list(described["responses"]["200"]["content"]) == ["text/html"]
     assert described["security"] == []
     assert TOKEN not in answer.text
-    # The same for everybody, but for the nonce: nothing of this sandbox is in it.
+    # The same for every client, except for the nonce: nothing of this sandbox is in it.
     nonce = re.findall(r'nonce="([\w-]{20,})"', answer.text)
     assert len(nonce) == 1
     page = (PACKAGE / "static" / "page.html").read_text()
@@ -42,9 +42,9 @@ def test_the_policy_lets_nothing_in_from_elsewhere(service: Service) -> None:
     policies = []
     for answer in (first, second):
         (nonce,) = re.findall(r'nonce="([\w-]+)"', answer.text)
-        policy = answer.headers["content-security-policy"]
-        assert f"'nonce-{nonce}'" in policy
-        policies.append(dict(part.split(" ", 1) for part in policy.split("; ")))
+        header = answer.headers["content-security-policy"]
+        assert f"'nonce-{nonce}'" in header
+        policies.append(dict(part.split(" ", 1) for part in header.split("; ")))
     assert policies[0] != policies[1], "a nonce is for once"
     policy = policies[0]
     assert policy["default-src"] == "'none'"
@@ -120,7 +120,7 @@ def test_every_library_has_its_licence() -> None:
         assert told["license"] in ("MIT", "Apache-2.0")
         (licence,) = [each for each in told["files"] if re.fullmatch(r"[\w-]+\.LICENSE\.txt", each)]
         assert words in (VENDOR / licence).read_text()
-    # The bundle names a file with the licences of what it has bundled.
+    # The bundle names a file with the licenses of what it has bundled.
     head = (VENDOR / "swagger-ui-bundle.js").read_bytes()[:200].decode("utf-8", "replace")
     assert "swagger-ui-bundle.js.LICENSE.txt" in head
 

@@ -1,4 +1,4 @@
-"""The page's terminal in a real browser, where the group ``process`` is installed."""
+"""The page's terminal in a real browser."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def test_a_terminal_is_typed_into_and_follows_the_window(browser: Any, box: Serv
     browser.type("clear; stty size")
     browser.enter()
     browser.wait_for(f"/^{rows} {columns}$/m.test({SCREEN})")
-    # All of it is to be seen.
+    # All of it is visible.
     assert browser.evaluate(
         "document.querySelector('.xterm-screen').getBoundingClientRect().right <= innerWidth"
     )
     browser.type("printf '\\033[38;2;1;2;3mcolo\\033[0m''ur'; exit")
     browser.enter()
     browser.wait_for(f"{STATE} === 'ended'")
-    assert "exited with 0" in browser.evaluate(SCREEN)
+    browser.wait_for(f"{SCREEN}.includes('exited with 0')")
     assert browser.evaluate(
         "Array.from(document.querySelectorAll('.xterm-rows span'))"
         ".find(e => e.textContent === 'colo').style.color"
@@ -219,7 +219,7 @@ def test_control_v_pastes_and_control_c_copies_what_is_selected(browser: Any, bo
     browser.enter()
     browser.wait_for(f"/^begun$/m.test({SCREEN})")
     browser.press_with_control("c")
-    # The shell drops what is typed before it is back.
+    # The shell drops input that is typed before its prompt.
     browser.wait_for(f"/\\^C\\n.*# *$/.test({SCREEN}.trimEnd() + ' ')")
     browser.type("echo inter'rupted'")
     browser.enter()
@@ -229,7 +229,7 @@ def test_control_v_pastes_and_control_c_copies_what_is_selected(browser: Any, bo
 
 
 def text_at(text: str) -> str:
-    """The last place where ``text`` is on the screen, as a range."""
+    """Return the last occurrence of ``text`` on the screen, as an expression for a range."""
     return (
         "(() => { const range = document.createRange();"
         " const walker = document.createTreeWalker("
@@ -255,7 +255,7 @@ def test_a_program_sets_title_links_and_clipboard(browser: Any, box: Service) ->
     browser.wait_for("document.title.startsWith('My')")
     browser.press_with_control("c")
 
-    # It may be written by a program and is never read by one.
+    # A program may write it but never read it.
     browser.type(r"printf '\e]52;c;%s\a\e]52;c;?\a' $(printf 'caf\303\251' | base64)")
     browser.enter()
     browser.wait_for("await navigator.clipboard.readText() === 'caf\u00e9'")
@@ -283,7 +283,7 @@ def test_over_plain_http_there_is_a_clipboard_too(browser: Any, box: Service) ->
     for number, wanted in enumerate(("word-0", "program")):
         open_terminal(browser, f"http://far.test:{box.port}/box/")
         assert browser.evaluate("navigator.clipboard === undefined")
-        # Another word each time: the terminal is the same, and shows the first one once more.
+        # Another word each time: the terminal is the same, and replays the first one.
         words = f"$(printf program | base64) wo'rd'-{number}"
         browser.type(rf"printf '\e]52;c;%s\a\n%s\n' {words}")
         browser.enter()
@@ -328,7 +328,8 @@ def test_after_a_restart_the_terminal_tells_and_enter_opens_another(
         line.target = again.port
         line.down = False
         browser.wait_for(f"{STATE} === 'ended'")
-        assert f"[{before}: is gone, as the service was restarted" in browser.evaluate(SCREEN)
+        told = f"[{before}: closed elsewhere, or the service was restarted"
+        browser.wait_for(f"{SCREEN}.includes({json.dumps(told)})")
         browser.click("#screen")
         browser.enter()
         browser.wait_for(f"{STATE} === 'connected'")
@@ -339,7 +340,7 @@ def test_after_a_restart_the_terminal_tells_and_enter_opens_another(
         browser.type("exit")
         browser.enter()
         browser.wait_for(f"{STATE} === 'ended'")
-        assert "Enter opens a new terminal" in browser.evaluate(SCREEN)
+        browser.wait_for(f"{SCREEN}.includes('Press Enter to open a new terminal')")
     finally:
         line.close()
 

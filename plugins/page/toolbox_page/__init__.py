@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
-
-__version__ = "0.1.0"
+from toolbox.plugins import BackendSpec
 
 
 @hookimpl
@@ -17,12 +15,12 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     return [
-        Backend(
+        BackendSpec(
             group="page",
             name="bundled",
             target="toolbox_page.bundled:BundledPage",
-            summary="the files that are in the package",
+            summary="the files in the package",
         )
     ]

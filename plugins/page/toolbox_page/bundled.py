@@ -1,7 +1,7 @@
-"""The backend ``bundled``: the files that are in the package.
+"""The backend ``bundled``: the files in the package.
 
-``static`` is ours, ``vendor`` has the libraries as their authors publish them; ``vendor.py``
-beside the package fetches those.
+``static`` is ours; ``vendor`` has the libraries as their authors publish them, fetched by
+``vendor.py`` beside the package.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolbox.lifecycle import Context
 from toolbox.plugins import NoSettings
-from toolbox.response import FileAnswer
+from toolbox.response import FileResponse
 from toolbox_page.errors import NoSuchFile
 
 PACKAGE = Path(__file__).parent
@@ -24,7 +24,7 @@ _CONTENT_TYPES = {
 }
 
 _HEADERS = {
-    # Asked for again each time, and answered 304: a new version must not meet an old one's parts.
+    # Validated each time, usually with a 304: versions of the page's files must not be mixed.
     "Cache-Control": "no-cache",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -36,6 +36,7 @@ class BundledPage:
 
     def __init__(self, settings: NoSettings, context: Context) -> None:
         self._html = (PACKAGE / "static" / "page.html").read_text("utf-8")
+        # Listed once, so a name in a URL is only ever looked up, never a path.
         self._files = {
             path.name: path
             for folder in ("static", "vendor")
@@ -46,8 +47,8 @@ class BundledPage:
     def page(self, nonce: str) -> str:
         return self._html.replace("{nonce}", nonce)
 
-    def file(self, name: str) -> FileAnswer:
+    def file(self, name: str) -> FileResponse:
         path = self._files.get(name)
         if path is None:
             raise NoSuchFile(f"the page has no file {name!r}")
-        return FileAnswer(path.open("rb", buffering=0), _CONTENT_TYPES[path.suffix], _HEADERS)
+        return FileResponse(path.open("rb", buffering=0), _CONTENT_TYPES[path.suffix], _HEADERS)

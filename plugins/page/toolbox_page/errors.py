@@ -1,4 +1,4 @@
-"""What can go wrong in the group ``page``."""
+"""Errors of the group ``page``."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import secrets
 
 from toolbox.group import Group
 from toolbox.request import RequestInfo
-from toolbox.response import FileAnswer
-from toolbox.response import TextAnswer
+from toolbox.response import FileResponse
+from toolbox.response import TextResponse
 from toolbox_page.backend import PageBackend
 from toolbox_page.errors import NoSuchFile
 from toolbox_page.security import headers
@@ -22,18 +22,19 @@ group = Group(
 
 
 @group.get("/", public=True, content_type="text/html")
-def get_page(backend: PageBackend, request: RequestInfo) -> TextAnswer:
+def get_page(backend: PageBackend, request: RequestInfo) -> TextResponse:
     """Show the page.
 
-    Needs no token, and tells nothing without: the page asks for it and keeps it in memory.
+    Needs no token, and shows nothing without: the page asks for it and keeps it in memory.
     """
     if location := missing_slash(request.environ):
-        return TextAnswer("", status=301, headers={"Location": location})
+        return TextResponse("", status=301, headers={"Location": location})
+    # 128 bits, the least that CSP Level 3 recommends.
     nonce = secrets.token_urlsafe(16)
-    return TextAnswer(backend.page(nonce), "text/html; charset=utf-8", headers=headers(nonce))
+    return TextResponse(backend.page(nonce), "text/html; charset=utf-8", headers=headers(nonce))
 
 
 @group.get("/page/{name}", public=True, errors=(NoSuchFile,))
-def get_page_file(backend: PageBackend, name: str) -> FileAnswer:
-    """Send a script, a style sheet or an image of the page. Needs no token."""
+def get_page_file(backend: PageBackend, name: str) -> FileResponse:
+    """Return a script, a style sheet or an image of the page. Needs no token."""
     return backend.file(name)

@@ -1,4 +1,4 @@
-"""What a browser is told not to do with the page."""
+"""The headers that restrict what a browser does with the page."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
-    # The terminal makes style sheets for its size and its colours; they carry the nonce.
+    # The terminal makes style sheets for its size and its colors; they carry the nonce.
     "style-src": "'self' 'nonce-{nonce}'",
-    # It sets 24-bit colours as attributes, which no nonce covers and which can load nothing.
+    # It sets 24-bit colors as attributes, which no nonce covers. They can load nothing.
     "style-src-attr": "'unsafe-inline'",
     "img-src": "'self' data:",
     "connect-src": "'self'",
@@ -17,14 +17,14 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-"""Content Security Policy, Level 3: nothing from elsewhere, no inline script, in nobody's frame."""
+"""Content Security Policy, Level 3: nothing from other origins, no inline script, no frame."""
 
 
 def headers(nonce: str) -> dict[str, str]:
-    """The headers of the page."""
+    """Return the headers of the page."""
     policy = "; ".join(f"{name} {value}" for name, value in POLICY.items())
     return {
-        "Cache-Control": "no-store",  # The nonce is for once.
+        "Cache-Control": "no-store",  # A nonce must not be used twice.
         "Content-Security-Policy": policy.format(nonce=nonce),
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -34,8 +34,9 @@ def headers(nonce: str) -> dict[str, str]:
 
 
 def missing_slash(environ: dict[str, Any]) -> str | None:
-    """Where to send a browser that asked for the service's prefix without a slash after it: the
-    page names its parts relative to itself, so that it works below any prefix.
+    """Return the redirect target for a request for the prefix without a slash after it, or None.
+
+    The page names its files relative to itself, so that it works below any prefix.
     """
     prefix: str = environ.get("SCRIPT_NAME", "")
     raw = str(environ.get("RAW_URI", "/")).partition("?")[0]

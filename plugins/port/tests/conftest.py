@@ -1,4 +1,4 @@
-"""An application to be proxied, which does whatever applications do."""
+"""An application to be proxied, with the behaviors of real ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BLOCK = bytes(range(256)) * 256  # 64 KiB
 
 
 class Application(http.server.ThreadingHTTPServer):
-    """Threaded, and observable: ``requests`` has what came, ``left`` counts those who hung up,
+    """Threaded and observable: ``requests`` has those received, ``left`` counts disconnects,
     ``results`` has what a page reports.
     """
 
@@ -50,7 +50,7 @@ class Application(http.server.ThreadingHTTPServer):
         return port
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # Clients hang up: it is what some tests are about.
+        pass  # Some tests are about clients that disconnect.
 
     def stop(self) -> None:
         self.shutdown()
@@ -291,7 +291,7 @@ def app() -> Iterator[Application]:
 
 @pytest.fixture
 def app6() -> Iterator[Application]:
-    """One that listens on IPv6 alone."""
+    """An application that listens on IPv6 only."""
     running = Application("::1")
     yield running
     running.stop()

@@ -39,7 +39,7 @@ tell(word);
 
 @contextlib.contextmanager
 def browser(url: str, directory: Path) -> Iterator[None]:
-    """A browser that has opened ``url``."""
+    """Run a browser that has opened ``url``."""
     command = [
         str(CHROMIUM),
         "--headless",
@@ -95,7 +95,7 @@ def test_a_development_server_reloads_modules_through_the_proxy(
         service.http.get(f"/x/ports/{port}/wait").raise_for_status()
         with browser(f"{service.url}/x/absproxy/{port}/", tmp_path):
             assert app.results.get(timeout=90) == "first"
-            # Again until it is told: the page may not hear of changes yet.
+            # Repeated until it is noticed: the page may not listen for changes yet.
             for number in itertools.count():
                 (tmp_path / "word.js").write_text(f"export const word = 'changed {number}';")
                 with contextlib.suppress(queue.Empty):

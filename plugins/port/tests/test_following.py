@@ -1,4 +1,4 @@
-"""Hearing of ports that are opened and closed, and waiting for one."""
+"""Events of ports that are opened and closed, and waiting for one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ import httpx
 import pytest
 from toolbox_port.local import MAX_FOLLOWERS
 
+from toolbox.linux.procfs import cpu_ticks
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 from toolbox.testing import end_tree
 
 LISTEN = """
 import socket, sys
+from toolbox.linux.procfs import cpu_ticks
 sock = socket.create_server((sys.argv[1], int(sys.argv[2])))
 print(sock.getsockname()[1], flush=True)
 sys.stdin.read()
@@ -31,7 +33,7 @@ sys.stdin.read()
 
 
 class Listening:
-    """A process that listens until it is told to end."""
+    """A process that listens until it is terminated."""
 
     def __init__(self, port: int = 0) -> None:
         self.process = subprocess.Popen(
@@ -48,7 +50,7 @@ class Listening:
 
 
 def events(answer: httpx.Response) -> Iterator[dict[str, Any]]:
-    """The events of a stream as they come."""
+    """Yield the events of a stream as they arrive."""
     kind = ""
     for line in answer.iter_lines():
         if line.startswith("event: "):
@@ -134,9 +136,7 @@ def test_nobody_listens_and_nobody_asks_costs_nothing(service: Service) -> None:
     (worker,) = service.workers()
 
     def cpu() -> float:
-        with open(f"/proc/{worker}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_ticks(worker) / os.sysconf("SC_CLK_TCK")
 
     def idle() -> bool:
         before = cpu()
@@ -182,7 +182,7 @@ def test_only_a_port_can_be_waited_for(service: Service, port: str) -> None:
 
 
 def test_waiting_ends_with_the_client(make_service: Callable[..., Service]) -> None:
-    # With four threads, four clients that have left must not keep the fifth from being served.
+    # With four threads, four disconnected clients must not keep the fifth from being served.
     service = make_service(settings="[server]\nthreads = 4")
     request = f"GET /x/ports/{free_port()}/wait?timeout=3600 HTTP/1.1\r\nHost: x\r\n"
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Which ports are listened on, through the service."""
+"""The listening ports, through the service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def client(service: Service) -> Iterator[PortApi]:
 
 
 def preview_port() -> socket.socket:
-    """A socket bound to a free port from 3000 to 9999."""
+    """Return a socket bound to a free port from 3000 to 9999."""
     for port in range(9999, 2999, -1):
         sock = socket.socket()
         try:
@@ -109,7 +109,7 @@ def test_every_operation_is_in_the_document(service: Service) -> None:
     for path in ("/port", "/port/{port}/in-use", "/x/ports/events", "/x/ports/{port}/wait"):
         assert "get" in paths[path]
     methods = {"get", "post", "put", "patch", "delete", "head", "options", "trace"}
-    # It takes more, but those are all that a document may have (OpenAPI 3.1, 4.8.9).
+    # It accepts more, but a document can't have others (OpenAPI 3.1, 4.8.9).
     assert set(paths["/proxy/{port}/{path}"]) == methods
 
 

@@ -49,11 +49,11 @@ def read_until(sock: socket.socket, end: bytes) -> bytes:
 
 
 class Memory:
-    """The most bytes of memory the worker holds from now on, beyond those it holds already."""
+    """The growth of the worker's memory from now on, at its peak, in bytes."""
 
     def __init__(self, service: Service) -> None:
         (pid,) = service.workers()
-        Path(f"/proc/{pid}/clear_refs").write_text("5")  # proc(5): begins again with the peak.
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # Resets the peak (proc(5)).
         self._status = Path(f"/proc/{pid}/status")
         self._before = self._peak()
 
@@ -204,7 +204,7 @@ def test_what_is_no_http_is_502(service: Service, app: Any, raw: str) -> None:
 
 
 def _answer_of(service: Service, raw: bytes) -> httpx.Response:
-    """The answer that is made of what an application that sends ``raw`` says."""
+    """Return the proxy's response if the application sends ``raw``."""
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
         port = listener.getsockname()[1]
         future = pool.submit(service.http.get, f"/proxy/{port}/")
@@ -299,7 +299,9 @@ def test_the_answer_keeps_its_headers(service: Service, app: Any) -> None:
 
 @pytest.mark.parametrize(("code", "length"), [(204, ""), (304, ""), (304, "5"), (299, "0")])
 def test_an_answer_without_a_body(service: Service, app: Any, code: int, length: str) -> None:
-    for _ in range(2):  # The second finds the connection where the first has left it.
+    for _ in range(
+        2
+    ):  # The second uses the connection in the state in which the first has left it.
         answer = service.http.get(f"/proxy/{app.port}/status?code={code}&length={length}")
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (code, b"", '"x"')
 
@@ -359,7 +361,7 @@ def test_the_whole_path_stays_in_the_referer(service: Service, app: Any) -> None
 
 
 def test_the_token_stays_here(service: Service, app: Any) -> None:
-    # Also where it isn't needed, because the header was.
+    # Also if it isn't needed, because the header was sufficient.
     query = f"a=1&DAYTONA_SANDBOX_AUTH_KEY={TOKEN}&DAYTONA%5FSANDBOX_AUTH_KEY={TOKEN}&b=%2F"
     answer = service.http.get(f"/proxy/{app.port}/x?{query}")
     assert answer.json()["target"] == "/x?a=1&b=%2F"
@@ -547,6 +549,15 @@ def test_half_an_upload_does_not_pass_for_a_whole(service: Service, app: Any) ->
         sock.sendall(b"x" * 500_000)
         service.wait_for(lambda: app.requests, "the request")
     assert app.left.acquire(timeout=60)
+
+
+@pytest.mark.parametrize("chunks", [b"zz\r\n", b"3\r\nabcd\r\n", b"10000000000000000\r\n"])
+def test_a_malformed_body_is_the_clients_fault(service: Service, app: Any, chunks: bytes) -> None:
+    with connect(service) as sock:
+        send_head(sock, f"PUT /proxy/{app.port}/x", "Transfer-Encoding: chunked")
+        service.wait_for(lambda: app.requests, "the request")
+        sock.sendall(chunks)
+        assert b"HTTP/1.1 400 " in read_until(sock, b"}")
 
 
 def test_leaving_leaves_nothing_behind(service: Service, app: Any) -> None:

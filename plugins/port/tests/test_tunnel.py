@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import websocket
 
-from toolbox.subprotocols import TOKEN_SUBPROTOCOL
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
@@ -22,7 +21,7 @@ MIB = 1024 * 1024
 
 
 def close_of(ws: websocket.WebSocket) -> tuple[int, str]:
-    """Receive up to the close frame; its code and reason."""
+    """Receive up to the close frame; return its code and reason."""
     while True:
         opcode, data = ws.recv_data()
         if opcode == websocket.ABNF.OPCODE_CLOSE:
@@ -30,7 +29,7 @@ def close_of(ws: websocket.WebSocket) -> tuple[int, str]:
 
 
 def upgrade(service: Service, path: str, *lines: str) -> tuple[socket.socket, bytes]:
-    """A handshake by hand: the connection and the head of the answer."""
+    """Send a handshake; return the connection and the head of the response."""
     head = [
         f"GET {path} HTTP/1.1",
         "Host: x",
@@ -84,7 +83,7 @@ def test_the_applications_close_arrives(service: Service, app: Any) -> None:
 def test_the_clients_end_arrives(service: Service, app: Any) -> None:
     ws = service.websocket(f"/proxy/{app.port}/ws")
     ws.recv()
-    ws.shutdown()  # type: ignore[no-untyped-call]
+    ws.shutdown()
     assert app.left.acquire(timeout=60)
 
 
@@ -106,13 +105,13 @@ def test_nobody_listens_is_502(service: Service, app: Any) -> None:
 
 def test_the_token_as_a_subprotocol_stays_here(service: Service, app: Any) -> None:
     # AC-92, F-E18
-    token = f"{TOKEN_SUBPROTOCOL}{TOKEN}"
+    token = f"X-Toolbox-Token~{TOKEN}"
     path = f"/proxy/{app.port}/ws"
     sock, answer = upgrade(service, path, f"Sec-WebSocket-Protocol: {token}")
     sock.close()
     assert "sec-websocket-protocol" not in headers_of(app)
     assert TOKEN.encode() not in answer
-    # A browser that offered some insists that one of them is chosen.
+    # A browser that offered some requires that one of them is chosen.
     sock, answer = upgrade(service, path, f"Sec-WebSocket-Protocol: {token}, toolbox")
     sock.close()
     assert "sec-websocket-protocol" not in headers_of(app)
@@ -194,7 +193,7 @@ def test_a_side_that_is_slow_stops_the_other(service: Service, app: Any) -> None
     before, sent = memory(worker), 0
     with sock, contextlib.suppress(TimeoutError):
         sock.settimeout(2)
-        # The application echoes and nobody reads it, so at some time nothing goes any more.
+        # The application echoes and the client doesn't read, so at some point all buffers are full.
         while sent < 1024:
             sock.sendall(frame)
             sent += 1
@@ -224,7 +223,7 @@ def test_coming_and_going_leaves_nothing_behind(service: Service, app: Any) -> N
         else:
             assert ws.sock is not None
             ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            ws.shutdown()  # type: ignore[no-untyped-call]
+            ws.shutdown()
     service.wait_for(lambda: descriptors(service) <= before + 16, "the descriptors")
     for _ in range(101):
         assert app.left.acquire(timeout=60)

@@ -1,4 +1,4 @@
-"""What a backend of the group ``port`` can do."""
+"""The Protocol of a backend of the group ``port``."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import Protocol
 
 from werkzeug.wrappers import Response
 
-from toolbox.handoff import TakeOver
 from toolbox.request import Body
 from toolbox.request import RequestInfo
+from toolbox.sockets.handler import ConnectionTakeover
 from toolbox_port.models import OpenPort
 
 
 class PortBackend(Protocol):
-    """Knows the TCP ports of the sandbox, and reaches what listens on them."""
+    """Lists the TCP ports of the sandbox, and reaches what listens on them."""
 
     def ports(self) -> list[int]:
-        """The ports that are listened on right now, ascending, but for the service's own."""
+        """Return the listening ports, ascending, without the service's own."""
 
     def in_use(self, port: int) -> bool:
-        """Whether anybody listens on ``port``, the service included."""
+        """Report whether anything listens on ``port``, the service included."""
 
     def follow(self, request: RequestInfo) -> Iterable[bytes]:
-        """The changes as an event stream, for as long as the client of ``request`` is there.
-
-        Raises TooManyFollowers.
+        """Return the changes as an event stream, which ends when the client of ``request``
+        disconnects. Raises TooManyFollowers.
         """
 
     def wait(self, port: int, timeout: float, request: RequestInfo) -> OpenPort:
-        """Wait until somebody listens on ``port``. Raises NotOpenedInTime after ``timeout``
-        seconds, CallerGone if the client of ``request`` hangs up.
+        """Wait until something listens on ``port``.
+
+        Raises NotOpenedInTime after ``timeout`` seconds, ClientDisconnected if the client of
+        ``request`` disconnects.
         """
 
     def forward(self, port: str, request: RequestInfo, body: Body, head: str) -> Response:
-        """Send the request to what listens on ``port``, without the ``head`` of its path; its
-        answer.
+        """Send the request, without the ``head`` of its path, to ``port``; return the response.
 
-        Raises InvalidPort, NothingListens, BadUpstream, CallerGone.
+        Raises InvalidPort, NothingListens, BadUpstream, ClientDisconnected.
         """
 
-    def tunnel(self, port: str, request: RequestInfo, head: str) -> TakeOver | Response:
-        """Send the WebSocket handshake to what listens on ``port``: what joins the client to it,
-        or its answer if it refuses. Raises as :meth:`forward`.
+    def tunnel(self, port: str, request: RequestInfo, head: str) -> ConnectionTakeover | Response:
+        """Send the WebSocket handshake to ``port``; return what connects the client to it, or the
+        response if it refuses. Raises as :meth:`forward`.
         """

@@ -1,4 +1,4 @@
-"""The listening TCP sockets of this network namespace, as the kernel tells them (proc(5))."""
+"""The listening TCP sockets of this network namespace, from the kernel's tables (proc(5))."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LISTEN = "0A"  # TCP_LISTEN of include/net/tcp_states.h
 
 
 class Listener(msgspec.Struct, frozen=True):
-    """A listening socket. ``inode`` is its identity, by which its process can be found."""
+    """A listening socket. ``inode`` identifies it and leads to its process."""
 
     port: int
     address: str
@@ -24,22 +24,22 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The process that has a socket open."""
+    """A process that has a socket open."""
 
     pid: int
     name: str
 
 
 def listeners() -> list[Listener]:
-    """Every listening socket, right now."""
-    return [each for table, family in _TABLES for each in _parse(_read(table), family)]
+    """Return every listening socket."""
+    return [found for table, family in _TABLES for found in _parse(_read(table), family)]
 
 
 def _read(table: Path) -> str:
     try:
         return table.read_text("ascii")
     except FileNotFoundError:
-        return ""  # Without IPv6 there is no table for it.
+        return ""  # The kernel has no IPv6.
 
 
 def _parse(table: str, family: socket.AddressFamily) -> Iterator[Listener]:
@@ -52,20 +52,23 @@ def _parse(table: str, family: socket.AddressFamily) -> Iterator[Listener]:
 
 
 def _address(text: str, family: socket.AddressFamily) -> str:
-    """The kernel prints each 32 bits of an address as one number, in the machine's byte order."""
-    words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
+    """Return the address of a table. The kernel prints each 32 bits of it as one number, in the
+    machine's byte order.
+    """
+    words = [int(text[offset : offset + 8], 16) for offset in range(0, len(text), 8)]
     return socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
 
 
 def own_sockets() -> frozenset[int]:
-    """The inodes of the sockets this process has open."""
+    """Return the inodes of the sockets this process has open."""
     return frozenset(_sockets("self"))
 
 
 def owners(inodes: Iterable[int]) -> dict[int, Owner]:
-    """The oldest process that has each socket open, for those that may be seen."""
+    """Return the oldest process that has each socket open, as far as it is visible."""
     wanted = set(inodes)
     found: dict[int, Owner] = {}
+    # Processes inherit sockets: of several the one that opened it is usually the oldest.
     for pid in sorted(int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()):
         if not wanted:
             break
@@ -76,16 +79,16 @@ def owners(inodes: Iterable[int]) -> dict[int, Owner]:
 
 
 def _sockets(pid: int | str) -> Iterator[int]:
-    """The inodes of a process's sockets; none if it may not be looked at or has ended."""
+    """Yield the inodes of a process's sockets: none if it has ended or is another user's."""
     try:
         descriptors = list(os.scandir(f"/proc/{pid}/fd"))
     except OSError:
         return
     for descriptor in descriptors:
         try:
-            target = os.readlink(descriptor)  # noqa: PTH115  # A thousand of them, maybe.
+            target = os.readlink(descriptor)  # noqa: PTH115  # Maybe a thousand.
         except OSError:
-            continue  # Closed meanwhile.
+            continue  # Closed since it was listed.
         if target.startswith("socket:["):
             yield int(target[8:-1])
 

@@ -1,4 +1,4 @@
-"""What the port operations take and answer."""
+"""Parameters and results of the port operations."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from msgspec import Meta
 
 
 class PortList(msgspec.Struct, frozen=True):
-    """The TCP ports that are listened on, ascending."""
+    """The listening TCP ports, ascending."""
 
     ports: list[int]
 
 
 class PortUse(msgspec.Struct, frozen=True, rename="camel"):
-    """Whether a port is taken."""
+    """The state of a port."""
 
     is_in_use: bool
 
 
 class WaitQuery(msgspec.Struct, frozen=True):
-    """How long to wait."""
+    """The time limit of a wait."""
 
     timeout: Annotated[
         float, Meta(ge=0, le=3600, description="Seconds to wait, at most an hour.")
@@ -30,18 +30,18 @@ class WaitQuery(msgspec.Struct, frozen=True):
 
 
 class OpenPort(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A port that is listened on, and by whom."""
+    """A listening port and its process."""
 
     port: int
     addresses: list[str]
-    """Where; ``0.0.0.0`` and ``::`` are every address."""
+    """The addresses it listens on; ``0.0.0.0`` and ``::`` are all."""
     pid: int | None = None
-    """The process, the oldest of several; absent if it is not to be seen, as another user's is."""
+    """The process, the oldest of several; absent if it is not visible, as another user's."""
     process: str = ""
-    """Its name, as of proc(5) ``comm``."""
+    """Its name: ``comm`` of proc(5)."""
 
 
 class PortEvent(OpenPort, frozen=True, kw_only=True, omit_defaults=True):
-    """A change. ``listening`` tells what was open at the beginning."""
+    """A change. ``listening`` is a port that was open at the beginning."""
 
     event: Literal["listening", "opened", "closed"]

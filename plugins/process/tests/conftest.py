@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from toolbox.testing import Service
+
+LAUNCHER = os.environ.get("TOOLBOX_TEST_LAUNCHER", "plain")
+"""The launcher that most tests of the group use: to run them all against another one."""
 
 
 @pytest.fixture
@@ -22,7 +26,8 @@ def pid_file(tmp_path: Path) -> Path:
 def service() -> Iterator[Service]:
     """As the core's, but it waits less than others for what won't end by itself."""
     directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
-    running = Service(directory, settings="[process.local]\ngrace = 0.5\n")
+    settings = f'[process.local]\ngrace = 0.5\nlauncher = "{LAUNCHER}"\n'
+    running = Service(directory, settings=settings)
     try:
         yield running
     finally:

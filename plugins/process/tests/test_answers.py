@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox_process.excerpt import Excerpt
-from toolbox_process.spool import ERR
-from toolbox_process.spool import OUT
-from toolbox_process.spool import Spool
+from toolbox_process.engine.excerpt import Excerpt
+from toolbox_process.engine.spool import ERR
+from toolbox_process.engine.spool import OUT
+from toolbox_process.engine.spool import Spool
 from toolbox_process.testing import alive
 from toolbox_process.testing import eventually
 from toolbox_process.testing import read_pid

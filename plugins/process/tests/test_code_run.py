@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from daytona_toolbox_api_client.models.code_run_response import CodeRunResponse
-from toolbox_process.typescript import find_runner
+from toolbox_process.commands.typescript import find_runner
+from toolbox_process.local import LocalProcess
+from toolbox_process.settings import LocalSettings
+from toolbox_process.settings import ProcessSettings
 
 from toolbox.testing import Service
 
@@ -348,7 +353,9 @@ def test_typescript_where_nothing_for_it_is_installed(service: Service, tmp_path
     assert (code, text) == (2, "code.ts(1,17): error TS1109: Expression expected.\n")
 
 
-def test_a_typescript_that_is_no_library_is_not_used(tmp_path: Path) -> None:
+def test_a_typescript_that_is_no_library_is_not_used(
+    tmp_path: Path, make_backend: Callable[..., LocalProcess]
+) -> None:
     """F-E1: from 7 on there is only a program, with which ts-node crashes."""
     package = tmp_path / "node_modules" / "typescript"
     (package / "bin").mkdir(parents=True)
@@ -360,11 +367,16 @@ def test_a_typescript_that_is_no_library_is_not_used(tmp_path: Path) -> None:
     assert node
     (tmp_path / "node").symlink_to(node)
     (tmp_path / "npx").touch(0o755)
+    engine = make_backend(LocalProcess, LocalSettings(), ProcessSettings())._engine
     for version, used in (("5.9.3", True), ("6.0.0", True), ("7.0.1", False), ("next", False)):
         (package / "package.json").write_text(json.dumps({"version": version}))
-        assert (find_runner(str(tmp_path)).arguments[-1] == str(package)) is used
+        assert (find_runner(str(tmp_path), engine).arguments[-1] == str(package)) is used
+    # Neither a digit of another script nor a pipe that nobody writes to stops a request.
+    (package / "package.json").write_text(json.dumps({"version": "²"}))
+    assert find_runner(str(tmp_path), engine).arguments[-1] != str(package)
     (package / "package.json").unlink()
-    assert find_runner(str(tmp_path)).arguments[-1] != str(package)
+    os.mkfifo(package / "package.json")
+    assert find_runner(str(tmp_path), engine).arguments[-1] != str(package)
 
 
 SPAWN = """

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from toolbox_process.testing import eventually
 from toolbox_process.testing import open_files
 from toolbox_process.testing import read_pid
 
+from toolbox.linux.procfs import stat_fields
 from toolbox.testing import Service
 
 
@@ -165,7 +167,7 @@ def test_traps_run_when_time_is_over_and_when_cancelled(make_service: Any, tmp_p
     """AC-02: and are given the time the operator allows."""
     service = make_service(settings="[process.local]\ntimeout_grace = 30\ngrace = 30\n")
     file, ready = tmp_path / "trapped", tmp_path / "ready"
-    trapping = f"trap 'echo ended > {file}; exit 1' TERM; touch {ready}; sleep 1000"
+    trapping = f"trap 'echo ended > {file}; exit 1' TERM; sleep 1000 & touch {ready}; wait"
     answer = run(service, trapping, timeout=2)
     assert answer.status_code == 408
     assert file.read_text() == "ended\n"
@@ -393,10 +395,10 @@ def test_a_thousand_at_once(make_service: Any) -> None:
 
 def is_zombie_of(pid: int, parents: set[int]) -> bool:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, parent, *_ = stat_fields(pid)
     except OSError:
         return False
-    return fields[0] == "Z" and int(fields[1]) in parents
+    return state == b"Z" and int(parent) in parents
 
 
 def test_the_end_of_the_service_ends_commands(make_service: Any, pid_file: Path) -> None:
@@ -413,3 +415,13 @@ def test_the_end_of_the_service_ends_commands(make_service: Any, pid_file: Path)
         except httpx.TransportError:
             return
         assert answer.status_code != 200 or answer.json()["exitCode"] != 0
+
+
+def test_signals_that_the_service_ignores_end_its_programs(
+    make_service: Callable[..., Service],
+) -> None:
+    """A service in the background of a script, or under nohup, ignores some from its start."""
+    ignoring = ("sh", "-c", "trap '' HUP INT QUIT; exec \"$@\"", "sh")
+    service = make_service(wrapper=ignoring)
+    _, line = result(service, "grep SigIgn /proc/self/status")
+    assert int(line.split()[1], 16) & 0b111 == 0, line

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 import websocket
-from toolbox_process.spool import ERR
-from toolbox_process.spool import OUT
-from toolbox_process.spool import Spool
+from toolbox_process.engine.spool import ERR
+from toolbox_process.engine.spool import OUT
+from toolbox_process.engine.spool import Spool
 
 from toolbox.testing import Service
 

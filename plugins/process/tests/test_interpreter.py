@@ -409,7 +409,7 @@ def test_no_more_than_a_hundred_and_twenty_eight_wait(service: Service, context:
     (refused,) = [ws for ws in waiting if ws.sock in ready]
     result = Result(refused)
     assert result.short == ("", "", 1013)
-    assert result.reason == "128 runs wait for this context already"
+    assert result.reason == "too many runs wait for this context (limit 128)"
     service.http.delete(f"/process/interpreter/context/{context}")
     for ws in [first, *waiting]:
         ws.close()
@@ -489,3 +489,27 @@ def test_the_order_of_commands(service: Service, operation: str) -> None:
         body = {"command": f"python3 -c {shlex.quote(code)}"}
     answer = service.http.post(f"/process/{operation}", json=body).json()
     assert answer["result"] == "".join(f"o {n}\ne {n}\n" for n in range(10))
+
+
+def test_code_that_waits_for_a_slow_client_goes_on_when_that_reads(service: Service) -> None:
+    context = create(service)
+    # Validation in Python takes the client longer than all the rest.
+    ws = service.websocket("/process/interpreter/execute", skip_utf8_validation=True)
+    ws.send(json.dumps({"code": "for i in range(16_000): print('x' * 1023)", "contextId": context}))
+    before = 0
+
+    def stalled() -> bool:
+        nonlocal before
+        jobs = service.http.get("/x/jobs").json()["jobs"]
+        written = sum(job["outputEnd"] for job in jobs if job["command"] == context)
+        last, before = before, written
+        return 1 << 20 < before == last
+
+    eventually(stalled, "the code's waiting")
+    assert before < 16_000 * 1024
+    received = 0
+    while (message := ws.recv_data())[0] == websocket.ABNF.OPCODE_TEXT:
+        event = json.loads(message[1])
+        received += len(event["text"]) if event["type"] == "stdout" else 0
+    assert (received, int.from_bytes(message[1][:2], "big")) == (16_000 * 1024, 1000)
+    ws.close()

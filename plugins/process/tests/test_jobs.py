@@ -77,7 +77,7 @@ def test_the_same_id_is_the_same_job(service: Service, tmp_path: Path) -> None:
     assert error(other) == (409, "CONFLICT")
     body["id"] = "at-once"
     with ThreadPoolExecutor(8) as pool:
-        codes = list(pool.map(lambda _: start(service, **body), range(16)))  # type: ignore[arg-type]
+        codes = list(pool.map(lambda _: start(service, **body), range(16)))
     assert set(codes) == {"at-once"}
     wait(service, "at-once")
     assert file.read_text() == "x\nx\n"
@@ -102,6 +102,17 @@ def test_standard_input(service: Service) -> None:
     job = start(service, "sleep 1000")
     assert error(service.http.post(f"/x/jobs/{job}/stdin", content=b"x")) == (409, "CONFLICT")
     service.http.delete(f"/x/jobs/{job}")
+
+
+def test_input_of_a_terminal(service: Service) -> None:
+    assert service.http.post("/process/pty", json={"id": "typed"}).status_code == 201
+    jobs = service.http.get("/x/jobs").json()["jobs"]
+    (job,) = [each["id"] for each in jobs if each["command"] == "typed"]
+    path = f"/x/jobs/{job}/stdin"
+    # There is no end of it that the program would see.
+    assert error(service.http.post(f"{path}?eof=true", content=b"x")) == (409, "CONFLICT")
+    assert service.http.post(path, content=b"exit 7\n").status_code == 204
+    assert wait(service, job)["exitCode"] == 7
 
 
 def test_signals(service: Service, pid_file: Path) -> None:
@@ -210,7 +221,7 @@ def test_followers_are_counted(make_service: Any) -> None:
 
     def ends(path: str) -> tuple[int, list[str]]:
         ws = service.websocket(path)
-        texts = []
+        texts: list[str] = []
         while True:
             opcode, data = ws.recv_data(control_frame=True)
             if opcode == websocket.ABNF.OPCODE_CLOSE:
@@ -229,7 +240,7 @@ def test_followers_are_counted(make_service: Any) -> None:
         code, texts = ends(path)
         assert (code, [json.loads(each)["status"] for each in texts]) == (1013, told)
         two.pop().close()
-        eventually(lambda path=path: stays(service, path), "a free place")  # type: ignore[misc]
+        eventually(lambda path=path: stays(service, path), "a free place")
         two.pop().close()
 
 

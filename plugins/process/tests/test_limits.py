@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from toolbox_process.limits import Counts
-from toolbox_process.limits import Limits
+from toolbox_process.linux.limits import Counts
+from toolbox_process.linux.limits import Limits
 from toolbox_process.testing import eventually
 
 from toolbox.testing import Service
@@ -69,7 +69,7 @@ def make_group() -> Iterator[Group]:
     yield make
     for group, before in left:
         leave(group, before)
-        eventually(lambda group=group: removed(group), "the end of the group")  # type: ignore[misc]
+        eventually(lambda group=group: removed(group), "the end of the group")
 
 
 def own_group(controller: str) -> str:
@@ -95,7 +95,9 @@ def limited(make_group: Group, make_service: Any) -> Callable[[str, int], Servic
 
     def start(controller: str, limit: int) -> Service:
         before = own_group(controller if (ROOT / controller).is_dir() else "")
-        group = make_group(controller, limit)
+        # This process is in the group until the service has started, with all its threads.
+        own = len(os.listdir("/proc/self/task")) if controller == "pids" else 0
+        group = make_group(controller, limit + own)
         try:
             service: Service = make_service()
         finally:

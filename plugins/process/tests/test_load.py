@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 import websocket
 from toolbox_process.testing import eventually
 
+from toolbox.linux.procfs import cpu_ticks
 from toolbox.testing import Service
 
 GIGABYTE = 1 << 30
@@ -30,8 +32,7 @@ def memory(pid: int, name: str = "VmRSS") -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    return cpu_ticks(pid) / os.sysconf("SC_CLK_TCK")
 
 
 def session(service: Service, name: str) -> Callable[..., Any]:

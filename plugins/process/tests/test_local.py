@@ -9,20 +9,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from toolbox_process import interpreter_socket
 from toolbox_process.backend import ProcessBackend
 from toolbox_process.contract import ProcessContract
-from toolbox_process.interpreter_socket import InterpreterSocket
-from toolbox_process.job_models import StartJobRequest
-from toolbox_process.jobs import describe
+from toolbox_process.interpreters import socket as interpreter_socket
+from toolbox_process.interpreters.socket import InterpreterSocket
+from toolbox_process.jobs.models import StartJobRequest
+from toolbox_process.jobs.responses import job_info
 from toolbox_process.local import LocalProcess
 from toolbox_process.settings import LocalSettings
 from toolbox_process.settings import ProcessSettings
 
-from toolbox.handler import PROTOCOL_ERROR
 from toolbox.settings import WebSocketSettings
+from toolbox.sockets.handler import PROTOCOL_ERROR
+from toolbox.sockets.websocket import WebSocket
 from toolbox.testing import DEADLINE
-from toolbox.websocket import WebSocket
 
 
 class TestLocalProcess(ProcessContract):
@@ -37,7 +37,7 @@ class TestLocalProcess(ProcessContract):
         def look() -> None:
             while not over.is_set():
                 for job in backend.jobs.list():
-                    describe(job)
+                    job_info(job)
 
         interval = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)

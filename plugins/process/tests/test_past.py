@@ -13,17 +13,17 @@ from typing import Any
 import httpx
 import pytest
 import websocket
-from toolbox_process.job import Reason
-from toolbox_process.journal import FILE
-from toolbox_process.journal import LIMIT
-from toolbox_process.journal import LOST
-from toolbox_process.journal import Journals
-from toolbox_process.replaying import read_heads
-from toolbox_process.replaying import replay
-from toolbox_process.spool import ERR
-from toolbox_process.spool import OUT
-from toolbox_process.spool import Spool
-from toolbox_process.statedir import StateDirectory
+from toolbox_process.engine.job import Reason
+from toolbox_process.engine.journal import FILE
+from toolbox_process.engine.journal import LIMIT
+from toolbox_process.engine.journal import LOST
+from toolbox_process.engine.journal import Journals
+from toolbox_process.engine.spool import ERR
+from toolbox_process.engine.spool import OUT
+from toolbox_process.engine.spool import Spool
+from toolbox_process.engine.state import StateDirectory
+from toolbox_process.sessions.replaying import read_heads
+from toolbox_process.sessions.replaying import replay
 
 from toolbox.testing import Service
 

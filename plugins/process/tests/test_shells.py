@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toolbox_process import shells
-from toolbox_process.shells import find_shell
+from toolbox_process.engine import shells
+from toolbox_process.engine.shells import find_shell
 
 
 def program(path: Path, mode: int = 0o755) -> str:

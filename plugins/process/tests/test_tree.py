@@ -14,19 +14,19 @@ from collections.abc import Callable
 from collections.abc import Iterator
 
 import pytest
-from toolbox_process.marks import VARIABLE
-from toolbox_process.marks import Mark
-from toolbox_process.marks import Marks
-from toolbox_process.marks import read_mark
-from toolbox_process.procfs import Process
-from toolbox_process.procfs import children
-from toolbox_process.procfs import read_process
+from toolbox_process.linux.marks import VARIABLE
+from toolbox_process.linux.marks import Mark
+from toolbox_process.linux.marks import Marks
+from toolbox_process.linux.marks import read_mark
+from toolbox_process.linux.tree import Tree
+from toolbox_process.linux.tree import signal_all
+from toolbox_process.linux.tree import wait_for_exit
 from toolbox_process.testing import alive
 from toolbox_process.testing import eventually
-from toolbox_process.tree import Tree
-from toolbox_process.tree import send
-from toolbox_process.tree import wait_gone
 
+from toolbox.linux.procfs import Process
+from toolbox.linux.procfs import children
+from toolbox.linux.procfs import read_process
 from toolbox.processes import descendants
 from toolbox.testing import ending
 
@@ -49,11 +49,11 @@ def test_a_pid_that_is_another_process_by_now_is_left_alone(
     """AC-12."""
     process = known(child)
     earlier = process._replace(started=process.started - 1)
-    send([earlier], signal.SIGKILL)
+    signal_all([earlier], signal.SIGKILL)
     assert Tree([earlier], []).members() == []
     assert Tree([earlier], []).end(0) == []
     assert alive(child.pid)
-    send([process], signal.SIGKILL)
+    signal_all([process], signal.SIGKILL)
     assert child.wait(30) == -signal.SIGKILL
 
 
@@ -79,8 +79,8 @@ def test_what_can_not_be_looked_at_is_not_gone(child: subprocess.Popen[bytes]) -
         lambda: Marks([Mark("none", 1)]).fit(process),
         tree.members,
         lambda: tree.end(0),
-        lambda: send([process], signal.SIGKILL),
-        lambda: wait_gone([process], time.monotonic() + 1),
+        lambda: signal_all([process], signal.SIGKILL),
+        lambda: wait_for_exit([process], time.monotonic() + 1),
     ]
     for look in looks:
         with no_descriptor_left(), pytest.raises(OSError) as failure:
@@ -97,7 +97,7 @@ def test_what_has_ended_is_no_process(child: subprocess.Popen[bytes]) -> None:
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert read_process(child.pid) is None
-    send([process], signal.SIGKILL)
+    signal_all([process], signal.SIGKILL)
     assert Tree([process], []).members() == []
 
 

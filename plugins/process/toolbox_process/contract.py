@@ -1,11 +1,11 @@
-"""What every backend of the group must do: subclass it and give it a backend.
+"""The behavior that every backend of the group gives: subclass it and give it a backend.
 
 ::
 
     class TestMine(ProcessContract):
         @pytest.fixture
         def backend(self, make_backend):
-            return make_backend(MyProcess, MySettings(), options=ProcessSettings())
+            return make_backend(MyProcess, MySettings(), group_settings=ProcessSettings())
 
 ``make_backend`` is a fixture of :mod:`toolbox.testing`. Only the Protocols of
 :mod:`toolbox_process.backend` are used, so it says nothing about HTTP.
@@ -13,37 +13,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import AbstractContextManager
 
 import pytest
 
 from toolbox.errors import BadRequest
-from toolbox.response import Answer
-from toolbox.response import StreamAnswer
 from toolbox_process.backend import ProcessBackend
-from toolbox_process.backend import SessionCommand
+from toolbox_process.commands.models import CodeRunRequest
+from toolbox_process.commands.models import ExecuteRequest
+from toolbox_process.commands.protocol import Finished
+from toolbox_process.engine.output import collect
+from toolbox_process.engine.spool import ERR
+from toolbox_process.engine.spool import OUT
 from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import ExecutionTimeout
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SessionEnded
-from toolbox_process.job_models import StartJobRequest
-from toolbox_process.models import CodeRunRequest
-from toolbox_process.models import ExecuteRequest
-from toolbox_process.output import collect
-from toolbox_process.pty_models import CreatePtyRequest
-from toolbox_process.pty_models import PtySize
-from toolbox_process.session_models import SessionExecuteRequest
-from toolbox_process.spool import ERR
-from toolbox_process.spool import OUT
+from toolbox_process.errors import SpawnFailed
+from toolbox_process.jobs.models import StartJobRequest
+from toolbox_process.sessions.models import SessionExecuteRequest
+from toolbox_process.sessions.protocol import SessionCommand
+from toolbox_process.terminals.models import CreatePtyRequest
+from toolbox_process.terminals.models import PtySize
 
 LIMIT = 1 << 20
 
 
-def _value(answer: Answer | StreamAnswer) -> Any:
-    """What was answered at once, as short output is."""
-    assert isinstance(answer, Answer)
-    return answer.value
+def _result(run: AbstractContextManager[Finished]) -> tuple[int | None, str]:
+    """Return the exit code and the output of a command."""
+    with run as finished:
+        return finished.job.exit_code, collect(finished.job.spool, None, LIMIT).text
 
 
 class ProcessContract:
@@ -51,24 +51,28 @@ class ProcessContract:
 
     def test_execute(self, backend: ProcessBackend) -> None:
         """A command's status and output, its time limit, and what can't be run."""
-        answer = _value(backend.execute(ExecuteRequest(command="echo a; echo b >&2; exit 3")))
-        assert (answer.exit_code, answer.result) == (3, "a\nb\n")
-        assert _value(backend.execute(ExecuteRequest(command="true", cwd="/none"))).exit_code == -1
+        commands = backend.commands
+        request = ExecuteRequest(command="echo a; echo b >&2; exit 3")
+        assert _result(commands.execute(request)) == (3, "a\nb\n")
+        with commands.execute(request, separate=True) as finished:
+            texts = [commands.text(finished.job, stream).text for stream in (OUT, ERR, None)]
+        assert texts == ["a\n", "b\n", "a\nb\n"]
+        with pytest.raises(SpawnFailed):
+            _result(commands.execute(ExecuteRequest(command="true", cwd="/none")))
         with pytest.raises(ExecutionTimeout):
-            backend.execute(ExecuteRequest(command="sleep 1000", timeout=1))
+            _result(commands.execute(ExecuteRequest(command="sleep 1000", timeout=1)))
         for bad in (ExecuteRequest(command=" "), ExecuteRequest(command="x", envs={"=": ""})):
             with pytest.raises(BadRequest):
-                backend.execute(bad)
+                _result(commands.execute(bad))
 
     def test_run_code(self, backend: ProcessBackend) -> None:
         """A program's arguments arrive as they are."""
         request = CodeRunRequest(
             code="import sys; print(sys.argv[1:])", language="python", argv=["a b", "$x"]
         )
-        answer = _value(backend.run_code(request))
-        assert (answer.exit_code, answer.result) == (0, "['a b', '$x']\n")
+        assert _result(backend.commands.run_code(request)) == (0, "['a b', '$x']\n")
         with pytest.raises(BadRequest):
-            backend.run_code(CodeRunRequest(code="x", language="none"))
+            _result(backend.commands.run_code(CodeRunRequest(code="x", language="none")))
 
     def test_sessions(self, backend: ProcessBackend) -> None:
         """State is kept, streams are apart, the shell's end is noticed."""
@@ -101,7 +105,7 @@ class ProcessContract:
             sessions.get("contract")
 
     def test_terminals(self, backend: ProcessBackend) -> None:
-        """One is created, resized, written to and gone after its end."""
+        """One is created, resized and written to, and no longer listed after its end."""
         terminal = backend.terminals.create(CreatePtyRequest(id="contract", envs={"PS1": ""}))
         backend.terminals.resize("contract", PtySize(cols=90, rows=20))
         terminal.write(b"stty size; exit 5\n")

@@ -1,4 +1,4 @@
-"""What can go wrong in the group ``process``; codes are the Daytona Toolbox API's."""
+"""Errors of the group ``process``; codes are those of the Daytona Toolbox API."""
 
 from __future__ import annotations
 
@@ -27,24 +27,37 @@ __all__ = [
     "TooManyWaiting",
 ]
 
-TRY_AGAIN_LATER = 1013
-"""The WebSocket close code for :class:`TooManyFollowers` (IANA's registry)."""
+END_REASON = "X-Toolbox-End-Reason"
+"""The header with the reason why a job has ended."""
+
+JOB = "X-Toolbox-Job"
+"""The header with a job's id."""
+
+
+def _reason_header(reason: str) -> dict[str, str]:
+    return {END_REASON: reason} if reason else {}
 
 
 class ExecutionTimeout(RequestTimeout):
-    """The command was still running when its time was over; it was ended."""
+    """The command exceeded its time limit and was killed."""
 
     code = "PROCESS_EXECUTION_TIMEOUT"
 
+    def __init__(self, message: str, job_id: str) -> None:
+        super().__init__(message, {JOB: job_id})
+
 
 class ClientLeft(RequestTimeout):
-    """There is nobody to answer any more."""
+    """The client has disconnected."""
 
 
 class ProcessNotFound(NotFound):
-    """No such session, command, terminal, context or job."""
+    """The session, command, terminal, context or job does not exist."""
 
     code = "PROCESS_NOT_FOUND"
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message, _reason_header(reason))
 
 
 class SessionEnded(Gone):
@@ -52,42 +65,45 @@ class SessionEnded(Gone):
 
     code = "SESSION_ENDED"
 
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message, _reason_header(reason))
+
 
 class CommandCompleted(Gone):
-    """The command has ended, so it takes no input."""
+    """The command has ended and takes no input."""
 
     code = "COMMAND_ALREADY_COMPLETED"
 
 
 class AlreadyExists(Conflict):
-    """The id is taken."""
+    """The id is already used."""
 
 
 class InputUnavailable(Conflict):
-    """The command reads no input, or has not read what it was sent before."""
+    """The command takes no input, or its input buffer is full."""
 
 
 class NotEnded(Unavailable):
-    """It, or something it has started, goes on: the system hasn't let us end it."""
+    """The job or something it has started could not be ended."""
 
 
 class TooManyWaiting(Unavailable):
-    """As many requests wait for commands as may."""
+    """Too many requests wait for commands."""
 
 
 class TooManyFollowers(Unavailable):
-    """As many clients follow the job or terminal as may. Its socket is closed 1013."""
+    """Too many clients follow the job or terminal."""
 
 
 class SpawnFailed(BadRequest):
-    """The program can't be started: missing, not executable, no such working directory.
+    """The program can't be started: missing, not executable, or no such working directory.
 
-    ``execute`` and ``code-run`` answer it as exit code -1.
+    ``execute`` and ``code-run`` report it as exit code -1.
     """
 
 
 class ProgramMissing(SpawnFailed):
-    """What the service itself needs for it is not installed: any shell, Python."""
+    """A program that the service itself needs is not installed: a shell, Python."""
 
     status = 500
     code = "INTERNAL_SERVER_ERROR"

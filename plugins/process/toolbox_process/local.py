@@ -2,111 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from msgspec import UNSET
-
+from toolbox.activity import Work
 from toolbox.lifecycle import Context
-from toolbox.response import Answer
-from toolbox.response import StreamAnswer
-from toolbox_process.answers import answer_with
-from toolbox_process.coderun import run_code
-from toolbox_process.engine import Engine
-from toolbox_process.errors import SpawnFailed
-from toolbox_process.excerpt import Excerpt
-from toolbox_process.execute import execute
-from toolbox_process.interpreters import LocalInterpreters
-from toolbox_process.job import Job
-from toolbox_process.job import Reason
-from toolbox_process.jobs import LocalJobs
-from toolbox_process.models import Artifacts
-from toolbox_process.models import CodeRunRequest
-from toolbox_process.models import CodeRunResponse
-from toolbox_process.models import ExecuteRequest
-from toolbox_process.models import ExecuteResponse
-from toolbox_process.output import END_REASON
-from toolbox_process.output import describe_end
-from toolbox_process.output import where_whole
-from toolbox_process.sessions import LocalSessions
+from toolbox.plugins.capabilities import Figure
+from toolbox_process.commands.local import LocalCommands
+from toolbox_process.engine.engine import Engine
+from toolbox_process.engine.job import WORK
+from toolbox_process.interpreters.registry import LocalInterpreters
+from toolbox_process.jobs.registry import LocalJobs
+from toolbox_process.launchers.loading import find_launcher
+from toolbox_process.sessions.registry import LocalSessions
 from toolbox_process.settings import LocalSettings
-from toolbox_process.spool import ERR
-from toolbox_process.spool import OUT
-from toolbox_process.terminals import LocalTerminals
-from toolbox_process.waiting import Gone
-from toolbox_process.waiting import never
-
-NOT_STARTED = -1
-"""The exit code of what could not be started."""
-
-SPAWN_FAILED = {END_REASON: Reason.SPAWN_FAILED.value}
+from toolbox_process.terminals.registry import LocalTerminals
 
 
 class LocalProcess:
     """See :class:`toolbox_process.backend.ProcessBackend`."""
 
     def __init__(self, settings: LocalSettings, context: Context) -> None:
-        self.max_result: int = context.options.max_result
-        self._engine = Engine(settings, context)
+        self.max_result: int = context.group_settings.max_result
+        self._engine = Engine(settings, context, find_launcher(settings)(settings))
+        self.commands = LocalCommands(self._engine, self.max_result)
         self.sessions = LocalSessions(self._engine)
         self.terminals = LocalTerminals(self._engine)
         self.interpreters = LocalInterpreters(self._engine)
         self.jobs = LocalJobs(self._engine, self.sessions)
 
-    def execute(
-        self, request: ExecuteRequest, gone: Gone = never, separate: bool = False
-    ) -> Answer | StreamAnswer:
-        note = self._engine.note(request.cwd)
-        spool = self._engine.new_spool()
-        # The job may be forgotten as soon as it has ended, but not before it is answered.
-        with spool.held():
-            try:
-                job = execute(self._engine, request, spool, gone, separate)
-            except SpawnFailed as error:
-                failure = ExecuteResponse(exit_code=NOT_STARTED, result=error.message)
-                return Answer(failure, headers=SPAWN_FAILED)
-            return self._answer(ExecuteResponse, job, note, separate)
+    @staticmethod
+    def check(settings: LocalSettings) -> None:
+        """Raise SettingsError if the launcher can't work here."""
+        find_launcher(settings)
 
-    def run_code(
-        self, request: CodeRunRequest, gone: Gone = never, separate: bool = False
-    ) -> Answer | StreamAnswer:
-        note = self._engine.note(request.cwd)
-        spool = self._engine.new_spool()
-        with spool.held():
-            try:
-                job, charts = run_code(self._engine, request, spool, gone, separate)
-            except SpawnFailed as error:
-                failure = CodeRunResponse(exit_code=NOT_STARTED, result=error.message)
-                return Answer(failure, headers=SPAWN_FAILED)
-            artifacts = Artifacts(charts) if charts else UNSET
-            return self._answer(CodeRunResponse, job, note, separate, artifacts=artifacts)
-
-    def _answer(
-        self,
-        kind: type[ExecuteResponse] | type[CodeRunResponse],
-        job: Job,
-        note: dict[str, str],
-        separate: bool,
-        **others: Any,
-    ) -> Answer | StreamAnswer:
-        streams = {"result": None, **({"stdout": OUT, "stderr": ERR} if separate else {})}
-        where = where_whole(job.id)
-        texts = {
-            name: Excerpt(job.spool, stream, self.max_result, where)
-            for name, stream in streams.items()
-        }
-        headers = {**describe_end(job, texts["result"].dropped), **note}
-        return answer_with(kind, job.spool, headers, {**texts}, exit_code=job.status, **others)
-
-    def figures(self) -> dict[str, float]:
-        """What runs and what is kept, for whoever makes metrics of it."""
+    def figures(self) -> list[Figure]:
+        """Count what runs and what is kept. A :class:`toolbox.plugins.capabilities.HasFigures`."""
         jobs = self._engine.jobs()
         running = sum(not job.done.is_set() for job in jobs)
-        return {
-            "jobs_running": running,
-            "jobs_finished": len(jobs) - running,
-            "sessions": len(self.sessions.list()),
-            "terminals": len(self.terminals.list()),
-        }
+        finished, sessions = len(jobs) - running, len(self.sessions.list())
+        terminals = len(self.terminals.list())
+        return [
+            Figure(name="jobs_running", value=running, help="Jobs that run."),
+            Figure(name="jobs_finished", value=finished, help="Jobs kept after their end."),
+            Figure(name="sessions", value=sessions, help="Sessions that exist."),
+            Figure(name="terminals", value=terminals, help="Terminals that are kept."),
+        ]
+
+    def activity(self) -> Work:
+        """Count what runs for clients. A :class:`toolbox.plugins.capabilities.HasActivity`."""
+        running = sum((job.kind in WORK and not job.done.is_set()) for job in self._engine.jobs())
+        running += self.terminals.busy() + self.interpreters.busy()
+        return Work(running=running, last_end=self._engine.last_end)
 
     def close(self) -> None:
         """End everything that runs."""

@@ -1,4 +1,4 @@
-"""What an operator may set: ``[process]`` for every backend, ``[process.local]`` for ours."""
+"""The settings: ``[process]`` for every backend, ``[process.local]`` for ours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from toolbox.bounds import BELOW_THREADS
+from toolbox.settings.bounds import BELOW_THREADS
 
 
 class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,16 +17,16 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=1024,
-            description="Bytes of output in one JSON answer, for each stream; of more, the first "
-            "and the last half are sent.",
+            description="Maximum bytes of output in a JSON response, for each stream; of longer "
+            "output the first and the last part are sent.",
         ),
     ] = 16 * 1024 * 1024
     max_waiting: Annotated[
         int,
         Meta(
             ge=1,
-            description="Requests that may wait for a command at once; must be well below "
-            "server.threads, or nothing else is answered meanwhile; the default is lowered to fit.",
+            description="Maximum requests that wait for a command; must be well below "
+            "server.threads, or other requests stall; the default is lowered to fit.",
             extra=BELOW_THREADS,
         ),
     ] = 224
@@ -35,6 +35,28 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
 class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Options of the backend ``local``."""
 
+    launcher: Annotated[
+        str,
+        Meta(
+            description='How programs are started: "plain", as the user of the service; "user", as '
+            'launcher_user; "bubblewrap", with their own processes and mounts; or "module:Class".'
+        ),
+    ] = "plain"
+    launcher_user: Annotated[
+        str,
+        Meta(
+            description='User that programs run as, by name or "uid:gid". The launcher user needs '
+            "it, bubblewrap may have it; the service needs root or CAP_CHOWN, CAP_KILL, CAP_SETGID "
+            "and CAP_SETUID."
+        ),
+    ] = ""
+    bubblewrap_options: Annotated[
+        list[str],
+        Meta(
+            description="More options of bwrap(1) for the launcher bubblewrap, such as "
+            '"--dev-bind", "/dev/dri", "/dev/dri".'
+        ),
+    ] = []
     shell: Annotated[
         str,
         Meta(
@@ -68,46 +90,50 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=10,
-            description="Seconds of silence after which output a background process could "
-            "still write is no longer waited for.",
+            description="Seconds of silence after which the service stops waiting for output of "
+            "background processes.",
         ),
     ] = 0.1
     drain_limit: Annotated[
-        float, Meta(ge=0, le=60, description="Seconds such output is waited for at most.")
+        float, Meta(ge=0, le=60, description="Maximum seconds to wait for such output.")
     ] = 1.0
     output_memory: Annotated[
-        int, Meta(ge=4096, description="Bytes of a job's output kept in memory; more go to disk.")
+        int,
+        Meta(ge=4096, description="Bytes of a job's output kept in memory; the rest goes to disk."),
     ] = 64 * 1024
     output_limit: Annotated[
         int,
         Meta(
             ge=1024 * 1024,
-            description="Bytes of a job's output kept; of more, the middle is dropped.",
+            description="Maximum bytes kept of a job's output; of more, the middle is dropped.",
         ),
     ] = 2 * 1024 * 1024 * 1024
     total_output_limit: Annotated[
         int,
-        Meta(ge=1024 * 1024, description="Bytes kept of all finished jobs; the oldest go first."),
+        Meta(
+            ge=1024 * 1024,
+            description="Maximum bytes kept of all finished jobs; the oldest are dropped first.",
+        ),
     ] = 4 * 1024 * 1024 * 1024
     max_followers: Annotated[
         int,
         Meta(
             ge=1,
-            description="WebSockets that may follow one job or terminal at once; more are closed "
-            "1013.",
+            description="Maximum WebSockets that follow one job or terminal; more are closed "
+            "with 1013.",
         ),
     ] = 64
     keep_jobs: Annotated[
-        int, Meta(ge=0, description="Finished jobs of each kind that are kept for looking up.")
+        int, Meta(ge=0, description="Maximum finished jobs of each kind that are kept.")
     ] = 500
     keep_seconds: Annotated[
-        float, Meta(ge=0, description="Seconds a finished job is kept at most.")
+        float, Meta(ge=0, description="Maximum seconds that a finished job is kept.")
     ] = 3600.0
     warm_interpreter: Annotated[
         bool,
         Meta(
-            description="Start the default interpreter with the service: whoever uses it first "
-            "waits less, and where nobody does it takes memory for nothing."
+            description="Start the default interpreter with the service: the first request waits "
+            "less, and memory is used even if no request comes."
         ),
     ] = False
     terminal_buffer: Annotated[

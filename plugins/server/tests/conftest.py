@@ -18,7 +18,7 @@ import subprocess
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 from toolbox.processes import popen
 
 group = Group("child", backend=object, default_backend="real")
@@ -37,6 +37,11 @@ def child_env(backend: Child) -> dict[str, str]:
     return dict(line.split("=", 1) for line in output.split("\\0") if line)
 
 
+@group.get("/child/signed", signed=True)
+def child_signed(backend: Child) -> None:
+    """Do nothing, for whoever has a signed URL."""
+
+
 @hookimpl
 def toolbox_group():
     return group
@@ -44,7 +49,7 @@ def toolbox_group():
 
 @hookimpl
 def toolbox_backends():
-    return [Backend(group="child", name="real", target="child_plugin:Child")]
+    return [BackendSpec(group="child", name="real", target="child_plugin:Child")]
 '''
 
 

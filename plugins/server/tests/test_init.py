@@ -15,6 +15,7 @@ from daytona_toolbox_api_client import Configuration
 from daytona_toolbox_api_client import InitializeRequest
 from daytona_toolbox_api_client import ServerApi
 
+from toolbox.auth.signing import sign
 from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
@@ -181,6 +182,33 @@ def test_the_rotated_token_survives_the_worker(make: Make) -> None:
     assert status(service, SECOND) == 200
     assert status(service, TOKEN) == 401
     assert_unauthorized(init(service, FIRST, by=TOKEN))
+
+
+def signed(service: Service, key: str) -> int:
+    """The status of the response to a URL that is signed with a key."""
+    query = {"path": "/", "expires": "0", "signature": sign(key, "child", "GET", "/", 0)}
+    with service.client(None) as client:
+        return client.get("/child/signed", params=query).status_code
+
+
+def test_a_signing_key_comes_with_the_token(make: Make) -> None:
+    service = make(token=FIRST)
+    change = {"token": SECOND, "signingKey": "a-key"}
+    for by, body, expected in (
+        (None, change, 401),
+        (SECOND, {**change, "signingKey": "a key"}, 401),
+        (FIRST, {**change, "signingKey": "a key"}, 400),
+        (FIRST, {"signingKey": "a-key"}, 200),
+    ):
+        with service.client(by) as client:
+            assert client.post("/init", json=body).status_code == expected
+        assert (status(service, FIRST), signed(service, "a-key")) == (200, 401), body
+    with service.client(FIRST) as client:
+        assert client.post("/init", json=change).status_code == 200
+    kill_worker(service)
+    assert (status(service, SECOND), signed(service, "a-key")) == (200, 200)
+    assert init(service, THIRD, by=SECOND).status_code == 200
+    assert signed(service, "a-key") == 200, "it stays"
 
 
 def test_the_first_token_survives_the_worker(make: Make) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong in the group ``server``."""
+"""Errors of the group ``server``."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from toolbox.errors import BadRequest
 
 
 class InvalidVariable(BadRequest):
-    """No process could be started with such a name or value in its environment."""
+    """A name or value that no process can have in its environment."""

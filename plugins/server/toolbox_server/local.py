@@ -16,9 +16,10 @@ class LocalServer:
     def __init__(self, settings: NoSettings, context: Context) -> None:
         self._auth = context.auth
 
-    def initialize(self, authorization: str, token: str) -> None:
-        self._auth.initialize(authorization, token)
+    def initialize(self, authorization: str, token: str, signing_key: str) -> None:
+        self._auth.initialize(authorization, token, signing_key)
 
     def update_env(self, change: UpdateEnvRequest) -> None:
+        # No process may start with half of a change.
         with changing_environment() as environ:
             apply(plan(change, dict(environ)), environ)

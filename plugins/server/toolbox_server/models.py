@@ -1,4 +1,4 @@
-"""What the server operations take and answer."""
+"""The requests and responses of the server operations."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ class Authorization(msgspec.Struct, frozen=True):
     authorization: str = msgspec.field(default="", name="Authorization")
 
 
-class InitializeRequest(msgspec.Struct, frozen=True):
+class InitializeRequest(msgspec.Struct, frozen=True, rename="camel"):
     """A new bearer token; without one nothing changes."""
 
     token: str | None = None
+    signing_key: str | None = None
+    """A new key of signed URLs, of a control plane that starts services before it knows for whom.
+    Without one the key stays.
+    """
 
 
 class UpdateEnvRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A change of the environment. ``null`` stands for an empty value, list or table."""
 
     set: dict[str, str | None] | None = None
-    """Applied last: values by name."""
+    """Values by name. Applied last."""
     unset: list[str] | None = None
-    """Names to drop. One that isn't set is no error."""
+    """Names to remove. One that isn't set is not an error."""
     unset_value_prefix: str | None = None
-    """Drop first whatever has a value that starts with this, but for the names in ``set``."""
+    """First remove variables whose value starts with this, except those in ``set``."""
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What was done, for people."""
+    """A confirmation, for people."""
 
     message: str

@@ -23,24 +23,24 @@ group = Group(
 
 
 MAX_BODY = 64 * 1024
-"""Bytes of a body that may come from a stranger."""
+"""Maximum bytes of a body that may be unauthenticated."""
 
 
 @group.post("/init", public=True, max_body=MAX_BODY, errors=(InvalidBody, BadRequest, Unauthorized))
 def initialize(backend: ServerBackend, body: InitializeRequest, headers: Authorization) -> Message:
-    """Set the bearer token, or replace it.
+    """Set or replace the bearer token, and with it the key of signed URLs.
 
-    Replacing needs the token in force. Only a service in auth mode "init" can be without one.
+    Replacing requires the current token. Only a service in auth mode "init" can be without one.
     """
-    backend.initialize(headers.authorization, body.token or "")
+    backend.initialize(headers.authorization, body.token or "", body.signing_key or "")
     return Message("initialized")
 
 
 @group.post("/env", errors=(InvalidBody, InvalidVariable))
 def update_env(backend: ServerBackend, body: UpdateEnvRequest) -> Message:
-    """Change the environment that processes started from now on inherit.
+    """Change the environment of processes started from now on.
 
-    All of the change is made or, if any name or value is invalid, nothing of it.
+    If any name or value is invalid, nothing changes.
     """
     backend.update_env(body)
     return Message("environment updated")

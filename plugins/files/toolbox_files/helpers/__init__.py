@@ -1,5 +1,5 @@
-"""What runs in processes of its own, so that it holds nobody up.
+"""The helper programs, which do long work in their own processes, and the modules they share.
 
-A helper is to start fast: these modules import one another and the standard library, nothing else
-(see :mod:`toolbox_files.helper_process`).
+A helper must start fast: its modules import each other, the standard library and modules of the
+core that do the same (see :mod:`toolbox_files.helpers.command`, which the service imports).
 """

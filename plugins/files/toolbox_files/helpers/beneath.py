@@ -1,7 +1,7 @@
-"""Ways below one directory that no link leads out of, whoever changes what meanwhile.
+"""Resolving paths strictly below one directory, safe from concurrent changes of links.
 
-As openat2(2) does with RESOLVE_BENEATH, which older kernels don't have: each directory is opened
-by its name in the one above it, links are read and followed here.
+This is RESOLVE_BENEATH of openat2(2), for kernels without it: each directory is opened by its name
+relative to its parent, and links are read and followed here.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ import errno
 import os
 
 MAX_LINKS = 40
-"""Links that are followed on one way, as many as the kernel does."""
+"""Maximum links followed in one path, as in the kernel (path_resolution(7))."""
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LeadsOutside(Exception):
-    """The way leaves the directory, or nobody can tell."""
+    """The path leads out of the directory, or can't be resolved safely."""
 
 
 class Beneath:
-    """The directory ``root`` and what is below it. Raises OSError if it can't be opened."""
+    """The directory ``root``, as the boundary of paths. Raises OSError if it can't be opened."""
 
     def __init__(self, root: str) -> None:
         self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._last: tuple[list[str], int, list[str]] | None = None
 
     def directory(self, parts: list[str], make: bool) -> tuple[int, list[str]]:
-        """The directory that the names ``parts`` lead to, and its names without links.
+        """Return a descriptor of the directory at ``parts``, and its path without links.
 
-        The descriptor is good until the next call. With ``make`` what is missing is made. Raises
-        LeadsOutside, OSError.
+        The descriptor is valid until the next call. With ``make`` missing directories are created.
+        Raises LeadsOutside, OSError.
         """
         if self._last is not None and self._last[0] == parts:
             return self._last[1:]
@@ -42,8 +42,9 @@ class Beneath:
         return fd, names
 
     def leads_outside(self, names: list[str], target: str) -> bool:
-        """Whether a link to ``target`` in the directory ``names`` leads out, as far as one can
-        tell: it may lead to what isn't there yet.
+        """Report whether a link to ``target`` in the directory ``names`` leads out.
+
+        A target that doesn't exist yet is judged by its names alone.
         """
         depth = len(names)
         for part in target.split("/"):
@@ -71,8 +72,9 @@ class Beneath:
                 if part == "..":
                     if not names:
                         raise LeadsOutside
+                    # Not by "..": the directory may have been moved out of the root.
                     names.pop()
-                    above = self._walk(names, make=False)[0]
+                    next_fd = self._walk(names, make=False)[0]
                 else:
                     opened = self._open(fd, part, make)
                     if isinstance(opened, str):
@@ -81,17 +83,17 @@ class Beneath:
                             raise LeadsOutside
                         pending += opened.split("/")[::-1]
                         continue
-                    above = opened
+                    next_fd = opened
                     names.append(part)
                 os.close(fd)
-                fd = above
+                fd = next_fd
         except BaseException:
             os.close(fd)
             raise
         return fd, names
 
     def _open(self, fd: int, name: str, make: bool) -> int | str:
-        """The directory ``name`` in the directory ``fd``, or where a link of that name leads."""
+        """Open the directory ``name`` in ``fd``, or return the target of a link of that name."""
         try:
             return os.open(name, _DIRECTORY, dir_fd=fd)
         except FileNotFoundError:
@@ -100,7 +102,7 @@ class Beneath:
             os.mkdir(name, 0o755, dir_fd=fd)
             return os.open(name, _DIRECTORY, dir_fd=fd)
         except OSError as error:
-            # A link, or a file that is no directory: ENOTDIR, or ELOOP as POSIX has it.
+            # A link or a file: ENOTDIR on Linux, ELOOP by POSIX.
             if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                 raise
             try:

@@ -1,6 +1,6 @@
-"""Streams that compress what is written to them, or decompress what is read.
+"""Compressing and decompressing streams.
 
-Each library is imported when it is needed; ``zstd`` is a part of Python from 3.14.
+Each library is imported when it is needed; ``zstd`` is part of Python from 3.14.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 from typing import BinaryIO
 
 BLOCK = 1024 * 1024
+"""Bytes read or written at once."""
 
 GZIP_LEVEL = 5
-"""Half the time of gzip's own 6, for one percent of the size."""
+"""Half the time of the default 6, for one percent more size."""
 
 _SKIPPABLE = tuple(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16))
-"""RFC 8878, 3.1.2: what a zstd stream may begin with beside its magic number."""
+"""Magic numbers of skippable frames, with which a zstd stream may begin (RFC 8878, 3.1.2)."""
 
 _MAGIC: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("gz", (b"\x1f\x8b",)),
@@ -27,9 +28,9 @@ _MAGIC: tuple[tuple[str, tuple[bytes, ...]], ...] = (
 
 
 def compressed(target: io.RawIOBase, kind: str) -> BinaryIO:
-    """A stream whose content goes to ``target`` as ``kind``: ``tar``, ``tar.gz``, ``tar.zst``.
+    """Return a stream that compresses to ``target``: ``tar`` (not), ``tar.gz`` or ``tar.zst``.
 
-    Closing it completes what is written.
+    Close it to write the end of the compressed data.
     """
     raw: Any = target
     if kind == "tar.gz":
@@ -42,14 +43,15 @@ def compressed(target: io.RawIOBase, kind: str) -> BinaryIO:
 
 
 def decompressed(source: io.RawIOBase) -> BinaryIO:
-    """What ``source`` holds, decompressed if it begins as gzip, bzip2, xz or zstd does.
+    """Return a stream of ``source``, decompressed if it is gzip, bzip2, xz or zstd.
 
-    Reading it to its end reads ``source`` to its end. Raises what the library raises: OSError,
-    EOFError and errors of its own.
+    Reading it to its end reads ``source`` to its end. Reading raises the errors of the library:
+    OSError, EOFError and its own.
     """
-    begin = _begin(source)
-    kind = next((kind for kind, magic in _MAGIC if begin.startswith(magic)), "")
-    whole = io.BufferedReader(_Rejoined(begin, source), BLOCK)
+    start = _read_start(source)
+    kind = next((kind for kind, magic in _MAGIC if start.startswith(magic)), "")
+    # A pipe can't seek back to its start.
+    whole = io.BufferedReader(_Rejoined(start, source), BLOCK)
     raw: Any = whole
     if kind == "gz":
         import gzip
@@ -68,30 +70,30 @@ def decompressed(source: io.RawIOBase) -> BinaryIO:
     return io.BufferedReader(raw, BLOCK) if kind else whole
 
 
-def _begin(source: io.RawIOBase) -> bytes:
-    """The first bytes, as many as tell the compression: a pipe may give fewer at once."""
-    begin = b""
-    while len(begin) < 8 and (more := source.read(8 - len(begin))):
-        begin += more
-    return begin
+def _read_start(source: io.RawIOBase) -> bytes:
+    """Read as many bytes as the longest magic number; one read of a pipe may return fewer."""
+    start = b""
+    while len(start) < 8 and (more := source.read(8 - len(start))):
+        start += more
+    return start
 
 
 class _Rejoined(io.RawIOBase):
-    """A stream whose first bytes have been read already."""
+    """A stream whose first bytes have already been read."""
 
-    def __init__(self, begin: bytes, rest: io.RawIOBase) -> None:
-        self._begin = begin
+    def __init__(self, start: bytes, rest: io.RawIOBase) -> None:
+        self._start = start
         self._rest = rest
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if not self._begin:
+        if not self._start:
             return self._rest.readinto(buffer)
-        count = min(len(buffer), len(self._begin))
-        buffer[:count] = self._begin[:count]
-        self._begin = self._begin[count:]
+        count = min(len(buffer), len(self._start))
+        buffer[:count] = self._start[:count]
+        self._start = self._start[count:]
         return count
 
 

@@ -1,6 +1,6 @@
-"""Files that a project's ``.gitignore`` files leave out, by the rules of gitignore(5)."""
+"""Files that a project's ``.gitignore`` files ignore, by the rules of gitignore(5)."""
 
-# Importing pathlib would take longer than many a search.
+# Importing pathlib would take longer than many searches.
 # ruff: noqa: PTH118, PTH120
 
 from __future__ import annotations
@@ -12,49 +12,49 @@ from toolbox_files.helpers.globs import Match
 from toolbox_files.helpers.globs import compile_glob
 
 MAX_SIZE = 1024 * 1024
-"""Bytes of a ``.gitignore`` that are read."""
+"""Maximum bytes read of a ``.gitignore``."""
 
 _NAME = ".gitignore"
 
 
 class _Rule:
-    """One pattern."""
+    """A pattern."""
 
     def __init__(self, pattern: str, negated: bool, only_directories: bool) -> None:
         self.negated = negated
         self._only_directories = only_directories
-        # A slash that isn't the last character: a path from here, not a name anywhere below.
+        # With a slash before its end, a pattern is a path from here, else a name anywhere below.
         *above, last = pattern.removeprefix("/").split("/")
         self._anywhere = "/" not in pattern
         self._globs = [_glob(name) for name in above]
-        # What is in a directory, but not itself.
+        # A trailing ** matches everything in a directory, but not the directory itself.
         self._globs += [_anything, None] if last == "**" else [_glob(last)]
 
     def matches(self, names: tuple[str, ...], is_directory: bool) -> bool:
-        """Whether the path ``names``, from the directory of the rule, is meant."""
+        """Report whether the path ``names``, relative to the rule's directory, matches."""
         if self._only_directories and not is_directory:
             return False
         return self._match(names[-1:] if self._anywhere else names)
 
     def _match(self, names: tuple[str, ...]) -> bool:
-        # As one matches stars: on a failure the last ** takes one name more.
-        globs, place, at, star, resume = self._globs, 0, 0, -1, 0
-        while at < len(names):
-            glob = globs[place] if place < len(globs) else _nothing
+        # The usual greedy matching of wildcards: on a mismatch the last ** takes one more name.
+        globs, position, index, star, resume = self._globs, 0, 0, -1, 0
+        while index < len(names):
+            glob = globs[position] if position < len(globs) else _nothing
             if glob is None:
-                star, resume, place = place, at, place + 1
-            elif glob(names[at]):
-                place, at = place + 1, at + 1
+                star, resume, position = position, index, position + 1
+            elif glob(names[index]):
+                position, index = position + 1, index + 1
             elif star >= 0:
                 resume += 1
-                place, at = star + 1, resume
+                position, index = star + 1, resume
             else:
                 return False
-        return all(each is None for each in globs[place:])
+        return all(glob is None for glob in globs[position:])
 
 
 def _glob(name: str) -> Match | None:
-    """None for ``**``, any number of names; a malformed glob matches nothing."""
+    """Return None for ``**``, any number of names; a malformed glob matches nothing."""
     return None if name == "**" else compile_glob(name) or _nothing
 
 
@@ -67,7 +67,7 @@ def _nothing(name: str) -> bool:
 
 
 def parse(text: str) -> list[_Rule]:
-    """The rules of a ``.gitignore``, the last one first: it wins."""
+    """Return the rules of a ``.gitignore``, the last one first: it takes precedence."""
     rules = []
     for line in text.removeprefix("\ufeff").split("\n"):
         pattern = re.sub(r"(?<!\\) +$", "", line.removesuffix("\r"))
@@ -83,10 +83,10 @@ def parse(text: str) -> list[_Rule]:
 
 
 class Ignored:
-    """Tells for the entries of one directory whether they are ignored.
+    """A predicate for the entries of one directory: whether they are ignored.
 
-    ``names`` is its path from the top, ``files`` are the rules that hold there, the nearest first,
-    each with the length of the path of its own directory.
+    ``names`` is the directory's path from the top. ``files`` are the rules that apply, the nearest
+    first, each with the length of the path of its directory.
     """
 
     def __init__(self, names: tuple[str, ...], files: tuple[tuple[int, list[_Rule]], ...]) -> None:
@@ -102,14 +102,14 @@ class Ignored:
         return False
 
     def below(self, name: str, path: str) -> Ignored:
-        """The same for the directory ``name``, which is at ``path``."""
+        """Return the predicate for the subdirectory ``name``, at ``path``."""
         names = (*self._names, name)
         rules = _read(os.path.join(path, _NAME))
         return Ignored(names, ((len(names), rules), *self._files) if rules else self._files)
 
 
 def ignored_in(root: str) -> Ignored:
-    """For the directory ``root``, with the rules of the repository that it belongs to."""
+    """Return the predicate for ``root``, with the rules of the repository that contains it."""
     root = os.path.realpath(root)
     top = repository(root)
     exclude = _read(os.path.join(top, ".git", "info", "exclude"))
@@ -123,7 +123,7 @@ def ignored_in(root: str) -> Ignored:
 
 
 def repository(root: str) -> str:
-    """The directory with a ``.git`` that ``root`` is in, itself if there is none."""
+    """Return the top of the repository that contains ``root``, or ``root`` if none does."""
     path = root
     while not os.path.lexists(os.path.join(path, ".git")):
         above = os.path.dirname(path)
@@ -135,7 +135,7 @@ def repository(root: str) -> str:
 
 def _read(path: str) -> list[_Rule]:
     try:
-        # It may be anything, a FIFO too.
+        # It may be anything, even a FIFO, which must not block.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return []

@@ -1,4 +1,4 @@
-"""Globs: names matched by patterns."""
+"""Globs: patterns that match names."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ Match = Callable[[str], bool]
 
 
 def compile_glob(pattern: str) -> Match | None:
-    """Whether a whole name matches ``pattern``; None if the pattern is malformed.
+    """Return a predicate for names that match ``pattern``, or None if it is malformed.
 
     ``*`` is any run of characters, ``?`` one, ``[a-z]`` one of a set, ``[^a-z]`` and ``[!a-z]``
-    one not in it, a backslash takes the special meaning from what follows it.
+    one not in it; a backslash escapes the next character.
     """
+    # The two common forms, "*.py" and a plain name, need no regular expression.
     if re.fullmatch(r"\*[^*?\[\\]*", pattern):
         ending = pattern[1:]
         return lambda name: name.endswith(ending)
@@ -27,32 +28,32 @@ def compile_glob(pattern: str) -> Match | None:
 
 
 def _glob_expression(pattern: str) -> str | None:
-    """``pattern`` as a regular expression, None if it is malformed.
+    """Return ``pattern`` as a regular expression, or None if it is malformed.
 
-    What stands between two stars has a fixed length, so the first place where it fits is as good
-    as any later one: atomic groups keep the search linear in each.
+    A segment between two stars has a fixed length, so its first match is as good as any later one:
+    atomic groups keep the search linear in each segment.
     """
     segments = [""]
-    place = 0
-    while place < len(pattern):
-        character = pattern[place]
-        place += 1
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        position += 1
         if character == "*":
             segments.append("")
         elif character == "?":
             segments[-1] += "."
         elif character == "[":
-            found = _glob_set(pattern, place)
+            found = _glob_set(pattern, position)
             if found is None:
                 return None
             segments[-1] += found[0]
-            place = found[1]
-        elif character == "\\" and place == len(pattern):
+            position = found[1]
+        elif character == "\\" and position == len(pattern):
             return None
         else:
             if character == "\\":
-                character = pattern[place]
-                place += 1
+                character = pattern[position]
+                position += 1
             segments[-1] += re.escape(character)
     if len(segments) == 1:
         return segments[0]
@@ -60,35 +61,35 @@ def _glob_expression(pattern: str) -> str | None:
     return f"{segments[0]}{middle}.*{segments[-1]}"
 
 
-def _glob_set(pattern: str, place: int) -> tuple[str, int] | None:
-    """The set that begins at ``place`` as an expression, and where it ends."""
-    negated = pattern[place : place + 1] in ("^", "!")
-    place += negated
+def _glob_set(pattern: str, position: int) -> tuple[str, int] | None:
+    """Return the set that begins at ``position`` as an expression, and its end."""
+    negated = pattern[position : position + 1] in ("^", "!")
+    position += negated
     members: list[str] = []
-    while pattern[place : place + 1] != "]" or not members:
-        low = _set_member(pattern, place)
+    while pattern[position : position + 1] != "]" or not members:
+        low = _set_member(pattern, position)
         if low is None:
             return None
-        first, place = low
+        first, position = low
         last = first
-        if pattern[place : place + 1] == "-":
-            high = _set_member(pattern, place + 1)
+        if pattern[position : position + 1] == "-":
+            high = _set_member(pattern, position + 1)
             if high is None:
                 return None
-            last, place = high
-        # Nothing is in a range that runs backwards.
+            last, position = high
+        # A reversed range is empty.
         members.append(f"{re.escape(first)}-{re.escape(last)}" if first <= last else "")
     inner = "".join(members)
     if not inner:
-        return (".", place + 1) if negated else ("(?!)", place + 1)
-    return f"[{'^' if negated else ''}{inner}]", place + 1
+        return (".", position + 1) if negated else ("(?!)", position + 1)
+    return f"[{'^' if negated else ''}{inner}]", position + 1
 
 
-def _set_member(pattern: str, place: int) -> tuple[str, int] | None:
-    character = pattern[place : place + 1]
+def _set_member(pattern: str, position: int) -> tuple[str, int] | None:
+    character = pattern[position : position + 1]
     if character in ("", "-", "]"):
         return None
     if character == "\\":
-        place += 1
-        character = pattern[place : place + 1]
-    return (character, place + 1) if character else None
+        position += 1
+        character = pattern[position : position + 1]
+    return (character, position + 1) if character else None

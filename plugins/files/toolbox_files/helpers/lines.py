@@ -1,4 +1,4 @@
-"""Lines that hold a text, in files of any size and lines of any length."""
+"""Finding lines that contain a text, in files and lines of any size."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ CHUNK = 1024 * 1024
 """Bytes of a file read at once."""
 
 MAX_CONTENT = 1024 * 1024
-"""Bytes of a line that are shown; the rest of a longer line is searched, but not sent."""
+"""Maximum bytes returned of a line; the rest of a longer line is searched, but not sent."""
 
 SNIFFED = 512
-"""A NUL among that many first bytes makes a file binary."""
+"""Number of first bytes that are checked for a NUL, which makes a file binary."""
 
 
 def matching_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each line that holds ``pattern``, without its line ending.
+    """Yield number and content of each line that contains ``pattern``, without its line ending.
 
-    Nothing for a binary file or one that can't be read. Takes little memory, however long the
-    file or its lines: at most MAX_CONTENT bytes of a line are given.
+    Yields nothing for a binary or unreadable file. Takes little memory, however long the file or
+    its lines: at most MAX_CONTENT bytes of a line are returned.
     """
     try:
-        # It may be a FIFO by now: don't wait for its other end.
+        # It may have become a FIFO: don't wait for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return
@@ -32,7 +32,7 @@ def matching_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterator[tup
             return
         if size < len(buffer) and buffer.find(pattern, 0, size) < 0:
             if not os.readv(fd, [memoryview(buffer)[size:]]):
-                return  # The common case: a small file without it.
+                return  # The common case: a small file without a match.
             os.lseek(fd, size, os.SEEK_SET)
         yield from _scan_lines(fd, bytes(memoryview(buffer)[:size]), pattern)
     except OSError:
@@ -52,7 +52,7 @@ def _scan_lines(fd: int, block: bytes, pattern: bytes) -> Iterator[tuple[int, by
                 yield number, line.content()
             number += 1
             line = _LongLine(pattern)
-            # The lines that are whole in this block, at once; then the beginning of the last.
+            # All complete lines of this block at once; then the beginning of the last.
             whole = rest.rfind(b"\n") + 1
             for found, content in _whole_lines(rest, whole, pattern):
                 yield number + found, content
@@ -64,20 +64,20 @@ def _scan_lines(fd: int, block: bytes, pattern: bytes) -> Iterator[tuple[int, by
 
 
 def _whole_lines(data: bytes, end: int, pattern: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number from 0 and content of the lines in ``data[:end]``, which ends with a line."""
-    number = counted = place = 0
-    while (place := data.find(pattern, place, end)) >= 0:
-        number += data.count(b"\n", counted, place)
-        start = data.rfind(b"\n", 0, place) + 1
-        counted = data.index(b"\n", place)
+    """Yield number, from 0, and content of matching lines in ``data[:end]``, all complete."""
+    number = counted = offset = 0
+    while (offset := data.find(pattern, offset, end)) >= 0:
+        number += data.count(b"\n", counted, offset)
+        start = data.rfind(b"\n", 0, offset) + 1
+        counted = data.index(b"\n", offset)
         content = _without_return(data[start:counted])
         if pattern in content:
             yield number, content[:MAX_CONTENT]
-        place = counted
+        offset = counted
 
 
 class _LongLine:
-    """A line that comes in pieces."""
+    """A line that is read in pieces."""
 
     def __init__(self, pattern: bytes) -> None:
         self._pattern = pattern
@@ -88,7 +88,7 @@ class _LongLine:
 
     def add(self, piece: bytes) -> None:
         data = self._tail + piece
-        # A match that ends with the line's carriage return is none: the return may be stripped.
+        # A match that includes the final carriage return doesn't count: it may be stripped.
         limit = len(data) - (self._pattern.endswith(b"\r") and data.endswith(self._pattern))
         self._found = self._found or data.find(self._pattern, 0, limit) >= 0
         self._tail = data[max(0, len(data) - len(self._pattern)) :]

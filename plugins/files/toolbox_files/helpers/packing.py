@@ -1,9 +1,8 @@
-"""Directories as tar archives, as they are found: what changes meanwhile never ends the archive.
+"""Packing directories as tar archives; concurrent changes of files never fail the archive.
 
-As tar(1) does, a file has the size in the archive that it had when it was opened: what is missing
-then is filled with zeros, what has come is left out. What can't be read or has gone is left out.
-All of that is told in the comment (pax(1), the extended header ``comment``) of a last member,
-``.``, which is there only if there is something to tell.
+As in tar(1), a file has the size in the archive that it had when it was opened: it is padded with
+zeros if it shrinks, and cut off if it grows. Files that can't be read or were deleted are omitted.
+A last member, ``.``, lists all of these in its extended header ``comment`` (pax(1)), if any.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from typing import BinaryIO
 
 from toolbox_files.helpers.compressing import BLOCK
 from toolbox_files.helpers.compressing import compressed
-from toolbox_files.helpers.tarstream import TarStream
+from toolbox_files.helpers.tar_stream import TarStream
 from toolbox_files.helpers.walking import sorted_entries
 
 MAX_NOTES = 1000
-"""Files that are told of at most."""
+"""Maximum files listed in the comment."""
 
 _TYPES = {
     stat.S_IFREG: tarfile.REGTYPE,
@@ -37,15 +36,16 @@ _TYPES = {
 def pack(directory: str, target: io.RawIOBase, kind: str) -> None:
     """Write everything below ``directory``, links as links, with names relative to it.
 
-    Sockets, FIFOs and devices are left out, which no unpacker takes. Raises OSError if
+    Sockets, FIFOs and devices are omitted: no unpacker accepts them. Raises OSError if
     ``directory`` can't be read or ``target`` can't be written.
     """
     with compressed(target, kind) as stream, _Writer(stream) as writer:
+        # A stack, not recursion: trees may be deeper than Python's stack.
         pending = [(directory, "")]
         while pending:
-            above, prefix = pending.pop()
+            parent, prefix = pending.pop()
             try:
-                entries = sorted_entries(above)
+                entries = sorted_entries(parent)
             except OSError as error:
                 if not prefix:
                     raise
@@ -58,13 +58,13 @@ def pack(directory: str, target: io.RawIOBase, kind: str) -> None:
 
 
 class _Writer:
-    """Writes members to ``stream`` and remembers none of them, however many there are."""
+    """Writes members to ``stream``, in constant memory but for hard links."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        place: Any = TarStream(stream)
+        output: Any = TarStream(stream)
         # PAX, for names of any length, size and encoding.
         self._archive: Any = tarfile.TarFile(
-            fileobj=place, mode="w", format=tarfile.PAX_FORMAT, copybufsize=BLOCK
+            fileobj=output, mode="w", format=tarfile.PAX_FORMAT, copybufsize=BLOCK
         )
         self._links: dict[tuple[int, int], str] = {}
         self._notes: list[str] = []
@@ -78,14 +78,14 @@ class _Writer:
             self._archive.close()
 
     def note(self, name: str, remark: str) -> None:
-        """Tell at the end what became of ``name``."""
+        """Record a remark on ``name`` for the comment."""
         if len(self._notes) < MAX_NOTES:
             self._notes.append(f"{name}: {remark}")
         else:
             self._more += 1
 
     def add_notes(self, directory: str) -> None:
-        """Add the member that tells of what was noted, if anything was."""
+        """Add the member whose comment lists the remarks, if there are any."""
         if self._notes:
             member = _member(".", os.stat(directory), tarfile.DIRTYPE)  # noqa: PTH116
             more = [f"and {self._more} more"] if self._more else []
@@ -93,12 +93,12 @@ class _Writer:
             self._archive.addfile(member)
 
     def add(self, entry: os.DirEntry[str], name: str) -> bool:
-        """Add one file, a directory without what is in it; whether it is a directory."""
+        """Add one entry, a directory without its content; report whether it is a directory."""
         try:
             status = entry.stat(follow_symlinks=False)
             kind = _TYPES.get(stat.S_IFMT(status.st_mode))
             if kind is None:
-                self.note(name, "left out, it is no file, directory or link")
+                self.note(name, "omitted: not a file, directory or link")
                 return False
             if kind == tarfile.REGTYPE:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -115,13 +115,14 @@ class _Writer:
                 self._add_file(file, name)
         else:
             self._archive.addfile(member)
+        # tarfile keeps every member in memory otherwise.
         self._archive.members.clear()
         return bool(kind == tarfile.DIRTYPE)
 
     def _add_file(self, file: BinaryIO, name: str) -> None:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            self.note(name, "left out, it is no file any more")
+            self.note(name, "omitted: no longer a file")
             return
         member = _member(name, status, tarfile.REGTYPE)
         key = (status.st_dev, status.st_ino)
@@ -139,12 +140,13 @@ class _Writer:
         if content.remark:
             self.note(name, content.remark)
         elif (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
-            self.note(name, "it changed while it was read")
+            self.note(name, "changed while it was read")
 
 
 class _Exactly:
-    """A file that gives as many bytes as are asked for: zeros where it has no more, which
-    ``remark`` tells then.
+    """A file that returns exactly the requested bytes: zeros beyond its end.
+
+    ``remark`` says so then, else it is empty.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -157,10 +159,10 @@ class _Exactly:
             try:
                 block = self._file.read(size - len(data))
                 if not block:
-                    self.remark = "it became shorter while it was read, zeros fill it"
+                    self.remark = "shrank while it was read; padded with zeros"
             except OSError as error:
                 block = b""
-                self.remark = f"{error.strerror}, zeros fill it"
+                self.remark = f"{error.strerror}; padded with zeros"
             data = data + block if data else block
         return data + bytes(size - len(data)) if len(data) < size else data
 

@@ -1,7 +1,7 @@
-"""Asking ripgrep which files hold a text.
+"""Finding the files that contain a text by ripgrep.
 
-It only saves reading the other files: which lines, and whether a file is binary, is found out by
-the same code as without it.
+It only saves reading other files: matching lines and binary files are determined by the same code
+as without it.
 """
 
 from __future__ import annotations
@@ -15,23 +15,22 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 
 MAX_MEMORY = 512 * 1024 * 1024
-"""Bytes of data that ripgrep may have; what it needs grows with the longest line there is."""
+"""Maximum bytes of ripgrep's data, which grows with the longest line."""
 
 
 def files_with_text(
     program: str, root: str, shown: str, pattern: bytes, skip: Iterable[str]
 ) -> Iterator[tuple[str, str]] | None:
-    """The files below the directory ``root`` that hold ``pattern``, in the order of a walk: their
-    paths and, with ``root`` called ``shown``, what they are called.
+    """Return the files below ``root`` that contain ``pattern``, in the order of a walk.
 
-    None if it can't tell: it keeps whole lines in memory, so it is given a limit, and fails where
-    one is longer.
+    Each is its path and the name to show, in which ``root`` is ``shown``. Returns None if ripgrep
+    fails, as it does at its memory limit: it keeps whole lines in memory.
     """
-    # An argument of a program holds no NUL and is limited in length (execve(2)).
+    # An argument can't contain a NUL, and its length is limited (execve(2)).
     if b"\0" in pattern or len(pattern) > 64 * 1024:
         return None
     command = [program, "--no-config", "--no-ignore", "--hidden", "--no-messages"]
-    # As they are: no guessing of encodings, no stop at a NUL.
+    # Bytes as they are: no detection of encodings, no stop at a NUL.
     command += ["--text", "--encoding=none", "--fixed-strings", "--case-sensitive"]
     command += ["--files-with-matches", "--null", "--color=never"]
     for name in skip:
@@ -55,13 +54,13 @@ def files_with_text(
         except BaseException:
             process.kill()
             raise
-    # 0: found, 1: not found, 2: found or not, and something could not be read.
+    # 0: found, 1: not found, 2: either, and some file could not be read.
     return _sorted(output, root, shown) if process.returncode in (0, 1, 2) else None
 
 
 def _sorted(output: bytes, root: str, shown: str) -> Iterator[tuple[str, str]]:
     prefix = "" if shown == "." else shown.rstrip("/") + "/"
-    # A separator sorts before everything else, as if it ended the name.
-    for path in sorted(output.split(b"\0")[:-1], key=lambda each: each.replace(b"/", b"\0")):
+    # In the order of a walk: a separator sorts before any character of a longer name.
+    for path in sorted(output.split(b"\0")[:-1], key=lambda path: path.replace(b"/", b"\0")):
         text = os.fsdecode(path)
         yield text, prefix + text[len(root) :]

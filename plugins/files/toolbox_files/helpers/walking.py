@@ -1,9 +1,9 @@
-"""Walking trees: depth first, in the order of the names' bytes.
+"""Walking trees depth first, in the order of the names' bytes.
 
-Symbolic links aren't followed but the one where a walk starts; what can't be read is skipped.
+Symbolic links aren't followed, except at the start; unreadable directories are skipped.
 """
 
-# Importing pathlib would take longer than many a search.
+# Importing pathlib would take longer than many searches.
 # ruff: noqa: PTH116, PTH208
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from toolbox_files.helpers.gitignore import Ignored
 def walk(
     root: str, shown: str, skip: frozenset[str], ignored: Ignored | None = None
 ) -> Iterator[tuple[str, str, str, str]]:
-    """Every entry at and below ``root``: its path, what it is called, its name and its type.
+    """Yield every entry at and below ``root``: its path, its shown path, its name and its type.
 
     The type is ``d``, ``f`` for a regular file, or empty. Directories whose names are in ``skip``
-    aren't entered; what is ``ignored`` is left out.
+    aren't entered; ``ignored`` entries are omitted.
     """
     try:
         mode = os.stat(root).st_mode
@@ -61,21 +61,21 @@ def _entry_type(entry: os.DirEntry[str]) -> str:
             return "d"
         return "f" if entry.is_file(follow_symlinks=False) else ""
     except OSError:
-        return ""  # Its type isn't in the directory, and it is gone.
+        return ""  # The directory doesn't hold its type, and it was deleted.
 
 
 def sorted_entries(directory: str) -> list[os.DirEntry[str]]:
-    """The entries of a directory by the bytes of their names. Raises OSError."""
+    """Return the entries of a directory in the order of their names' bytes. Raises OSError."""
     with os.scandir(directory) as entries:
         found = list(entries)
-    # Characters sort like bytes where each is one.
+    # ASCII characters sort like their bytes, without encoding each name.
     ascii_only = all(map(str.isascii, map(_name, found)))
     found.sort(key=_name if ascii_only else _name_bytes)
     return found
 
 
 def sorted_names(directory: str) -> list[str]:
-    """The names in a directory by their bytes. Raises OSError."""
+    """Return the names in a directory in the order of their bytes. Raises OSError."""
     names = os.listdir(directory)
     names.sort(key=None if "".join(names).isascii() else os.fsencode)
     return names

@@ -1,1 +1,1 @@
-"""The backend ``cli``: the git binary."""
+"""The backend ``cli``, which runs the git binary."""

@@ -1,7 +1,7 @@
-"""Which error git's words mean. The words are those of ``LC_ALL=C``.
+"""Mapping from git's messages, as printed with ``LC_ALL=C``, to errors.
 
-What none of them is known of is a refusal (422), since git checks before it does; only a damaged
-repository, a git that was killed and one that was called wrongly are told as failures of ours.
+An unknown message is a refusal (422), because git checks before it acts. Only a damaged
+repository, a killed git and a usage error are reported as internal errors (500).
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from toolbox_git.errors import RemoteRejected
 from toolbox_git.errors import RepositoryNotFound
 from toolbox_git.errors import TransportFailed
 
+# The first match decides, so the order matters: an error that another one's message may contain
+# comes before it ("unable to access ... returned error: 403" is not a transport error).
 _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
-    # The remote's verdict on a reference comes first: its hooks may have said anything.
+    # The remote's verdict on a reference comes first: its hooks may have printed anything.
     (RemoteRejected, r"\[remote rejected\]"),
     (PushRejected, r"\[rejected\]"),
     (InsufficientStorage, r"no space left on device|disk quota exceeded"),
@@ -93,7 +95,7 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
         r"|cannot update checked out branch|refusing to (fetch|update)",
     ),
     (Forbidden, r"permission denied|read-only file system|operation not permitted|insufficient p"),
-    # Git doesn't always tell why; where it may write, only room can be lacking.
+    # Git doesn't always print the reason; after the permission errors above, it is the space.
     (
         InsufficientStorage,
         r"couldn't write|(unable to|failed to|could not|failure while) writ|write e",
@@ -110,9 +112,9 @@ _WORDS: tuple[tuple[type[ToolboxError], str], ...] = (
 )
 _REMOTE = (AuthenticationFailed, RemoteRejected, PushRejected, TransportFailed)
 _FILTER_ENDED = "remote end hung up unexpectedly"
-"""What git says of a filter, where there is no remote that it could mean."""
+"""The message for a filter process that exited, in operations without a remote."""
 _LAZY = r"from promisor remote|batch response|error downloading"
-"""What a partial clone and Git LFS say: they fetch what is lacking when it is needed."""
+"""Messages of partial clones and Git LFS, which fetch missing objects on demand."""
 _DAMAGED = (
     r"corrupt|bad object|bad config|bad (tree|blob|index|signature|ref)|missing (blob|tree|object)"
     r"|unable to read|inflate|loose object|packed object|object file .* is empty|index file|BUG:"
@@ -121,46 +123,48 @@ _DAMAGED = (
 )
 _NOISE = re.compile(r"^(hint:|warning:|Please make sure you have|and the repository exists)")
 _VERDICT = re.compile(r"^!\t(\S+):(\S+)\t(\[.*?\])(.*)$", re.MULTILINE)
-"""A reference that wasn't pushed, as ``git push --porcelain`` prints it."""
+"""A rejected reference, as ``git push --porcelain`` prints it."""
 _USAGE = 129
+"""Git's exit status for wrong arguments."""
 
 
 def without_noise(stderr: str) -> str:
-    """What git said, without warnings and hints: they are no reason to fail."""
+    """Return git's messages without warnings and hints, which aren't the reason of a failure."""
     return "\n".join(line for line in stderr.splitlines() if not _NOISE.match(line)).strip()
 
 
 def diagnose(status: int, stdout: bytes, stderr: str, *, remote: bool = False) -> ToolboxError:
-    """The error that a failed git process means; the message is what it said, short.
+    """Return the error for a failed git process, with the end of its output as the message.
 
-    ``remote`` tells whether it talked to one, and so may have failed for that.
+    ``remote`` marks an operation with a remote, which alone may fail with transport errors.
     """
     printed = stdout[-65536:].decode("utf-8", "backslashreplace")
-    said = without_noise(stderr)
+    messages = without_noise(stderr)
     verdicts = list(_verdicts(printed))
-    lines = [line for line in (said or printed).splitlines() if line.strip()]
-    message = "\n".join([*lines[-12:], *verdicts])[-2000:] or f"git ended with status {status}"
-    kind = _kind(f"{said}\n{printed}", remote)
-    if kind is None and (status < 0 or status == _USAGE or re.search(_DAMAGED, said, re.I)):
+    lines = [line for line in (messages or printed).splitlines() if line.strip()]
+    message = "\n".join([*lines[-12:], *verdicts])[-2000:] or f"git exited with status {status}"
+    kind = _kind(f"{messages}\n{printed}", remote)
+    # A negative status is the signal that killed git.
+    if kind is None and (status < 0 or status == _USAGE or re.search(_DAMAGED, messages, re.I)):
         return ToolboxError(message)
     return (kind or Refused)(message)
 
 
 def _verdicts(printed: str) -> Iterator[str]:
-    """Why references were not pushed, as people are told: ``! [rejected] a -> b (fetch first)``."""
-    for here, there, verdict, reason in _VERDICT.findall(printed):
-        short = [name.removeprefix("refs/heads/") for name in (here, there)]
+    """Yield rejected references in git's usual form: ``! [rejected] a -> b (fetch first)``."""
+    for local, remote, verdict, reason in _VERDICT.findall(printed):
+        short = [name.removeprefix("refs/heads/") for name in (local, remote)]
         yield f"! {verdict} {short[0]} -> {short[1]}{reason}"
 
 
 def _kind(text: str, remote: bool) -> type[ToolboxError] | None:
-    """The error that ``text`` tells of; what the remote says counts only if git says nothing."""
+    """Return the error that ``text`` describes; the remote's lines count only as a last resort."""
     remote = remote or re.search(_LAZY, text, re.I) is not None
     if not remote and _FILTER_ENDED in text:
         return FilterFailed
     own = "\n".join(line for line in text.splitlines() if not line.startswith("remote: "))
     for part in (own, text):
-        # Not compiled beforehand, which costs the start of every service a few milliseconds.
+        # Compiled on first use: at import that would delay every start by a few milliseconds.
         for kind, words in _WORDS:
             if (remote or kind not in _REMOTE) and re.search(words, part, re.I):
                 return kind

@@ -1,7 +1,7 @@
-"""Git LFS by its own program: what its hooks would do, which are not run.
+"""Transfers of Git LFS objects by its own program, in place of its hooks, which are not run.
 
-Its filters are git's to run. But by the time a file is checked out a call's credentials are gone,
-as a filter of the repository must not have them: what a commit needs is fetched beforehand.
+Git itself runs the LFS filters. At checkout they have no credentials, because a filter of the
+repository must not receive a request's: the objects of a commit are fetched beforehand.
 """
 
 from __future__ import annotations
@@ -11,43 +11,49 @@ import shutil
 from typing import Any
 
 from toolbox_git.cli.worktree import Worktree
+from toolbox_git.environment import clean_environment
 from toolbox_git.errors import FilterFailed
-from toolbox_git.inheritance import clean_environment
 
 _PROGRAM = "git-lfs"
 _ATTRIBUTE = b"filter=lfs"
 
 
 def fetch(tree: Worktree, remote: str, commit: str, **options: Any) -> None:
-    """Get what the files of ``commit`` stand for; ``options`` as of :class:`Call`.
+    """Fetch the objects that the files of ``commit`` point to; ``options`` as of :class:`Call`.
 
-    Raises as a fetch, and FilterFailed. Nothing to do where pointers stay as they are.
+    Does nothing where LFS doesn't replace pointers at checkout. Raises as a fetch, and
+    FilterFailed.
     """
     if not _smudges(tree) or not _is_used_by(tree, commit):
         return
-    output = tree.try_git("fetch", remote, commit, program=_PROGRAM, **options)
+    output = tree.git_unchecked("fetch", remote, commit, program=_PROGRAM, **options)
+    # Unless the filter is required, git checks out the pointers instead.
     if output.status and tree.config("filter.lfs.required") == "true":
         raise output.error()
 
 
 def push(tree: Worktree, remote: str, branch: str, **options: Any) -> None:
-    """Upload what the commits of ``branch`` need that the remote doesn't have.
+    """Upload the objects that the commits of ``branch`` point to and the remote lacks.
 
-    Raises as a push, and FilterFailed if it can't be done.
+    Raises as a push, and FilterFailed if git-lfs is not installed.
     """
     reference = f"refs/heads/{branch}"
     commit = tree.resolve(reference)
+    # Pushed even where LFS isn't set up: objects may stem from a time when it was.
     if not _has_objects(tree) and not (_smudges(tree) and _is_used_by(tree, commit)):
         return
     if shutil.which(_PROGRAM, path=clean_environment().get("PATH")) is None:
-        raise FilterFailed("git-lfs is not installed: its files can't be uploaded, nothing was")
+        raise FilterFailed(
+            "git-lfs is not installed; its files can't be uploaded, so nothing was pushed"
+        )
+    # The input of a pre-push hook (githooks(5)): zeros stand for a branch the remote lacks.
     update = f"{reference} {commit} {reference} {'0' * len(commit)}\n"
     stdin = os.fsencode(update)
     tree.git("pre-push", remote, options["url"], program=_PROGRAM, stdin=stdin, **options)
 
 
 def _smudges(tree: Worktree) -> bool:
-    """Whether git runs it when files are checked out."""
+    """Report whether git runs the LFS filter at checkout."""
     if clean_environment().get("GIT_LFS_SKIP_SMUDGE", "") not in ("", "0", "false"):
         return False
     command = tree.config("filter.lfs.process") or tree.config("filter.lfs.smudge")
@@ -55,15 +61,13 @@ def _smudges(tree: Worktree) -> bool:
 
 
 def _is_used_by(tree: Worktree, commit: str) -> bool:
-    """Whether files of ``commit`` have the filter by its own attributes or the repository's."""
+    """Report whether attributes in ``commit`` or in the repository select the LFS filter."""
     attributes = tree.common_dir() / "info/attributes"
     if attributes.is_file() and _ATTRIBUTE in attributes.read_bytes():
         return True
-    found = tree.try_git(
-        *("grep", "-q", "-F", "-e", _ATTRIBUTE, commit, "--", ":(glob)**/.gitattributes"),
-        env={"GIT_LITERAL_PATHSPECS": "0"},
-    )
-    return found.status == 0
+    pathspec = ":(glob)**/.gitattributes"
+    search: list[bytes | str] = ["grep", "-q", "-F", "-e", _ATTRIBUTE, commit, "--", pathspec]
+    return tree.git_unchecked(*search, env={"GIT_LITERAL_PATHSPECS": "0"}).status == 0
 
 
 def _has_objects(tree: Worktree) -> bool:

@@ -1,4 +1,4 @@
-"""Reading what git prints for programs."""
+"""Parsers of git's machine-readable output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from toolbox_git.models import FileStatus
 from toolbox_git.models import GitStatus
 from toolbox_git.names import to_text
 
+# Renames are not detected: a rename would be one entry with two names, where the response has one
+# name per entry. Of submodules only new commits count, since "dirty" would run git in each.
 STATUS = (
     "status",
     "--porcelain=v2",
@@ -36,7 +38,7 @@ _LETTERS: dict[str, Change] = {
 
 
 def parse_status(output: bytes) -> GitStatus:
-    """The status that :data:`STATUS` prints (git-status(1), "Porcelain Format Version 2")."""
+    """Parse the output of :data:`STATUS` (git-status(1), "Porcelain Format Version 2")."""
     head: dict[bytes, bytes] = {}
     files: dict[bytes, FileStatus] = {}
     for record in output.split(b"\0"):
@@ -50,10 +52,11 @@ def parse_status(output: bytes) -> GitStatus:
             index, tree = chr(record[2]), chr(record[3])
             files[path] = _file(path, _LETTERS[index], _LETTERS[tree])
         elif kind == b"?":
-            # One that is staged as deleted and still there is listed twice.
+            # A file staged as deleted that still exists is listed twice; this entry wins.
             files[record[2:]] = _file(record[2:], "Untracked", "Untracked")
     branch = head.get(b"branch.head", b"")
     detached = branch == b"(detached)"
+    # This header exists only if the upstream does.
     ahead, behind = (head.get(b"branch.ab") or b"+0 -0").split()
     return GitStatus(
         current_branch="HEAD" if detached else to_text(branch),
@@ -71,7 +74,7 @@ def _file(path: bytes, staging: Change, worktree: Change) -> FileStatus:
 
 
 def parse_log(output: bytes) -> list[CommitInfo]:
-    """The commits that :data:`LOG` prints."""
+    """Parse the output of :data:`LOG`: five fields per commit."""
     fields = output.decode("utf-8", "replace").split("\0")
     return [
         CommitInfo(
@@ -86,5 +89,5 @@ def parse_log(output: bytes) -> list[CommitInfo]:
 
 
 def _timestamp(text: str) -> str:
-    # A commit may claim any date and offset, or none: then git prints the format itself.
+    # A commit may contain any date and offset, or none, for which git prints ``%aI`` itself.
     return text.replace("+00:00", "Z") if _RFC3339.fullmatch(text) else "1970-01-01T00:00:00Z"

@@ -1,4 +1,4 @@
-"""One repository by the git binary: everything that needs no remote."""
+"""Operations on one repository that need no remote, with the git binary."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
+from toolbox_git.cli.call import Call
+from toolbox_git.cli.call import Output
 from toolbox_git.cli.parsing import LOG
 from toolbox_git.cli.parsing import STATUS
 from toolbox_git.cli.parsing import parse_log
 from toolbox_git.cli.parsing import parse_status
-from toolbox_git.cli.running import Call
-from toolbox_git.cli.running import Output
 from toolbox_git.cli.running import Runner
 from toolbox_git.errors import BranchExists
 from toolbox_git.errors import BranchNotFound
@@ -32,12 +32,13 @@ from toolbox_git.names import to_member
 from toolbox_git.names import to_text
 from toolbox_git.repository import Repository
 
+# Standard input has no length limit, and a name there can't be taken for an option.
 _FROM_STDIN = ("--pathspec-from-file=-", "--pathspec-file-nul")
 _HASH = re.compile(r"[0-9a-f]{40,64}")
 
 
 class Worktree:
-    """A repository, and its working tree if it has one. Methods raise as those of GitBackend."""
+    """A repository and, unless it is bare, its working tree. Methods raise as GitBackend's."""
 
     def __init__(self, runner: Runner, repository: Repository, timeout: float) -> None:
         self._runner = runner
@@ -46,12 +47,23 @@ class Worktree:
         self.repository = repository
 
     def git(self, *arguments: bytes | str, **options: Any) -> bytes:
-        """Run git on this repository; ``options`` as of :class:`Call`."""
+        """Run git in this repository; return its output. ``options`` as of :class:`Call`."""
         return self._runner.run(arguments, self._call(options))
 
-    def try_git(self, *arguments: bytes | str, **options: Any) -> Output:
-        """Run git on this repository; the exit status may be anything."""
-        return self._runner.try_(arguments, self._call(options))
+    def git_unchecked(self, *arguments: bytes | str, **options: Any) -> Output:
+        """Run git in this repository, accepting any exit status."""
+        return self._runner.run_unchecked(arguments, self._call(options))
+
+    def git_optional(self, *arguments: bytes | str) -> bytes:
+        """Run git for a value that may be absent; return its output, empty if it is.
+
+        An absent value is status 1, or an error that ``-q`` keeps quiet. Anything else is raised,
+        such as a damaged configuration: it says nothing about the value.
+        """
+        output = self.git_unchecked(*arguments)
+        if output.status > 1 and output.stderr:
+            raise output.error()
+        return output.stdout
 
     def _call(self, options: dict[str, Any]) -> Call:
         git_dir = self.repository.git_dir.absolute()
@@ -62,35 +74,37 @@ class Worktree:
             raise BadRequest("a bare repository has no working tree")
         return parse_status(self.git(*STATUS))
 
-    def history(self) -> list[CommitInfo]:
-        # Before the first commit HEAD has no hash, which is all that status 1 means.
-        unborn = self.try_git("rev-parse", "--verify", "-q", "HEAD").status == 1
-        return [] if unborn else parse_log(self.git(*LOG))
+    def history(self, limit: int | None) -> list[CommitInfo]:
+        # Status 1 means only that HEAD has no hash, which is so before the first commit.
+        unborn = self.git_unchecked("rev-parse", "--verify", "-q", "HEAD").status == 1
+        bound = () if limit is None else (f"--max-count={limit}",)
+        return [] if unborn else parse_log(self.git(*LOG, *bound))
 
     def branches(self) -> Branches:
         found = self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads")
         return Branches(sorted(to_text(name) for name in found.splitlines()), self.current())
 
     def current(self) -> str:
-        """The branch that is checked out, empty if HEAD is detached."""
-        output = self.try_git("symbolic-ref", "-q", "HEAD")
-        return to_text(output.stdout.strip().removeprefix(b"refs/heads/"))
+        """Return the branch that is checked out; empty if HEAD is detached."""
+        found = self.git_optional("symbolic-ref", "-q", "HEAD")
+        return to_text(found.strip().removeprefix(b"refs/heads/"))
 
     def common_dir(self) -> Path:
-        """The repository's directory, the same for each of its linked working trees."""
+        """Return the repository's directory, which its linked working trees share."""
         found = self.git("rev-parse", "--git-common-dir").removesuffix(b"\n")
         return self.path / os.fsdecode(found)
 
     def commit_of(self, revision: str) -> str:
-        """The hash of the commit that ``revision`` names, empty if it names none."""
+        """Return the hash of the commit that ``revision`` names; empty if there is none."""
         if revision.startswith("-"):
             return ""
-        output = self.try_git("rev-parse", "--verify", "-q", to_bytes(revision) + b"^{commit}")
-        found = output.stdout.decode("ascii", "replace").strip()
+        name = to_bytes(revision) + b"^{commit}"
+        output = self.git_optional("rev-parse", "--verify", "-q", name)
+        found = output.decode("ascii", "replace").strip()
         return found if _HASH.fullmatch(found) else ""
 
     def resolve(self, revision: str) -> str:
-        """As :meth:`commit_of`. Raises BranchNotFound."""
+        """Return the hash of the commit that ``revision`` names. Raises BranchNotFound."""
         if found := self.commit_of(revision):
             return found
         raise BranchNotFound(f"no branch, tag or commit {revision!r}")
@@ -101,18 +115,20 @@ class Worktree:
         if self.commit_of(f"refs/heads/{name}"):
             raise BranchExists(f"a branch {name!r} already exists")
         head = self.resolve("HEAD")
+        # The zeros make git check that the branch doesn't exist by now (git-update-ref(1)).
         self.git("update-ref", b"refs/heads/" + to_bytes(name), head, "0" * len(head))
         self._switch_to(name)
 
     def _switch_to(self, name: str) -> None:
-        # Neither files nor index change, so nothing can be lost, in whatever state they are.
+        # Neither files nor the index change, so uncommitted changes are safe.
         reason = f"checkout: moving to {name}"
         self.git("symbolic-ref", "-m", reason, "HEAD", b"refs/heads/" + to_bytes(name))
 
     def delete_branch(self, name: str) -> None:
         if not is_branch_name(name) or not self.commit_of(f"refs/heads/{name}"):
             raise BranchNotFound(f"no branch {name!r}")
-        output = self.try_git("branch", "-q", "-D", "--", to_bytes(name))
+        output = self.git_unchecked("branch", "-q", "-D", "--", to_bytes(name))
+        # Newer versions of git print "used by worktree", older ones "checked out at".
         if "checked out at" in output.stderr or "used by worktree" in output.stderr:
             raise Conflict(f"the branch {name!r} is checked out")
         if output.status:
@@ -121,6 +137,7 @@ class Worktree:
     def checkout(self, name: str) -> None:
         if name.startswith("-"):
             raise BranchNotFound(f"no branch or commit {name!r}")
+        # The final "--" keeps git from taking the name for a file, whose changes it would discard.
         if self.commit_of(f"refs/heads/{name}"):
             self.git("checkout", "-q", "--no-guess", to_bytes(name), "--")
         elif remote := self._tracking(name):
@@ -129,7 +146,7 @@ class Worktree:
             self.git("checkout", "-q", "--detach", self.resolve(name), "--")
 
     def _tracking(self, name: str) -> str:
-        """The one branch of a remote called ``name``, as ``refs/remotes/<remote>/<name>``."""
+        """Return ``refs/remotes/<remote>/<name>`` if exactly one remote has that branch."""
         if not is_branch_name(name):
             return ""
         found = [f"refs/remotes/{remote.name}/{name}" for remote in self.remotes()]
@@ -143,22 +160,25 @@ class Worktree:
         others = [name for name in kinds if name not in directories]
         if others:
             self._check_known(others)
-        # A file that is ignored is added if it is named, not if only its directory is.
+        # An ignored file is added if it is named itself, but not with its directory.
         for names, force in ((others, ("-f",)), (directories, ())):
             if names:
                 self._stage(*force, names=names)
 
     def _stage(self, *options: str, names: list[bytes]) -> None:
-        given = b"\0".join(names)
-        output = self.try_git("add", "-A", *options, *_FROM_STDIN, stdin=given)
+        stdin = b"\0".join(names)
+        command = ["add", "-A", *options, *_FROM_STDIN]
+        output = self.git_unchecked(*command, stdin=stdin)
         if "sparse-checkout definition" in output.stderr:
-            # Who names a file wants it to be added, also where the checkout leaves others out.
-            output = self.try_git("add", "-A", "--sparse", *options, *_FROM_STDIN, stdin=given)
+            # A file named explicitly is added even if the sparse checkout excludes it.
+            output = self.git_unchecked(*command, "--sparse", stdin=stdin)
         if output.status:
             raise output.error()
 
     def _check_known(self, names: list[bytes]) -> None:
         absent = [name for name in names if not os.path.lexists(self.path / os.fsdecode(name))]
+        # The deletion of a tracked file can be staged; any other missing file is an error, found
+        # before anything is staged.
         if absent:
             self.git("ls-files", "--error-unmatch", "--", *absent)
 
@@ -166,10 +186,11 @@ class Worktree:
         author, email = clean_identity(body.author), clean_identity(body.email)
         if not author:
             raise BadRequest("the author's name has no usable character")
-        options = ["--allow-empty"] if body.allow_empty else []
-        output = self.try_git(
-            *("commit", "-q", "--no-verify", "--cleanup=verbatim", "--allow-empty-message"),
-            *(*options, "-F", "-"),
+        command = ["commit", "-q", "--no-verify", "--cleanup=verbatim", "--allow-empty-message"]
+        command += ["--allow-empty"] if body.allow_empty else []
+        output = self.git_unchecked(
+            *command,
+            "--file=-",
             stdin=body.message.encode(),
             env={
                 "GIT_AUTHOR_NAME": author,
@@ -179,6 +200,7 @@ class Worktree:
             },
             config={"i18n.commitEncoding": "UTF-8"},
         )
+        # Git prints the status then, to standard output.
         if output.status == 1 and not output.stderr:
             raise Conflict("nothing is staged to commit")
         if output.status:
@@ -205,26 +227,28 @@ class Worktree:
         names = b"\0".join(to_member(name, self.path) for name in body.files)
         source = [f"--source={self.resolve(body.source)}"] if body.source else []
         if body.staged and not source and not self.commit_of("HEAD"):
-            # There is nothing to restore from: what was staged is no longer.
+            # There is no commit to restore from: the files are removed from the index.
             self.git("ls-files", "--error-unmatch", "--", *names.split(b"\0"))
             self.git("rm", "-q", "-r", "-f", "--cached", *_FROM_STDIN, stdin=names)
             return
-        where = ["--staged"] if body.staged else []
+        targets = ["--staged"] if body.staged else []
         if body.worktree or not body.staged:
-            where.append("--worktree")
-        self.git("restore", "-q", *where, *source, *_FROM_STDIN, stdin=names)
+            targets.append("--worktree")
+        self.git("restore", "-q", *targets, *source, *_FROM_STDIN, stdin=names)
 
     def remotes(self) -> list[Remote]:
-        output = self.try_git("config", "-z", "--get-regexp", r"^remote\..*\.url$")
+        output = self.git_optional("config", "-z", "--get-regexp", r"^remote\..*\.url$")
         found: dict[str, str] = {}
-        for record in output.stdout.split(b"\0"):
+        for record in output.split(b"\0"):
             key, _, value = record.partition(b"\n")
+            # Of a remote with several URLs git fetches from the first.
             if key:
                 name = to_text(key.removeprefix(b"remote.").removesuffix(b".url"))
                 found.setdefault(name, to_text(value))
         return [Remote(name, url) for name, url in sorted(found.items())]
 
     def config(self, key: str) -> str:
-        """A value of the configuration, empty if it isn't set."""
-        output = self.try_git("config", "-z", "--get", to_bytes(key))
-        return to_text(output.stdout.removesuffix(b"\0"))
+        """Return a value of the configuration; empty if it isn't set."""
+        return to_text(
+            self.git_optional("config", "-z", "--get", to_bytes(key)).removesuffix(b"\0")
+        )

@@ -1,11 +1,11 @@
-"""What every backend of the group must do: a test class to subclass.
+"""The contract of every backend of the group: a test class to subclass.
 
 ::
 
     class TestMine(GitContract):
         backend = "mine"
 
-The git binary makes the repositories and tells what became of them.
+The tests create and inspect the repositories with the git binary.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from toolbox_git.contract.client import refused
 from toolbox_git.contract.cloning import CloningContract
 from toolbox_git.contract.committing import CommittingContract
 from toolbox_git.contract.configuration import ConfigurationContract
+from toolbox_git.contract.differences import DifferencesContract
 from toolbox_git.contract.reading import ReadingContract
 from toolbox_git.contract.repositories import RepositoriesContract
 from toolbox_git.contract.repository import Repository
@@ -40,20 +41,21 @@ class GitContract(
     ReadingContract,
     CommittingContract,
     BranchesContract,
+    DifferencesContract,
     ResettingContract,
     CloningContract,
     TransferContract,
     ConfigurationContract,
     RepositoriesContract,
 ):
-    """The tests. ``backend`` is the name of the one tested."""
+    """The tests of the backend with the name ``backend``."""
 
     backend: ClassVar[str]
 
     @pytest.fixture(scope="class")
     @classmethod
     def git(cls) -> Iterator[GitClient]:
-        """A service with the backend, and a home of its own."""
+        """Start a service with the backend and a separate home directory."""
         directory = Path(tempfile.mkdtemp(prefix="toolbox-git-"))
         home = directory / "home"
         home.mkdir()
@@ -68,7 +70,7 @@ class GitContract(
 
     @pytest.fixture
     def repo(self, tmp_path: Path) -> Iterator[Repository]:
-        """A repository without a commit; it must be sound at the end."""
+        """Create a repository without a commit; check its integrity at the end."""
         repository = Repository(tmp_path / "repo")
         yield repository
         repository.git("fsck", "--strict")

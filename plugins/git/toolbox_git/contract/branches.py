@@ -1,4 +1,4 @@
-"""Branches: make, delete, check out."""
+"""Branches: create, delete, check out."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class BranchesContract:
         repo.commit()
         repo.write("a", "changed\n")
         done(git.post("branches", repo.path, name="feature/x"), 201)
-        answer = git.get("branches", repo.path).json()
-        assert answer == {"branches": ["feature/x", "main"], "current": "feature/x"}
+        response = git.get("branches", repo.path).json()
+        assert response == {"branches": ["feature/x", "main"], "current": "feature/x"}
         assert git.files(repo.path) == {"a": ("Unmodified", "Modified")}
         for taken in ("main", "feature/x", "feature/x/y", "feature"):
-            answer = git.post("branches", repo.path, name=taken)
-            refused(answer, 409, "GIT_BRANCH_EXISTS")
+            response = git.post("branches", repo.path, name=taken)
+            refused(response, 409, "GIT_BRANCH_EXISTS")
         for bad in ("a..b", "-x", "a b", "x.lock", "HEAD", "@{1}", "a~1", "/a", "a/", ".a", "a\\b"):
             refused(git.post("branches", repo.path, name=bad), 400, "BAD_REQUEST")
 
@@ -56,7 +56,7 @@ class BranchesContract:
         assert git.files(repo.path) == {}
 
     def test_checkout_of_a_hash(self, git: GitClient, repo: Repository) -> None:
-        """Whole or abbreviated, in capitals or not; a branch of that name comes first."""
+        """A hash may be abbreviated or in uppercase; a branch of that name takes precedence."""
         first = repo.commit()
         second = repo.commit("b")
         for name in (first, first.upper(), first[:7], first[:7].upper()):
@@ -66,8 +66,8 @@ class BranchesContract:
         repo.git("branch", "ABCDEF", second)
         done(git.post("checkout", repo.path, branch="ABCDEF"))
         assert git.status(repo.path)["currentBranch"] == "ABCDEF"
-        answer = git.post("checkout", repo.path, branch="abcdef")
-        refused(answer, 404, "GIT_BRANCH_NOT_FOUND")
+        response = git.post("checkout", repo.path, branch="abcdef")
+        refused(response, 404, "GIT_BRANCH_NOT_FOUND")
         repo.git("branch", "dead", second)
         refused(git.post("checkout", repo.path, branch="DEAD"), 404, "GIT_BRANCH_NOT_FOUND")
 
@@ -75,13 +75,13 @@ class BranchesContract:
         repo.commit("name", "committed\n")
         repo.write("name", "changed\n")
         for name in ("name", "./name", "-", "--", "-f", "--detach", "master", "@{-9}"):
-            answer = git.post("checkout", repo.path, branch=name)
-            refused(answer, 404, "GIT_BRANCH_NOT_FOUND")
+            response = git.post("checkout", repo.path, branch=name)
+            refused(response, 404, "GIT_BRANCH_NOT_FOUND")
         assert (repo.path / "name").read_text() == "changed\n"
         assert git.status(repo.path)["currentBranch"] == "main"
 
     def test_checkout_keeps_changes(self, git: GitClient, repo: Repository) -> None:
-        """Those that are not in its way stay; others make it a 409 that has changed nothing."""
+        """Changes that don't conflict stay; others make it a 409 that has changed nothing."""
         repo.write("other")
         repo.commit("a", "one\n")
         repo.git("checkout", "-q", "-b", "dev")
@@ -91,8 +91,8 @@ class BranchesContract:
         repo.write("other", "changed\n")
         for name in ("a", "untracked"):
             repo.write(name, "would be lost\n")
-            answer = git.post("checkout", repo.path, branch="dev")
-            refused(answer, 409, "GIT_DIRTY_WORKTREE")
+            response = git.post("checkout", repo.path, branch="dev")
+            refused(response, 409, "GIT_DIRTY_WORKTREE")
             assert git.status(repo.path)["currentBranch"] == "main"
             assert (repo.path / name).read_text() == "would be lost\n"
             repo.write("a", "one\n")

@@ -1,4 +1,4 @@
-"""The operations of a running service, and what their answers must be."""
+"""A client for the git operations, and assertions on their responses."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ class GitClient:
         self.service = service
 
     def get(self, operation: str, path: Path | str = "", **query: str) -> httpx.Response:
-        """``GET /git/<operation>``."""
+        """Send ``GET /git/<operation>``."""
         given = {**query, **({"path": str(path)} if path else {})}
         return self.service.http.get(f"/git/{operation}", params=given)
 
     def post(self, operation: str, path: Path | str = "", **body: Any) -> httpx.Response:
-        """``POST /git/<operation>``."""
+        """Send ``POST /git/<operation>``."""
         given = {**body, **({"path": str(path)} if path else {})}
         return self.service.http.post(f"/git/{operation}", json=given)
 
     def delete_branch(self, path: Path, name: str) -> httpx.Response:
-        """``DELETE /git/branches``."""
+        """Send ``DELETE /git/branches``."""
         body = {"path": str(path), "name": name}
         return self.service.http.request("DELETE", "/git/branches", json=body)
 
     def status(self, path: Path | str) -> dict[str, Any]:
-        """The status, which must be had."""
-        answer = self.get("status", path)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
+        """Return the status; fail if there is an error."""
+        response = self.get("status", path)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
 
     def files(self, path: Path | str) -> dict[str, tuple[str, str]]:
-        """Staging and worktree by name."""
+        """Return the states of each file in the index and the working tree, by name."""
         files = self.status(path)["fileStatus"]
         assert [file["name"] for file in files] == sorted(file["name"] for file in files)
         return {file["name"]: (file["staging"], file["worktree"]) for file in files}
 
 
-def refused(answer: httpx.Response, status: int, code: str) -> str:
-    """The message of an error answer, which must be this one."""
-    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
-    assert answer.json()["source"] == "DAYTONA_DAEMON"
-    return str(answer.json()["message"])
+def refused(response: httpx.Response, status: int, code: str) -> str:
+    """Check that the response is this error; return its message."""
+    assert (response.status_code, response.json().get("code")) == (status, code), response.text
+    assert response.json()["source"] == "DAYTONA_DAEMON"
+    return str(response.json()["message"])
 
 
-def done(answer: httpx.Response, status: int = 200) -> None:
-    """An answer without content must be this one."""
-    assert (answer.status_code, answer.text) == (status, "")
+def done(response: httpx.Response, status: int = 200) -> None:
+    """Check that the response has this status and no content."""
+    assert (response.status_code, response.text) == (status, "")

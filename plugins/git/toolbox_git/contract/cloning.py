@@ -54,7 +54,7 @@ class CloningContract:
         assert git.files(tmp_path / "c") == {}
 
     def test_clone_tag(self, git: GitClient, repo: Repository, tmp_path: Path) -> None:
-        """A tag may be given for the branch, as ``git clone --branch`` takes one."""
+        """The branch may be a tag, as with ``git clone --branch``."""
         commit = repo.commit()
         repo.git("tag", "light")
         repo.git("tag", "-a", "full", "-m", "one")
@@ -70,26 +70,26 @@ class CloningContract:
             clone.git("fsck", "--strict")
 
     def test_clone_refuses(self, git: GitClient, repo: Repository, tmp_path: Path) -> None:
-        """It leaves nothing behind, so that the next one can succeed."""
+        """A refused clone leaves nothing behind, so the next one can succeed."""
         target = tmp_path / "new/target"
-        answer = git.post("clone", target, url=str(repo.path))
-        refused(answer, 404, "GIT_REPO_NOT_FOUND")
-        answer = git.post("clone", target, url=str(tmp_path / "nothing"))
-        refused(answer, 404, "GIT_REPO_NOT_FOUND")
+        response = git.post("clone", target, url=str(repo.path))
+        refused(response, 404, "GIT_REPO_NOT_FOUND")
+        response = git.post("clone", target, url=str(tmp_path / "nothing"))
+        refused(response, 404, "GIT_REPO_NOT_FOUND")
         repo.commit()
-        answer = git.post("clone", target, url=str(repo.path), branch="no")
-        refused(answer, 404, "GIT_BRANCH_NOT_FOUND")
-        answer = git.post("clone", target, url=str(repo.path), commit_id="f" * 40)
-        refused(answer, 404, "GIT_BRANCH_NOT_FOUND")
-        answer = git.post("clone", target, url=str(repo.path), depth=0)
-        refused(answer, 400, "INVALID_REQUEST_BODY")
+        response = git.post("clone", target, url=str(repo.path), branch="no")
+        refused(response, 404, "GIT_BRANCH_NOT_FOUND")
+        response = git.post("clone", target, url=str(repo.path), commit_id="f" * 40)
+        refused(response, 404, "GIT_BRANCH_NOT_FOUND")
+        response = git.post("clone", target, url=str(repo.path), depth=0)
+        refused(response, 400, "INVALID_REQUEST_BODY")
         for url in ("ext::sh -c true", "-u", "--upload-pack=x", "ftp://a/b", "x\ny"):
             refused(git.post("clone", target, url=url), 400, "BAD_REQUEST")
         assert not target.parent.exists()
         (tmp_path / "full").mkdir()
         (tmp_path / "full/file").write_text("")
-        answer = git.post("clone", tmp_path / "full", url=str(repo.path))
-        refused(answer, 409, "CONFLICT")
+        response = git.post("clone", tmp_path / "full", url=str(repo.path))
+        refused(response, 409, "CONFLICT")
         empty = tmp_path / "empty"
         empty.mkdir()
         inode = empty.stat().st_ino

@@ -13,7 +13,7 @@ class CommittingContract:
     """Part of :class:`toolbox_git.contract.GitContract`."""
 
     def test_add_is_by_literal_name(self, git: GitClient, repo: Repository) -> None:
-        """Globs, options and pathspec magic are names like any other."""
+        """Globs, options and pathspec magic are ordinary names."""
         for name in ("*.txt", "a.txt", "-A", ":(top)x", "dir/b", "dir/c", ".hidden"):
             repo.write(name)
         done(git.post("add", repo.path, files=["*.txt", "-A", ":(top)x", "dir"]))
@@ -62,9 +62,9 @@ class CommittingContract:
         repo.write("a")
         repo.git("add", "a")
         message = "# a subject\n\n  body with  spaces  \n# no comment\n\n\n"
-        answer = git.post("commit", repo.path, message=message, **IDENTITY)
-        assert answer.status_code == 200, answer.text
-        assert answer.json() == {"hash": repo.git("rev-parse", "HEAD")}
+        response = git.post("commit", repo.path, message=message, **IDENTITY)
+        assert response.status_code == 200, response.text
+        assert response.json() == {"hash": repo.git("rev-parse", "HEAD")}
         assert repo.git("log", "-1", "--format=%an|%ae|%cn|%ce") == (
             "Ada Lovelace|ada@example.org|Ada Lovelace|ada@example.org"
         )

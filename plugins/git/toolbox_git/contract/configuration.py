@@ -36,8 +36,8 @@ class ConfigurationContract:
                 assert git.get("config", path, **given).json() == {"value": value}
         repo.git("config", "--add", "multi.valued", "1")
         repo.git("config", "--add", "multi.valued", "2")
-        answer = git.get("config", repo.path, key="multi.valued", scope="local")
-        assert answer.json() == {"value": "2"}
+        response = git.get("config", repo.path, key="multi.valued", scope="local")
+        assert response.json() == {"value": "2"}
         done(git.post("config", repo.path, key="multi.valued", value="3", scope="local"))
         assert repo.git("config", "--get-all", "multi.valued") == "3"
         assert repo.git("config", "some.thing.Key") == " ü "
@@ -45,17 +45,17 @@ class ConfigurationContract:
     def test_config_refuses(self, git: GitClient, tmp_path: Path) -> None:
         for key in ("nosection", "a.", ".b", "a.1", "a b.c", "-x.y z", "a\n.b"):
             refused(git.get("config", key=key, scope="global"), 400, "BAD_REQUEST")
-            answer = git.post("config", key=key, value="x")
-            refused(answer, 400, "BAD_REQUEST")
+            response = git.post("config", key=key, value="x")
+            refused(response, 400, "BAD_REQUEST")
         refused(git.get("config", key="a.b", scope="local"), 400, "BAD_REQUEST")
         refused(git.get("config", key="a.b", scope="worktree"), 400, "BAD_REQUEST")
-        answer = git.get("config", tmp_path, key="a.b", scope="local")
-        refused(answer, 404, "GIT_REPO_NOT_FOUND")
+        response = git.get("config", tmp_path, key="a.b", scope="local")
+        refused(response, 404, "GIT_REPO_NOT_FOUND")
 
     def test_configure_user(self, git: GitClient, repo: Repository) -> None:
         done(git.post("config/user", repo.path, name="N", email="e@x", scope="local"))
         assert repo.git("config", "user.name") == "N"
         assert repo.git("config", "user.email") == "e@x"
         done(git.post("config/user", name="G", email="g@x", scope="global"))
-        answer = git.get("config", key="user.email", scope="global")
-        assert answer.json() == {"value": "g@x"}
+        response = git.get("config", key="user.email", scope="global")
+        assert response.json() == {"value": "g@x"}

@@ -27,8 +27,8 @@ class ReadingContract:
         }
         assert git.get("history", repo.path).json() == []
         assert git.get("branches", repo.path).json() == {"branches": [], "current": "main"}
-        answer = git.post("branches", repo.path, name="dev")
-        refused(answer, 404, "GIT_BRANCH_NOT_FOUND")
+        response = git.post("branches", repo.path, name="dev")
+        refused(response, 404, "GIT_BRANCH_NOT_FOUND")
 
     def test_file_status(self, git: GitClient, repo: Repository) -> None:
         for name in ("modified", "staged", "both", "deleted", "removed", "kept", "clean"):
@@ -106,7 +106,7 @@ class ReadingContract:
         assert [commit["hash"] for commit in commits] == repo.git("rev-list", "HEAD").split()
 
     def test_history_of_merges(self, git: GitClient, repo: Repository) -> None:
-        """By the time of the commit, those of one time in git's order."""
+        """Commits are sorted by time, and those of the same time in git's order."""
         env = {f"GIT_{who}_DATE": "2001-02-03T04:05:06Z" for who in ("AUTHOR", "COMMITTER")}
         commit = ("commit", "-q", "--allow-empty", "-m")
         repo.git(*commit, "first", **env)
@@ -121,8 +121,32 @@ class ReadingContract:
         assert [commit["hash"] for commit in commits] == repo.git("rev-list", "HEAD").split()
         assert len(commits) == 9
 
+    def test_the_end_of_a_history(self, git: GitClient, repo: Repository) -> None:
+        for number in range(3):
+            repo.git("commit", "-q", "--allow-empty", "-m", str(number))
+        hashes = repo.git("rev-list", "HEAD").split()
+        for limit in (1, 2, 3, 2**31 - 1):
+            commits = git.get("history", repo.path, limit=str(limit)).json()
+            assert [commit["hash"] for commit in commits] == hashes[:limit]
+        for limit in (0, -1, 2**31):
+            assert git.get("history", repo.path, limit=str(limit)).status_code == 400
+
+    def test_a_limited_history_reads_no_more(self, git: GitClient, repo: Repository) -> None:
+        """The commits beyond the limit may be many, or damaged."""
+        for number in range(3):
+            repo.git("commit", "-q", "--allow-empty", "-m", str(number))
+        newest, *_, oldest = repo.git("rev-list", "HEAD").split()
+        file = repo.path / ".git" / "objects" / oldest[:2] / oldest[2:]
+        hidden = file.rename(repo.path / ".git" / "hidden")
+        try:
+            assert git.get("history", repo.path).is_error
+            (commit,) = git.get("history", repo.path, limit="1").json()
+        finally:
+            hidden.rename(file)
+        assert commit["hash"] == newest
+
     def test_history_of_odd_commits(self, git: GitClient, repo: Repository, tmp_path: Path) -> None:
-        """Another encoding, and what git itself would not write."""
+        """Commits may have another encoding, and fields that git itself wouldn't write."""
         repo.write("message").write_bytes("Größe".encode("latin-1"))
         latin = ("-c", "i18n.commitEncoding=latin1")
         repo.git(*latin, "commit", "-q", "--allow-empty", "-F", "message")
@@ -141,9 +165,9 @@ class ReadingContract:
             sha = odd.git("hash-object", "-t", "commit", "-w", "--literally", str(raw))
             odd.git("update-ref", "refs/heads/main", sha)
         odd.git("repack", "-q", "-a", "-d")
-        answer = git.get("history", odd.path)
-        assert answer.status_code == 200, answer.text
-        found = answer.json()
+        response = git.get("history", odd.path)
+        assert response.status_code == 200, response.text
+        found = response.json()
         assert [commit["hash"] for commit in found] == odd.git("rev-list", "HEAD").split()
         assert {commit["message"] for commit in found[:-1]} == {"odd\n"}
         for commit in found:

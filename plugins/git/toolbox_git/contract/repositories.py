@@ -1,4 +1,4 @@
-"""Which directory is a repository: init, and paths that lead to none."""
+"""Init, and paths that lead to no repository."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class RepositoriesContract:
         refused(git.get("status", tmp_path / "bare.git"), 400, "BAD_REQUEST")
         (tmp_path / "file").write_text("")
         refused(git.post("init", tmp_path / "file"), 409, "CONFLICT")
-        answer = git.post("init", tmp_path / "c", initial_branch="a..b")
-        refused(answer, 400, "BAD_REQUEST")
+        response = git.post("init", tmp_path / "c", initial_branch="a..b")
+        refused(response, 400, "BAD_REQUEST")
         assert not (tmp_path / "c").exists()
 
     def test_exactly_this_directory(self, git: GitClient, repo: Repository, tmp_path: Path) -> None:
-        """A repository that encloses the path is not meant (AC-73)."""
+        """A repository that encloses the path is not used (AC-73)."""
         repo.write("sub/file")
         for path in (repo.path / "sub", tmp_path, tmp_path / "nothing", repo.path / "sub/file"):
             refused(git.get("status", path), 404, "GIT_REPO_NOT_FOUND")
@@ -44,6 +44,6 @@ class RepositoriesContract:
     def test_malformed_bodies(self, git: GitClient, body: bytes) -> None:
         """AC-91"""
         for operation in ("add", "clone", "commit", "push", "config", "credentials", "reset"):
-            answer = git.service.http.post(f"/git/{operation}", content=body)
-            refused(answer, 400, "INVALID_REQUEST_BODY")
+            response = git.service.http.post(f"/git/{operation}", content=body)
+            refused(response, 400, "INVALID_REQUEST_BODY")
         refused(git.get("status"), 400, "BAD_REQUEST")

@@ -1,4 +1,4 @@
-"""Repositories to test on, made and looked at by the git binary."""
+"""Repositories for tests, created and inspected with the git binary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NAMES = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")
 
 
 class Repository:
-    """A repository in a directory, by the git binary."""
+    """A repository in a directory, operated with the git binary."""
 
     def __init__(self, path: Path, *options: str) -> None:
         self.path = path
@@ -18,7 +18,7 @@ class Repository:
         self.git("init", "-q", "-b", "main", *options)
 
     def git(self, *arguments: str, **env: str) -> str:
-        """Run git here; what it printed. Fails if it fails."""
+        """Run git here and return its output. Fails if git does."""
         given = {f"GIT_{name}": "Test" for name in _NAMES}
         done = subprocess.run(
             ["git", "-c", "core.quotePath=false", *arguments],
@@ -38,7 +38,7 @@ class Repository:
         return path
 
     def commit(self, name: str = "a", text: str = "text\n", message: str = "a commit") -> str:
-        """Write a file and commit it; the hash."""
+        """Write a file and commit it; return the hash."""
         self.write(name, text)
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)

@@ -26,8 +26,8 @@ class ResettingContract:
         done(git.post("reset", repo.path, mode="keep", target=first))
         assert (repo.path / "a").read_text() == "one\n"
         refused(git.post("reset", repo.path, target="no"), 404, "GIT_BRANCH_NOT_FOUND")
-        answer = git.post("reset", repo.path, mode="wrong")
-        refused(answer, 400, "INVALID_REQUEST_BODY")
+        response = git.post("reset", repo.path, mode="wrong")
+        refused(response, 400, "INVALID_REQUEST_BODY")
 
     def test_reset_merge(self, git: GitClient, repo: Repository) -> None:
         repo.commit("a", "one\n")
@@ -87,5 +87,5 @@ class ResettingContract:
         repo.commit()
         refused(git.post("restore", repo.path, files=["nothing"]), 400, "BAD_REQUEST")
         refused(git.post("restore", repo.path, files=[]), 400, "INVALID_REQUEST_BODY")
-        answer = git.post("restore", repo.path, files=["a"], source="no")
-        refused(answer, 404, "GIT_BRANCH_NOT_FOUND")
+        response = git.post("restore", repo.path, files=["a"], source="no")
+        refused(response, 404, "GIT_BRANCH_NOT_FOUND")

@@ -1,24 +1,25 @@
-// How the page speaks to the service. The token is in this module's memory and nowhere else.
+// Requests to the service. The token is in this module's memory and nowhere else.
 
 const base = new URL('.', location.href);
 
-// The service's path, for whoever needs it whole: '' or '/my-sandbox'.
+// The path prefix of the service: '' or '/my-sandbox'.
 export const prefix = base.pathname.replace(/\/$/, '');
 
 let token = '';
 
-export function remember(given) {
-  token = given;
+export function setToken(value) {
+  token = value;
 }
 
-export function knowsToken() {
+export function hasToken() {
   return token !== '';
 }
 
 export class Failure extends Error {
-  constructor(status, message) {
+  constructor(status, message, challenge) {
     super(message);
     this.status = status;
+    this.challenge = challenge || ''; // The header WWW-Authenticate of a 401.
   }
 }
 
@@ -27,30 +28,32 @@ export function authorize(headers) {
   return headers;
 }
 
-// The answer to a request; throws a Failure for every answer that is an error.
+// Returns the response to a request; throws a Failure for every error response.
 export async function request(path, { method = 'GET', body } = {}) {
   const headers = authorize(body === undefined ? {} : { 'Content-Type': 'application/json' });
-  const answer = await fetch(new URL(path, base), {
+  const response = await fetch(new URL(path, base), {
     method,
     headers,
     body: body === undefined ? undefined : JSON.stringify(body),
     cache: 'no-store',
     credentials: 'same-origin',
   });
-  if (!answer.ok) {
-    if (answer.status === 401) document.dispatchEvent(new Event('refused'));
-    const told = await answer.json().catch(() => ({}));
-    throw new Failure(answer.status, told.message || answer.statusText);
+  if (!response.ok) {
+    const error = await response.json().catch(() => ({}));
+    const challenge = response.headers.get('WWW-Authenticate');
+    const failure = new Failure(response.status, error.message || response.statusText, challenge);
+    if (response.status === 401) document.dispatchEvent(new CustomEvent('refused', { detail: failure }));
+    throw failure;
   }
-  return answer;
+  return response;
 }
 
 export async function read(path, options) {
   return (await request(path, options)).json();
 }
 
-// A WebSocket. A browser can't set headers on one, so the token goes as a subprotocol, with the
-// characters escaped that those don't have (RFC 9110, 5.6.2).
+// Opens a WebSocket. A browser can't set headers on one, so the token is sent as a subprotocol,
+// with the characters escaped that subprotocols can't have (RFC 9110, 5.6.2).
 export function open(path, protocols) {
   const url = new URL(path, base);
   url.protocol = url.protocol.replace('http', 'ws');
@@ -59,4 +62,15 @@ export function open(path, protocols) {
   const socket = new WebSocket(url, token ? [...protocols, `X-Toolbox-Token~${escaped}`] : protocols);
   socket.binaryType = 'arraybuffer';
   return socket;
+}
+
+// Opens a WebSocket of a protocol that takes the credential in a message.
+export function openBare(path) {
+  const url = new URL(path, base);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return new WebSocket(url);
+}
+
+export function messageCredential() {
+  return { token };
 }

@@ -1,8 +1,8 @@
-// The clipboard: by keys, and written by programs (OSC 52 of xterm's control sequences).
+// The clipboard, by keys and by programs (OSC 52 of xterm's control sequences).
 
-let waiting = ''; // What a program has copied, until the browser lets us.
+let waiting = ''; // Text that a program has copied, until the browser allows it.
 
-// Over plain http there is no clipboard API, only this, and only just after a key or a click.
+// Over plain http there is no clipboard API. This works, but only right after a key or a click.
 function copyByEvent(text) {
   const write = (event) => {
     event.clipboardData.setData('text/plain', text);
@@ -26,7 +26,7 @@ async function copy(text) {
 
 function decoded(base64) {
   try {
-    return new TextDecoder().decode(Uint8Array.from(atob(base64), (each) => each.charCodeAt(0)));
+    return new TextDecoder().decode(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)));
   } catch {
     return '';
   }
@@ -36,10 +36,10 @@ function letter({ key, code }) {
   return (/^[a-z]$/i.test(key) ? key : code.replace('Key', '')).toLowerCase();
 }
 
-// Ctrl+V pastes, Ctrl+C copies what is selected, and both do with Shift.
+// Ctrl+V pastes and Ctrl+C copies the selection, with or without Shift.
 function takesKey(term, event) {
   if (event.type !== 'keydown' || !event.ctrlKey || event.altKey || event.metaKey) return false;
-  if (letter(event) === 'v') return true; // Left to the browser, which alone may read it.
+  if (letter(event) === 'v') return true; // Left to the browser: only it may read the clipboard.
   if (letter(event) !== 'c' || !(event.shiftKey || term.hasSelection())) return false;
   event.preventDefault();
   if (term.hasSelection()) copy(term.getSelection());
@@ -47,11 +47,11 @@ function takesKey(term, event) {
   return true;
 }
 
-// isLive() tells whether what the terminal shows is new, not what it showed long ago once more.
+// isLive() reports whether the terminal shows new output, rather than a replay of old output.
 export function connectClipboard(term, screen, isLive) {
   term.attachCustomKeyEventHandler((event) => !takesKey(term, event));
   term.parser.registerOscHandler(52, (data) => {
-    // A program may write the clipboard, and never read it: "?" is left without an answer.
+    // A program may write the clipboard but never read it: "?" gets no reply.
     const text = isLive() ? decoded(data.slice(data.indexOf(';') + 1)) : '';
     if (text) copy(text).then((done) => { waiting = done ? '' : text; });
     return true;

@@ -1,22 +1,22 @@
-// Elements, made without any HTML being parsed: nothing the service tells can become markup.
+// Elements, made without parsing HTML: nothing that the service sends can become markup.
 
 export const byId = (id) => document.getElementById(id);
 
 export function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+  const created = Object.assign(document.createElement(tag), properties);
+  created.append(...children);
+  return created;
 }
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-function drawn(tag, attributes) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
+function svgElement(tag, attributes) {
+  const created = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) created.setAttribute(name, value);
+  return created;
 }
 
-// A line through the values, the newest at the right, between 0 and top.
+// Draws a line through the values, the newest on the right, between 0 and top.
 export function sparkline(values, top, length) {
   const height = 36;
   const step = 100 / (length - 1);
@@ -26,13 +26,13 @@ export function sparkline(values, top, length) {
     const y = height - 2 - (Math.min(value, highest) / highest) * (height - 4);
     return `${x.toFixed(2)},${y.toFixed(2)}`;
   });
-  const chart = drawn('svg', { viewBox: `0 0 100 ${height}`, preserveAspectRatio: 'none', class: 'spark' });
+  const chart = svgElement('svg', { viewBox: `0 0 100 ${height}`, preserveAspectRatio: 'none', class: 'spark' });
   chart.setAttribute('aria-hidden', 'true');
   if (points.length > 1) {
     const first = points[0].split(',')[0];
     chart.append(
-      drawn('polygon', { points: `${first},${height} ${points.join(' ')} 100,${height}` }),
-      drawn('polyline', { points: points.join(' ') }),
+      svgElement('polygon', { points: `${first},${height} ${points.join(' ')} 100,${height}` }),
+      svgElement('polyline', { points: points.join(' ') }),
     );
   }
   return chart;

@@ -1,26 +1,28 @@
-// The page: asks for the token once, then shows the part that the address names.
+// The page: asks for the token once, then shows the part that the URL names.
 
-import { Failure, knowsToken, read, remember } from './api.js';
+import { Failure, hasToken, read, setToken } from './api.js';
 import { byId } from './dom.js';
 import * as reference from './reference.js';
+import * as sandboxes from './sandboxes.js';
 import * as status from './status.js';
 import * as terminal from './terminal.js';
 
-const PARTS = ['status', 'terminal', 'reference'];
+const PARTS = ['status', 'sandboxes', 'terminal', 'reference'];
 
-// The terminal makes style sheets; with the page's nonce the browser takes them.
+// The terminal makes style sheets; the browser accepts them if they have the page's nonce.
 const { nonce } = document.querySelector('script[nonce]');
 const create = document.createElement.bind(document);
 document.createElement = (name, options) => {
-  const made = create(name, options);
-  if (name === 'style') made.nonce = nonce;
-  return made;
+  const created = create(name, options);
+  if (name === 'style') created.nonce = nonce;
+  return created;
 };
 
 const NAME = document.title;
 
 let version = '';
 let hasTerminals = false;
+let hasFleet = false;
 let inside = false;
 
 function showTitle() {
@@ -28,27 +30,37 @@ function showTitle() {
   document.title = title ? `${title} \u2014 ${NAME}` : NAME;
 }
 
+// The part that the URL names, and the sandbox: "#terminal/ID" is a terminal in one of the fleet.
+function wanted() {
+  const [part, id] = location.hash.slice(1).split('/');
+  if (!PARTS.includes(part) || (part === 'sandboxes' && !hasFleet)) return ['status', ''];
+  return [part, part === 'terminal' && hasFleet && id ? unescaped(id) : ''];
+}
+
 function show() {
-  const wanted = location.hash.slice(1);
-  const part = PARTS.includes(wanted) ? wanted : 'status';
-  for (const each of PARTS) byId(each).hidden = each !== part;
+  const [part, sandbox] = wanted();
+  for (const id of PARTS) byId(id).hidden = id !== part;
+  const near = sandbox ? 'sandboxes' : part;
   for (const link of byId('nav').children) {
-    if (link.hash === `#${part}`) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    if (link.hash === `#${near}`) {
+      link.setAttribute('aria-current', 'page');
+      link.scrollIntoView({ block: 'nearest', inline: 'nearest' }); // On a phone they are scrolled.
+    } else link.removeAttribute('aria-current');
   }
   showTitle();
   status.start(version);
-  if (part === 'terminal') terminal.start(hasTerminals);
+  if (part === 'sandboxes') sandboxes.start();
+  if (part === 'terminal') terminal.start(hasTerminals || sandbox !== '', sandbox);
   if (part === 'reference') reference.start();
 }
 
-// The address that the service prints at its start has the token that it made up after "#", which
-// no server and no log sees. It is taken out at once: a copied address doesn't give it away.
+// The URL that the service prints when it starts has the generated token after "#", which reaches
+// no server and no log. It is removed at once, so that a copied URL doesn't give it away.
 function takeToken() {
-  const [, given] = location.hash.match(/^#token=(.*)$/) || [];
-  if (given === undefined) return false;
+  const [, escaped] = location.hash.match(/^#token=(.*)$/) || [];
+  if (escaped === undefined) return false;
   history.replaceState(null, '', location.pathname + location.search);
-  remember(unescaped(given));
+  setToken(unescaped(escaped));
   return true;
 }
 
@@ -60,70 +72,79 @@ function unescaped(text) {
   }
 }
 
-// Whether the service lets this page in, with the token it has been given.
+// Signs in with the token the page has; throws a Failure if the service refuses.
 async function enter() {
   const { plugins } = await read('plugins');
   const { info } = await read('openapi.json');
   version = info.version;
-  hasTerminals = plugins.some((each) => each.group === 'process' && each.status === 'enabled');
+  const enabled = plugins.filter((plugin) => plugin.status === 'enabled');
+  hasTerminals = enabled.some((plugin) => plugin.group === 'process');
+  // The backend "single" makes none: the service is the only sandbox, which the page shows anyway.
+  hasFleet = enabled.some((plugin) => plugin.group === 'fleet' && plugin.backend !== 'single');
   inside = true;
   byId('login').hidden = true;
   byId('nav').hidden = false;
-  byId('lock').hidden = !knowsToken();
+  byId('sandboxes-link').hidden = !hasFleet;
+  byId('lock').hidden = !hasToken();
   status.showGroups(plugins);
   show();
 }
 
-// Ask for the token: there is none, or it is no longer the right one.
-function askForToken() {
+// Asks for the token, or tells what to do where it is not a token that the service wants: then the
+// response says so, and the page can only show it.
+function askForCredential(error) {
   inside = false;
-  for (const each of [...PARTS, 'nav', 'lock']) byId(each).hidden = true;
+  for (const id of [...PARTS, 'nav', 'lock']) byId(id).hidden = true;
   showTitle();
   byId('login').hidden = false;
-  byId('token').focus();
+  const takesToken = error.status !== 401 || /^bearer\b/i.test(error.challenge);
+  byId('login-form').hidden = !takesToken;
+  byId('login-instruction').hidden = takesToken;
+  byId('login-instruction').textContent = takesToken ? '' : error.message;
+  if (takesToken) byId('token').focus();
 }
 
 async function login(event) {
   event.preventDefault();
   const field = byId('token');
   byId('login-error').textContent = '';
-  remember(field.value.trim());
+  setToken(field.value.trim());
   try {
     await enter();
     field.value = '';
   } catch (error) {
-    remember('');
-    complain(error, 'That is not the token.');
+    setToken('');
+    showError(error, 'Invalid token.');
     field.select();
   }
 }
 
-function complain(error, unauthorized) {
+function showError(error, unauthorized) {
   byId('login-error').textContent = error instanceof Failure && error.status === 401
-    ? unauthorized : `The service doesn't answer as it should: ${error.message}`;
+    ? unauthorized : `Unexpected response from the service: ${error.message}`;
 }
 
-// Where no token is needed, none is asked for.
+// Where no credential is required, none is asked for.
 async function begin() {
-  const given = takeToken();
+  const wasInUrl = takeToken();
   try {
     await enter();
   } catch (error) {
-    remember('');
-    askForToken();
-    complain(error, given ? 'The token in the address is not the right one.' : '');
+    setToken('');
+    askForCredential(error);
+    showError(error, wasInUrl ? 'The token in the URL is invalid.' : '');
   }
 }
 
 byId('login-form').addEventListener('submit', login);
 byId('lock').addEventListener('click', () => location.reload());
 document.addEventListener('titled', showTitle);
-document.addEventListener('refused', () => {
+document.addEventListener('refused', ({ detail }) => {
   if (!inside) return;
-  askForToken();
-  byId('login-error').textContent = 'The token is no longer right.';
+  askForCredential(detail);
+  byId('login-error').textContent = 'The token is no longer valid.';
 });
-// The service is there again, and may have become another one.
+// The service can be reached again. It may have been replaced by another one.
 document.addEventListener('returned', () => {
   if (inside) enter().catch(() => {});
 });

@@ -1,8 +1,8 @@
-// The Prometheus text format, as far as the page needs it.
+// The part of the Prometheus text format that the page needs.
 
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/;
 
-// The sum of each metric's samples, by name.
+// Returns the sum of each metric's samples by name.
 export function sums(text) {
   const found = new Map();
   for (const line of text.split('\n')) {

@@ -1,4 +1,4 @@
-// The API reference: Swagger UI, loaded when it is first looked at.
+// The API reference: Swagger UI, loaded when it is first shown.
 
 import { authorize, prefix, read } from './api.js';
 import { byId, element } from './dom.js';
@@ -12,7 +12,7 @@ function load(tag, properties) {
   });
 }
 
-// Swagger UI has colours for the dark, by a class of the whole document.
+// Swagger UI has a dark theme, chosen by a class of the document.
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
 function followScheme() {
@@ -24,7 +24,7 @@ export async function start() {
   shown = true;
   followScheme();
   dark.addEventListener('change', followScheme);
-  window.noZensmooth = true; // Of its parts one takes every click on a link to "#...": not here.
+  window.noZensmooth = true; // Otherwise a part of it handles every click on a link to "#...".
   try {
     const [description] = await Promise.all([
       read('openapi.json'),
@@ -41,14 +41,14 @@ export async function start() {
       deepLinking: false,
       tryItOutEnabled: false,
       displayRequestDuration: true,
-      requestInterceptor: (sent) => {
-        authorize(sent.headers);
-        return sent;
+      requestInterceptor: (outgoing) => {
+        authorize(outgoing.headers);
+        return outgoing;
       },
     });
   } catch (error) {
     shown = false;
     byId('viewer').replaceChildren(
-      element('p', { className: 'notice' }, `The reference can't be shown: ${error.message || 'its parts did not load'}`));
+      element('p', { className: 'notice' }, `The API reference could not be loaded: ${error.message || 'a part of it is missing'}`));
   }
 }

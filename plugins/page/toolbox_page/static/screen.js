@@ -1,4 +1,4 @@
-// The screen of a terminal: xterm.js with what it doesn't do by itself.
+// The screen of a terminal: xterm.js, its addons and the clipboard.
 
 import { connectClipboard } from './clipboard.js';
 import { useWidths } from './widths.js';
@@ -12,8 +12,8 @@ const THEME = {
   white: '#e2e8f0', brightWhite: '#f8fafc',
 };
 
-// Links that are text, and those that programs mark (OSC 8). Where one leads is told before it is
-// followed, as a marked one may read otherwise.
+// Links in text, and those that programs mark (OSC 8). The target is shown before a link is
+// followed: the text of a marked one may be a different URL.
 function links(screen) {
   return {
     activate: (event, url) => window.open(url, '_blank', 'noopener,noreferrer'),
@@ -23,7 +23,7 @@ function links(screen) {
   };
 }
 
-// Shows a terminal in an element. fit() makes it as large as the element; isLive as of
+// Shows a terminal in an element. The returned fit() makes it as large as the element; for isLive see
 // connectClipboard().
 export async function makeScreen(screen, isLive) {
   const [{ Terminal }, { FitAddon }, { UnicodeGraphemesAddon }, { WebLinksAddon }] = await Promise.all([
@@ -36,7 +36,7 @@ export async function makeScreen(screen, isLive) {
     cursorBlink: true,
     fontFamily: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',
     fontSize: 14,
-    lineHeight: 1.15, // Underscores would be cut off otherwise.
+    lineHeight: 1.15, // With less, underscores are cut off.
     linkHandler,
     scrollback: 10000,
     theme: THEME,

@@ -1,11 +1,11 @@
-// What the service and the sandbox are doing, asked for again while somebody looks.
+// The state of the service and the sandbox, refreshed while the page is visible.
 
 import { Failure, read, request } from './api.js';
 import { byId, element, sparkline } from './dom.js';
 import { sums } from './prometheus.js';
 
 const INTERVAL = 2000;
-const KEPT = 60;
+const SAMPLES = 60;
 
 const history = new Map();
 let timer = 0;
@@ -13,7 +13,7 @@ let rounds = 0;
 let version = '';
 let before = null;
 let lost = false;
-let inUse = new Set(); // The groups that are worth being asked.
+let inUse = new Set(); // The groups to ask.
 
 function bytes(count) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
@@ -22,21 +22,21 @@ function bytes(count) {
   return `${scaled.toFixed(power && scaled < 100 ? 1 : 0)} ${units[power]}`;
 }
 
-function note(name, value) {
+function record(name, value) {
   const values = history.get(name) || [];
   values.push(value);
-  history.set(name, values.slice(-KEPT));
+  history.set(name, values.slice(-SAMPLES));
   return history.get(name);
 }
 
 function card(name, shown, detail, value, top) {
   const parts = [element('h3', {}, name), element('p', { className: 'value' }, shown)];
   parts.push(element('p', { className: 'quiet' }, detail || '\u00a0'));
-  if (value !== undefined) parts.push(sparkline(note(name, value), top, KEPT));
+  if (value !== undefined) parts.push(sparkline(record(name, value), top, SAMPLES));
   return element('div', { className: 'card' }, ...parts);
 }
 
-// What ask() brings, or null where there is nothing to have: the group isn't in use, or it's off.
+// Returns what ask() returns, or null if the group is not in use or disabled.
 async function optional(group, ask) {
   if (!inUse.has(group)) return null;
   try {
@@ -90,7 +90,7 @@ function serviceCards(text) {
   if (figures.has('toolbox_process_jobs_running')) {
     const running = get('toolbox_process_jobs_running');
     cards.push(card('Jobs', `${running} running`,
-      `${get('toolbox_process_jobs_finished')} finished are kept`, running));
+      `${get('toolbox_process_jobs_finished')} finished`, running));
   }
   return cards;
 }
@@ -98,7 +98,7 @@ function serviceCards(text) {
 function health(plugin) {
   if (plugin.status !== 'enabled') return [plugin.status, plugin.status === 'failed' ? 'bad' : 'off'];
   if (plugin.idle) return ['off', 'off'];
-  const used = (plugin.backends || []).find((each) => each.name === plugin.backend);
+  const used = (plugin.backends || []).find((backend) => backend.name === plugin.backend);
   return used && used.missing ? ['incomplete', 'warn'] : ['enabled', 'good'];
 }
 
@@ -108,11 +108,11 @@ function row(plugin) {
   if (plugin.reason) details.push(plugin.reason);
   if (plugin.idle) details.push(plugin.idle);
   for (const backend of plugin.backends || []) {
-    if (backend.missing) details.push(`${backend.name} misses ${backend.missing.join(', ')}`);
+    if (backend.missing) details.push(`${backend.name}: ${backend.missing.join(', ')} not found`);
   }
-  const used = (plugin.backends || []).find((each) => each.name === plugin.backend);
+  const used = (plugin.backends || []).find((backend) => backend.name === plugin.backend);
   if (used && used.summary) details.push(used.summary);
-  const cell = element('td', { className: 'details' }, ...details.map((each) => element('div', {}, each)));
+  const cell = element('td', { className: 'details' }, ...details.map((line) => element('div', {}, line)));
   if (plugin.details && Object.keys(plugin.details).length) {
     cell.append(element('details', {}, element('summary', {}, 'More'),
       element('dl', {}, ...Object.entries(plugin.details).flatMap(
@@ -127,13 +127,13 @@ function row(plugin) {
 }
 
 export function showGroups(plugins) {
-  inUse = new Set(plugins.filter((each) => each.status === 'enabled').map((each) => each.group));
+  inUse = new Set(plugins.filter((plugin) => plugin.status === 'enabled').map((plugin) => plugin.group));
   byId('groups').replaceChildren(...plugins.map(row));
 }
 
-function showPorts(told) {
-  byId('ports-part').hidden = told === null;
-  const ports = told ? told.ports : [];
+function showPorts(list) {
+  byId('ports-part').hidden = list === null;
+  const ports = list ? list.ports : [];
   const chips = ports.map((port) => element('span', { className: 'chip' }, String(port)));
   byId('ports').replaceChildren(...(chips.length ? chips : ['none']));
 }
@@ -166,7 +166,7 @@ async function showReadiness() {
   }
 }
 
-async function look() {
+async function refresh() {
   try {
     await showReadiness();
     if (!byId('status').hidden) await showFigures();
@@ -181,13 +181,13 @@ async function look() {
 async function tick() {
   clearTimeout(timer);
   const round = (rounds += 1);
-  if (!document.hidden) await look();
+  if (!document.hidden) await refresh();
   if (round === rounds) timer = setTimeout(tick, INTERVAL);
 }
 
-// Look at once, and from then on again and again.
-export function start(told) {
-  version = told;
+// Refreshes now, and from then on every INTERVAL milliseconds.
+export function start(serviceVersion) {
+  version = serviceVersion;
   tick();
 }
 

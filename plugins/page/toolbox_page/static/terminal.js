@@ -1,42 +1,45 @@
-// A terminal of the sandbox in the page: xterm.js on the WebSocket of a PTY.
+// A terminal of the service, or of a sandbox of its fleet: xterm.js on the WebSocket of a PTY.
 //
-// The service keeps a terminal's output, so a connection that broke is taken up again at the byte
-// it had come to: nothing is lost, and nothing is shown twice.
+// The service keeps a terminal's output, so a broken connection is resumed at the byte it had
+// reached: nothing is lost, and nothing is shown twice.
 
 import { Failure, open, read, request } from './api.js';
 import { byId, element } from './dom.js';
 import { makeScreen } from './screen.js';
 
-const EXIT_CONTROL = 'X-Daytona-Pty-Exit-Control'; // Tells that we understand "exited".
-const CHUNK = 32 * 1024; // Characters of input sent at once.
-const LONGEST = 8000; // Milliseconds between two attempts to connect.
-const GONE = 'is gone, as the service was restarted or somebody ended it';
+const EXIT_CONTROL = 'X-Daytona-Pty-Exit-Control'; // Announces that we understand "exited".
+const CHUNK = 32 * 1024; // Characters of input in one message.
+const LONGEST = 8000; // Milliseconds between two attempts to connect, at most.
+const GONE = 'closed elsewhere, or the service was restarted';
 
 let term = null;
 let beginning = false;
-let current = null; // The connection to the terminal that is shown.
+let current = null; // The connection of the terminal that is shown.
+let sandbox = ''; // The id of the one whose terminals are shown; empty for the service itself.
+
+// The path of terminals: a sandbox is below the service.
+function terminals() {
+  return `${sandbox ? `toolbox/${encodeURIComponent(sandbox)}/` : ''}process/pty`;
+}
 
 function showState(word, kind) {
   byId('terminal-state').textContent = word;
   byId('terminal-state').className = `pill ${kind}`;
 }
 
-// One terminal, and the socket to it, as long as it is the one that is shown.
+// A terminal and the socket to it, as long as it is the one that is shown.
 class Connection {
   constructor(id, isNew) {
     this.id = id;
+    this.path = `${terminals()}/${encodeURIComponent(id)}`;
     this.offset = 0;
     this.delay = 250;
     this.ended = false;
     this.refusal = '';
-    // Programs ask terminals questions. When their old output is shown again, the answers would
-    // be typed a second time: nothing is sent before somebody touches the terminal.
+    // Programs query terminals. When old output is replayed, the replies would be typed a second
+    // time: nothing is sent before the user touches the terminal.
     this.muted = !isNew;
     this.connect();
-  }
-
-  get path() {
-    return `process/pty/${encodeURIComponent(this.id)}`;
   }
 
   connect() {
@@ -54,16 +57,16 @@ class Connection {
     };
   }
 
-  onControl(told) {
-    if (told.status === 'connected') {
-      this.offset = told.offset;
+  onControl(message) {
+    if (message.status === 'connected') {
+      this.offset = message.offset;
       this.delay = 250;
       showState('connected', 'good');
       this.resize();
-    } else if (told.status === 'exited') {
-      this.end(`exited with ${told.exitCode}`);
-    } else if (told.status === 'error') {
-      this.refusal = told.error; // It closes next, and then we see why.
+    } else if (message.status === 'exited') {
+      this.end(`exited with ${message.exitCode}`);
+    } else if (message.status === 'error') {
+      this.refusal = message.error; // Shown when the socket closes, which is next.
     }
   }
 
@@ -81,7 +84,7 @@ class Connection {
       await read(this.path);
     } catch (error) {
       if (error instanceof Failure && error.status === 404) this.end(GONE);
-      // Taken up again when the page has the new token.
+      // Resumed when the page has the new token.
       if (error instanceof Failure && error.status === 401) return;
     }
     if (this.refusal) this.end(this.refusal);
@@ -94,20 +97,20 @@ class Connection {
     if (this.ended) return;
     this.ended = true;
     showState('ended', 'off');
-    term.write(`\r\n\x1b[90m[${this.id}: ${why}]\r\n[Enter opens a new terminal]\x1b[0m\r\n`);
+    term.write(`\r\n\x1b[90m[${this.id}: ${why}]\r\n[Press Enter to open a new terminal]\x1b[0m\r\n`);
     list();
   }
 
   send(text) {
     if (this.muted || !this.socket || this.socket.readyState !== WebSocket.OPEN) return;
-    for (let at = 0; at < text.length; at += CHUNK) {
-      this.socket.send(new TextEncoder().encode(text.slice(at, at + CHUNK)));
+    for (let offset = 0; offset < text.length; offset += CHUNK) {
+      this.socket.send(new TextEncoder().encode(text.slice(offset, offset + CHUNK)));
     }
   }
 
-  // What is not text: mouse reports of old terminals, one byte for each character.
+  // Sends what is not text: mouse reports of old terminals, one byte for each character.
   sendBytes(text) {
-    if (!this.muted && this.socket) this.socket.send(Uint8Array.from(text, (each) => each.charCodeAt(0)));
+    if (!this.muted && this.socket) this.socket.send(Uint8Array.from(text, (character) => character.charCodeAt(0)));
   }
 
   async resize() {
@@ -116,11 +119,11 @@ class Connection {
     try {
       await request(`${this.path}/resize`, { method: 'POST', body: { cols, rows } });
     } catch {
-      // It has ended, or the connection has: either is told elsewhere.
+      // The terminal or the connection has ended: either is shown elsewhere.
     }
   }
 
-  // Hang up, and hear no more of it. The terminal itself goes on.
+  // Closes the socket. The terminal itself keeps running.
   drop() {
     clearTimeout(this.timer);
     const socket = this.socket;
@@ -129,7 +132,7 @@ class Connection {
   }
 }
 
-// The browser's title is the one that the program sets, as long as the terminal is to be seen.
+// The browser's title is the one that the program sets, while the terminal is shown.
 function showTitle(title) {
   byId('terminal').dataset.title = title;
   document.dispatchEvent(new Event('titled'));
@@ -145,10 +148,10 @@ function show(id, isNew) {
   term.focus();
 }
 
-// The terminals there are. Returns their ids, the oldest first.
+// Lists the terminals; returns their ids, the oldest first.
 async function list() {
-  const { sessions } = await read('process/pty');
-  const ids = sessions.filter((each) => each.active || each.lazyStart).map((each) => each.id);
+  const { sessions } = await read(terminals());
+  const ids = sessions.filter((session) => session.active || session.lazyStart).map((session) => session.id);
   if (current && !ids.includes(current.id)) ids.push(current.id);
   byId('terminals').replaceChildren(...ids.map((id) => element('option', {
     value: id, textContent: id, selected: current !== null && id === current.id,
@@ -163,12 +166,45 @@ async function begin() {
   beginning = false;
 }
 
+// Shows the newest terminal of the chosen sandbox, or a new one.
+async function enter() {
+  const chosen = sandbox;
+  try {
+    const ids = await list();
+    if (chosen !== sandbox) return;
+    if (ids.length) {
+      show(ids.at(-1), false);
+      await list();
+    } else {
+      await begin();
+    }
+  } catch (error) {
+    if (chosen === sandbox) showState(error.message, 'bad');
+  }
+}
+
+// Leaves the terminals of one sandbox for those of another.
+function choose(id) {
+  if (current) current.drop();
+  current = null;
+  sandbox = id;
+  showState('connecting\u2026', 'warn');
+  showTitle('');
+  byId('terminals').replaceChildren();
+  byId('terminal-sandbox').hidden = !id;
+  byId('terminal-sandbox').textContent = id;
+  if (!id) return;
+  read(`api/sandbox/${encodeURIComponent(id)}`).then(({ name }) => {
+    if (sandbox === id) byId('terminal-sandbox').textContent = name;
+  }).catch(() => {}); // The terminal tells what is wrong.
+}
+
 async function create() {
   const id = `page-${Math.random().toString(36).slice(2, 8)}`;
   const envs = { TERM: 'xterm-256color', COLORTERM: 'truecolor' };
   const body = { id, envs, cols: term.cols, rows: term.rows };
   try {
-    await request('process/pty', { method: 'POST', body });
+    await request(terminals(), { method: 'POST', body });
   } catch (error) {
     showState(error.message, 'bad');
     return;
@@ -188,9 +224,9 @@ async function end() {
 
 async function build() {
   const screen = byId('screen');
-  const made = await makeScreen(screen, () => current !== null && !current.muted);
-  term = made.term;
-  made.fit();
+  const { term: created, fit } = await makeScreen(screen, () => current !== null && !current.muted);
+  term = created;
+  fit();
   term.onTitleChange(showTitle);
   term.onData((text) => {
     if (current && !current.ended) current.send(text);
@@ -205,34 +241,33 @@ async function build() {
     clearTimeout(waiting);
     waiting = setTimeout(() => current && current.resize(), 100);
   });
-  new ResizeObserver(() => { if (screen.offsetWidth) made.fit(); }).observe(screen);
+  new ResizeObserver(() => { if (screen.offsetWidth) fit(); }).observe(screen);
   window.addEventListener('online', resume);
   byId('terminals').addEventListener('change', ({ target }) => show(target.value, false));
   byId('terminal-new').addEventListener('click', begin);
   byId('terminal-end').addEventListener('click', end);
 }
 
-// Connect at once, where the connection has broken.
+// Reconnects now if the connection is broken.
 function resume() {
   if (current && !current.socket) current.connect();
 }
 
-export async function start(possible) {
-  byId('terminal-none').hidden = possible;
-  document.querySelector('#terminal .toolbar').hidden = !possible;
-  byId('screen').hidden = !possible;
-  if (!possible) return;
-  if (term) {
+// Shows the terminals of a sandbox; with an empty id, those of the service itself.
+export async function start(hasTerminals, id) {
+  byId('terminal-none').hidden = hasTerminals;
+  document.querySelector('#terminal .toolbar').hidden = !hasTerminals;
+  byId('screen').hidden = !hasTerminals;
+  if (!hasTerminals) return;
+  const isOther = id !== sandbox;
+  if (isOther) choose(id);
+  if (!term) {
+    await build();
+  } else if (!isOther && current) {
     term.focus();
     resume();
     return;
   }
-  await build();
-  const ids = await list();
-  if (ids.length) {
-    show(ids.at(-1), false);
-    await list();
-  } else {
-    await begin();
-  }
+  term.reset();
+  await enter();
 }

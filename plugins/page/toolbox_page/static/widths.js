@@ -1,15 +1,15 @@
-// How many cells characters take: emoji two, and what is drawn as one character one place.
+// The number of cells that characters take: emoji two, and a grapheme cluster as a whole.
 
 const VERSION = 'page';
-const KNOWN = 0x1f600; // An emoji that the addon knows.
-const FIRST = 0x1f000; // All that came after the addon's tables are above it.
+const KNOWN = 0x1f600; // An emoji in the addon's tables.
+const FIRST = 0x1f000; // All emoji that are newer than the addon's tables are above it.
 const EMOJI = /^\p{Emoji_Presentation}$/u;
 const PART = /^[\p{Regional_Indicator}\p{Emoji_Modifier}]$/u;
 
 const known = new Map();
 
-// The addon's tables are older than the browser: of an emoji that is new to it, it tells what it
-// knows of another.
+// The addon's tables are older than the browser: it is asked about a known emoji instead of one that
+// it doesn't know.
 function asKnown(code) {
   if (code < FIRST) return code;
   if (!known.has(code)) {
@@ -19,10 +19,10 @@ function asKnown(code) {
   return known.get(code);
 }
 
-// Make a terminal count by the rules for grapheme clusters (Unicode Standard Annex 29).
+// Makes a terminal count by the rules for grapheme clusters (Unicode Standard Annex 29).
 export function useWidths(term, addon) {
   let rules = null;
-  addon.activate({ unicode: { register: (each) => { rules = each; }, activeVersion: '' } });
+  addon.activate({ unicode: { register: (provider) => { rules = provider; }, activeVersion: '' } });
   term.unicode.register({
     version: VERSION,
     wcwidth: (code) => rules.wcwidth(asKnown(code)),

@@ -1,7 +1,7 @@
-"""What a matplotlib figure shows, as the charts of the Daytona Toolbox API.
+"""Description of matplotlib figures as the charts of the Daytona Toolbox API.
 
 Every number is finite, the value of a bar is text, dates are numbers with their text in the tick
-labels: the SDKs' models take nothing else.
+labels: the SDKs' models accept nothing else.
 """
 
 # ruff: noqa: B905 - the sandbox may have Python 3.8
@@ -18,7 +18,7 @@ BOXES = "_toolbox_boxes"
 
 
 def patch(pyplot: Any, write: Any) -> None:
-    """Make ``pyplot.show`` describe every open figure before it does what it did."""
+    """Make ``pyplot.show`` describe every open figure before it shows them."""
     from matplotlib.axes import Axes
 
     show, bxp = pyplot.show, Axes.bxp
@@ -37,7 +37,7 @@ def patch(pyplot: Any, write: Any) -> None:
                 data = json.dumps({"type": "chart", "value": chart}, allow_nan=False)
                 write(data.encode("utf-8", "replace") + b"\n")
             except Exception:
-                pass  # The program didn't ask for a description, so it must not fail for one.
+                pass  # The program must not fail because of a description it didn't request.
         try:
             from matplotlib import get_backend
 
@@ -51,8 +51,8 @@ def patch(pyplot: Any, write: Any) -> None:
 
 
 def describe(figure: Any) -> Any:
-    """The chart of a figure."""
-    figure.canvas.draw()  # Ticks have no labels before.
+    """Return the chart of a figure."""
+    figure.canvas.draw()  # Ticks have no labels until it is drawn.
     used = [ax for ax in figure.axes if ax.has_data() and ax.get_label() != "<colorbar>"]
     if len(used) == 1:
         chart = describe_axes(used[0])
@@ -69,7 +69,7 @@ def describe(figure: Any) -> Any:
 
 
 def without_empty(chart: Any) -> Any:
-    """The chart without empty texts and lists, but for those the models need."""
+    """Return the chart without empty texts and lists, except those the models need."""
     return {
         name: value
         for name, value in chart.items()
@@ -78,12 +78,12 @@ def without_empty(chart: Any) -> Any:
 
 
 def describe_axes(ax: Any) -> Any:
-    """The chart of one pair of axes."""
+    """Return the chart of one pair of axes."""
     kind, elements, vertical = find_elements(ax)
     chart = {"type": kind, "title": ax.get_title(), "elements": elements}
     x, y = describe_axis(ax.xaxis, "x"), describe_axis(ax.yaxis, "y")
     if not vertical:
-        # Lying bars and boxes are described as if they stood.
+        # Horizontal bars and boxes are described as if they were vertical.
         x["x_label"], y["y_label"] = y["y_label"], x["x_label"]
     if kind != "pie":
         chart.update(x)
@@ -92,7 +92,7 @@ def describe_axes(ax: Any) -> Any:
 
 
 def find_elements(ax: Any) -> Any:
-    """The type of a chart, its elements, and whether it stands upright."""
+    """Return the type of a chart, its elements, and whether it is vertical."""
     from matplotlib.collections import PathCollection
     from matplotlib.container import BarContainer
     from matplotlib.patches import Wedge
@@ -112,7 +112,7 @@ def find_elements(ax: Any) -> Any:
 
 
 def describe_axis(axis: Any, name: Any) -> Any:
-    """Label, ticks and scale of one axis."""
+    """Return label, ticks and scale of one axis."""
     low, high = sorted(axis.get_view_interval())
     ticks, labels = [], []
     for tick, label in zip(axis.get_ticklocs(), axis.get_ticklabels()):
@@ -128,7 +128,7 @@ def describe_axis(axis: Any, name: Any) -> Any:
 
 
 def scale(axis: Any, ticks: Any, labels: Any) -> Any:
-    """The kind of an axis."""
+    """Return the kind of an axis."""
     converter = axis.get_converter() if hasattr(axis, "get_converter") else axis.converter
     if "Date" in type(converter).__name__:
         return "datetime"
@@ -139,7 +139,7 @@ def scale(axis: Any, ticks: Any, labels: Any) -> Any:
 
 
 def is_number(text: Any) -> Any:
-    """Whether a tick's label is its number, in whatever form."""
+    """Report whether a tick's label is its number, in any format."""
     try:
         float(text.replace("\u2212", "-"))
     except ValueError:
@@ -148,19 +148,19 @@ def is_number(text: Any) -> Any:
 
 
 def number(value: Any) -> Any:
-    """A plain number: an int where it is whole."""
+    """Return a plain number: an int if it is whole."""
     value = float(value)
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def name_of(artist: Any) -> Any:
-    """The label a program gave; those that begin with an underscore are matplotlib's own."""
+    """Return the label set by the program; those with a leading underscore are matplotlib's own."""
     label = str(artist.get_label())
     return "" if label.startswith("_") else label
 
 
 def points(xs: Any, ys: Any) -> Any:
-    """The pairs that are finite."""
+    """Return the pairs that are finite."""
     return [
         [number(x), number(y)]
         for x, y in zip(xs, ys)
@@ -169,32 +169,32 @@ def points(xs: Any, ys: Any) -> Any:
 
 
 def is_guide(line: Any) -> Any:
-    """Whether a line has two points and is parallel to an axis: axhline and its like."""
+    """Report whether a line has two points and is parallel to an axis, as axhline draws it."""
     xs, ys = list(line.get_xdata(orig=False)), list(line.get_ydata(orig=False))
     return len(xs) == 2 and (xs[0] == xs[1] or ys[0] == ys[1])
 
 
 def describe_line(line: Any) -> Any:
-    """A line's name and points."""
+    """Return a line's name and points."""
     found = points(line.get_xdata(orig=False), line.get_ydata(orig=False))
     return {"label": name_of(line), "points": found}
 
 
 def describe_cloud(cloud: Any) -> Any:
-    """A scatter's name and points."""
+    """Return a scatter's name and points."""
     xs, ys = zip(*cloud.get_offsets().tolist()) if len(cloud.get_offsets()) else ((), ())
     pairs = [(x, y) for x, y in zip(xs, ys) if x is not None and y is not None]
     return {"label": name_of(cloud), "points": points(*zip(*pairs)) if pairs else []}
 
 
 def describe_wedge(wedge: Any) -> Any:
-    """A slice of a pie; angles in degrees."""
+    """Return a slice of a pie; angles in degrees."""
     angle, radius = abs(wedge.theta2 - wedge.theta1), wedge.r
     return {"label": name_of(wedge), "angle": number(angle), "radius": number(radius)}
 
 
 def each_bar(containers: Any, ax: Any, vertical: Any) -> Any:
-    """Every bar, by the label of the tick it stands at."""
+    """Yield every bar, labeled by the tick it belongs to."""
     axis = ax.xaxis if vertical else ax.yaxis
     texts = {
         round(float(tick), 6): label.get_text()
@@ -214,14 +214,14 @@ def each_bar(containers: Any, ax: Any, vertical: Any) -> Any:
 
 
 def nearest(texts: Any, place: Any, reach: Any) -> Any:
-    """The label of the tick a bar of a group stands beside."""
+    """Return the label of the tick nearest to a bar of a group."""
     near = [(abs(tick - place), text) for tick, text in texts.items() if text]
     best = min(near, default=(reach + 1, ""))
     return best[1] if best[0] <= abs(reach) * 4 else ""
 
 
 def each_box(boxes: Any, ax: Any) -> Any:
-    """Every box, by the statistics it was drawn from."""
+    """Yield every box, by the statistics it was drawn from."""
     for stats, _ in boxes:
         for index, box in enumerate(stats):
             element = {

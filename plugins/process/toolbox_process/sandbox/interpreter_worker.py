@@ -1,8 +1,8 @@
 """Runs Python code, piece by piece, in one namespace.
 
-Its argument is the descriptor of a socket on which requests come and outcomes go, a line of JSON
-each. The program's own streams are left to the code, so nothing it or its children write can be
-taken for an outcome.
+The argument is the descriptor of a socket for requests and outcomes, a line of JSON each. The
+program's own streams are left to the code, so that nothing it or its children write can be taken
+for an outcome.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SOURCE = "<stdin>"
 
 
 class OrderedStderr(io.RawIOBase):
-    """Standard error, written when all of standard output before has been read, and read before
-    more of that is written.
+    """Standard error that stays in order with standard output.
 
-    Whoever reads two pipes can't tell which was written to first. So there is never something in
-    both, whether it is this process that writes to standard output or one it has started.
+    A reader of two pipes can't see which was written to first. So there is never data in both: this
+    waits until standard output has been read, by this process or one it has started, before it
+    writes, and then until its own data has been read.
     """
 
     name = "<stderr>"
@@ -71,7 +71,7 @@ def _identity(fd: int) -> Any:
 
 
 def _unread(fd: int) -> int:
-    """Bytes in a pipe (FIONREAD of ioctl_tty(2), which takes either end)."""
+    """Return the bytes in a pipe (FIONREAD of ioctl_tty(2), which accepts either end)."""
     try:
         return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
     except OSError:
@@ -79,7 +79,7 @@ def _unread(fd: int) -> int:
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """An exception as clients are told it: of the stack, only the lines of their own code."""
+    """Return an exception for clients: of the stack, only the lines of their own code."""
     name = type(error).__name__
     try:
         value = str(error)
@@ -92,13 +92,13 @@ def describe(error: BaseException) -> dict[str, str]:
     ]
     head = ["Traceback (most recent call last):\n"] if lines else []
     last = f"{name}: {value}\n" if value else f"{name}\n"
-    told = {"name": name, "value": value, "traceback": "".join([*head, *lines, last])}
-    # A surrogate that stands alone is no text outside of Python.
-    return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in told.items()}
+    shown = {"name": name, "value": value, "traceback": "".join([*head, *lines, last])}
+    # A lone surrogate has no encoding outside of Python.
+    return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in shown.items()}
 
 
 def run(code: str, namespace: dict[str, Any]) -> dict[str, str] | None:
-    """Run code; what it failed with."""
+    """Run code; return the exception that has ended it."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         exec(compile(code, SOURCE, "exec", dont_inherit=True), namespace)
@@ -112,7 +112,7 @@ def run(code: str, namespace: dict[str, Any]) -> dict[str, str] | None:
 
 
 def flush() -> None:
-    """Let go of what the code has printed without a newline."""
+    """Write what the code has printed without a newline."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -121,7 +121,7 @@ def flush() -> None:
 
 
 def with_environment(envs: dict[str, str], code: str, namespace: dict[str, Any]) -> Any:
-    """Run code with variables that hold for this run."""
+    """Run code with variables that apply to this run only."""
     before = {name: os.environ.get(name) for name in envs}
     os.environ.update(envs)
     try:
@@ -135,7 +135,7 @@ def with_environment(envs: dict[str, str], code: str, namespace: dict[str, Any])
 
 
 def serve(channel: socket.socket, namespace: dict[str, Any]) -> None:
-    """Answer requests until there are no more."""
+    """Serve requests until the channel is closed."""
     own = os.getpid()
     for line in channel.makefile("rb"):
         request = json.loads(line)
@@ -145,21 +145,23 @@ def serve(channel: socket.socket, namespace: dict[str, Any]) -> None:
             error = describe(late)
         flush()
         if os.getpid() != own:
-            os._exit(0)  # A child the code has forked, and not ended.
-        answer = json.dumps({"id": request["id"], "error": error})
-        channel.sendall(answer.encode("ascii") + b"\n")
+            os._exit(0)  # A child that the code has forked and that has come this far.
+        outcome = json.dumps({"id": request["id"], "error": error})
+        channel.sendall(outcome.encode("ascii") + b"\n")
 
 
 def main() -> None:
     """Prepare the namespace and serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = socket.socket(fileno=int(sys.argv[1]))
+    # Children of the code must not hold the channel open.
     channel.set_inheritable(False)
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     ordered: Any = OrderedStderr()
     sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
         ordered, "utf-8", "backslashreplace", line_buffering=True, write_through=True
     )
+    # As in an interactive Python.
     sys.argv = [""]
     sys.path[0] = ""
     module = types.ModuleType("__main__")

@@ -1,7 +1,7 @@
 """Run a Python program and write the charts it shows to a file descriptor.
 
 Arguments: the file with the source, the descriptor for the charts, then the program's own. Each
-chart is a line of JSON. Nothing that goes wrong here may reach the program.
+chart is a line of JSON. No error here may reach the program.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SOURCE = "<stdin>"
 
 
 class PyplotHook(importlib.abc.MetaPathFinder):
-    """Takes over ``pyplot.show`` when pyplot is imported, and how box plots are drawn."""
+    """Takes over ``pyplot.show`` when pyplot is imported, and the drawing of box plots."""
 
     def __init__(self, write: Any) -> None:
         self._write = write
@@ -42,7 +42,7 @@ class PyplotHook(importlib.abc.MetaPathFinder):
 
 
 class Loader(importlib.abc.Loader):
-    """Loads pyplot as ever, then patches it."""
+    """Loads pyplot as usual, then patches it."""
 
     def __init__(self, loader: Any, write: Any) -> None:
         self._loader = loader
@@ -61,6 +61,7 @@ def main() -> None:
     path, chart_fd = sys.argv[1], int(sys.argv[2])
     with open(path, "rb") as file:  # noqa: PTH123 - pathlib takes a while to import
         source = file.read()
+    # Children of the program must not write charts.
     os.set_inheritable(chart_fd, False)
     sys.argv = ["-", *sys.argv[3:]]
     sys.path[0] = ""  # The program finds its modules where it is, as with "python -".

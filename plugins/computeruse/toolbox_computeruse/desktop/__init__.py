@@ -1,0 +1,1 @@
+"""The desktop's programs: started, supervised and stopped together."""

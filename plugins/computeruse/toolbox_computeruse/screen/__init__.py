@@ -1,0 +1,1 @@
+"""Screenshots, displays and windows."""

@@ -1,0 +1,1 @@
+"""Listing directories and reading files."""

@@ -1,0 +1,1 @@
+"""Searching names and contents."""

@@ -1,0 +1,1 @@
+"""Creating, copying, moving, archiving and deleting trees."""

@@ -1,0 +1,1 @@
+"""The backend ``dulwich``, which works without a git program."""

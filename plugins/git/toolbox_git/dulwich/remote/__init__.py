@@ -1,0 +1,1 @@
+"""Clone, fetch, pull and push with dulwich."""

@@ -1,0 +1,1 @@
+"""Worker processes that run dulwich, and the pool that gives them tasks."""

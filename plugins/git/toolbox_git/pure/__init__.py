@@ -1,1 +1,0 @@
-"""The backend ``dulwich``: pure Python, in processes of its own."""

@@ -1,0 +1,1 @@
+"""The operations, as requests to a language server."""

@@ -1,0 +1,1 @@
+"""Language servers: their processes, the protocol, and the diagnostics that they publish."""

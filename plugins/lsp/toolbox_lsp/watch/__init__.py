@@ -1,0 +1,1 @@
+"""Changes on disk that servers are notified of."""

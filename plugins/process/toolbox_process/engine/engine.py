@@ -1,0 +1,258 @@
+"""The job engine: starts jobs, keeps them, ends them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from toolbox.activity import Mark
+from toolbox.errors import describe_os_error
+from toolbox.lifecycle import Context
+from toolbox_process.engine.followers import FollowerLimit
+from toolbox_process.engine.history import JobList
+from toolbox_process.engine.job import JobParts
+from toolbox_process.engine.job import Kind
+from toolbox_process.engine.job import ProcessJob
+from toolbox_process.engine.job import Reason
+from toolbox_process.engine.job import new_id
+from toolbox_process.engine.journal import Journals
+from toolbox_process.engine.launcher import SHORTAGE
+from toolbox_process.engine.launcher import Child
+from toolbox_process.engine.launcher import Launcher
+from toolbox_process.engine.launcher import Pipes
+from toolbox_process.engine.launcher import Program
+from toolbox_process.engine.launcher import TerminalSize
+from toolbox_process.engine.pipe_reader import PipeReader
+from toolbox_process.engine.profile import VARIABLES
+from toolbox_process.engine.profile import applies
+from toolbox_process.engine.shells import ChosenShell
+from toolbox_process.engine.spec import PIPE
+from toolbox_process.engine.spec import Spec
+from toolbox_process.engine.spec import open_pipes
+from toolbox_process.engine.spool import ERR
+from toolbox_process.engine.spool import OUT
+from toolbox_process.engine.spool import Spool
+from toolbox_process.engine.state import StateDirectory
+from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.engine.waiting import new_gate
+from toolbox_process.errors import NotEnded
+from toolbox_process.errors import ProcessNotFound
+from toolbox_process.errors import SpawnFailed
+from toolbox_process.settings import LocalSettings
+
+AFTER_KILL = 5.0
+"""Seconds the output of something killed is waited for; its drain takes far less."""
+
+AGAIN = 1.0
+"""Seconds until another attempt to end what could not be ended."""
+
+log = logging.getLogger("toolbox")
+
+Found = TypeVar("Found")
+
+
+class Engine:
+    """Every job of the service, started by one launcher."""
+
+    def __init__(self, settings: LocalSettings, context: Context, launcher: Launcher) -> None:
+        self.settings = settings
+        self.launcher = launcher
+        self.loop = context.loop
+        self.pool = context.pool
+        self.work_dir = context.work_dir
+        self.mask = context.mask
+        self.state = StateDirectory(settings.state_dir, share=launcher.share)
+        self.pipes = StateDirectory(settings.state_dir, small=True, share=launcher.share)
+        lasting = StateDirectory(settings.state_dir, lasting=True)
+        self.journals = Journals(lasting, settings.total_output_limit)
+        self._shell = ChosenShell(settings.shell)
+        self._jobs = JobList(settings, context.loop)
+        self.register = self._jobs.add
+        self.jobs = self._jobs.all
+        self.find = self._jobs.find
+        self.waiting = new_gate(context.group_settings.max_waiting)
+        self.restarted = context.restarted
+        directories = (self.state, self.pipes, lasting)
+        secrets = context.auth.store.files.paths() if context.auth else []
+        launcher.hide(
+            lambda: [*secrets, *(path for each in directories for path in each.private_paths())]
+        )
+
+    @property
+    def last_end(self) -> Mark | None:
+        """The moment in which something that ran for a client ended last."""
+        return self._jobs.last_end
+
+    def note_end(self) -> None:
+        """Note such a moment of something that is no job of its own. *Any thread.*"""
+        self._jobs.last_end = Mark.now()
+
+    def not_there(self, what: str, name: str) -> ProcessNotFound:
+        """Return the error for an id that is not known, with the reason if that may be a restart.
+
+        Clients look for the first words, which are the Daytona Toolbox API's.
+        """
+        text = f"{what} not found: {name!r}"
+        if not self.restarted:
+            return ProcessNotFound(text)
+        return ProcessNotFound(
+            f"{text}; the service was restarted, and what ran before it has ended",
+            Reason.DAEMON_RESTART.value,
+        )
+
+    def shell(self) -> str:
+        """Return the path of the shell, the same as long as the service runs. Raises
+        ProgramMissing.
+        """
+        return self._shell.path()
+
+    def directory(self, cwd: str | None) -> Path:
+        """Return the directory that a program starts in when ``cwd`` was asked for."""
+        return self.work_dir / cwd if cwd else self.launcher.start_directory(self.work_dir)
+
+    def note(self, cwd: str | None = None) -> str:
+        """Return a note for the client if a program doesn't start where it is expected to."""
+        started = self.directory(cwd)
+        if cwd or started == self.work_dir:
+            return ""
+        return f"no working directory {self.work_dir}: started in {started}"
+
+    # Starting
+
+    def outfit(
+        self, kind: Kind, label: str, job_id: str = "", spool: Spool | None = None
+    ) -> JobParts:
+        """Return the parts of a new job, by default with a new id and a new spool."""
+        settings = self.settings
+        spool = spool or self.new_spool()
+        return JobParts(
+            kind=kind,
+            label=label,
+            id=job_id or new_id(),
+            loop=self.loop,
+            spool=spool,
+            reader=PipeReader(
+                self.loop, spool, settings.drain_idle, settings.drain_limit, self.mask
+            ),
+            followers=FollowerLimit(settings.max_followers),
+        )
+
+    def new_spool(self) -> Spool:
+        """Return a spool for a job's output."""
+        settings = self.settings
+        return Spool(settings.output_memory, settings.output_limit, self.state.path)
+
+    def start(self, spec: Spec, spool: Spool | None = None) -> ProcessJob:
+        """Start a program. Raises SpawnFailed, or OSError if the system has no room for it."""
+        job = ProcessJob(self.outfit(spec.kind, spec.label, spec.job_id, spool))
+        # All that needs a descriptor is there before there is a program that isn't watched.
+        with (
+            open_pipes(2 if spec.split else 1) as pipes,
+            open_pipes(spec.stdin == PIPE) as inputs,
+        ):
+            stdin = inputs[0][0] if inputs else spec.stdin
+            child = self.launch(spec, job.id, Pipes(stdin, pipes[0][1], pipes[-1][1]))
+            readers = [pipe.pop(0) for pipe in pipes]
+            if inputs:
+                job.stdin = StdinWriter(self.loop, inputs[0].pop(1))
+        for fd, stream in zip(readers, (OUT, ERR), strict=False):
+            self.loop.call_soon(partial(job.reader.add, fd, stream))
+        job.run(child)
+        self.register(job)
+        return job
+
+    def launch(self, spec: Spec, job_id: str, streams: Pipes | TerminalSize) -> Child:
+        """Start the program alone. Raises as :meth:`start`."""
+        program = Program(
+            job_id,
+            spec.arguments,
+            self.directory(spec.cwd),
+            self._environment(spec),
+            spec.pass_fds,
+            spec.state,
+        )
+        try:
+            return self.launcher.start(program, streams)
+        except OSError as error:
+            if error.errno in SHORTAGE:
+                raise
+            raise SpawnFailed(describe_os_error(error)) from None
+
+    def _environment(self, spec: Spec) -> dict[str, str]:
+        """Return the launcher's variables, the profile's, and the job's, which win."""
+        env = {**self.launcher.environment(), **spec.envs}
+        return {**env, **VARIABLES, **spec.envs} if applies(env) else env
+
+    # Ending
+
+    def end(
+        self,
+        job: ProcessJob,
+        reason: Reason,
+        grace: float | None = None,
+        signals: Sequence[int] = (signal.SIGTERM,),
+        also: Sequence[Child] = (),
+    ) -> None:
+        """End a job and everything it has started, and what the children ``also`` have.
+
+        Blocks until that is so and the output is complete. Raises NotEnded.
+        """
+        seconds = self.settings.grace if grace is None else grace
+
+        def end() -> list[int]:
+            job.note_ending(reason)
+            return job.child.end_tree(seconds, signals, also)
+
+        if left := self.surely(end):
+            raise NotEnded(f"could not be ended: {', '.join(map(str, left))}")
+        job.done.wait(AFTER_KILL)
+
+    def end_soon(self, job: ProcessJob, reason: Reason, grace: float | None = None) -> None:
+        """End a job on the pool, and try again while that can't be done. *Any thread.*"""
+
+        def end() -> None:
+            try:
+                self.end(job, reason, grace)
+            except NotEnded as error:
+                log.error("%s %s: %s", job.kind.value, job.id, error.message)
+                if not job.done.is_set():
+                    again = partial(self.end_soon, job, reason, grace)
+                    self.loop.call_soon(lambda: self.loop.call_later(AGAIN, again))
+
+        self.pool.submit(end)
+
+    @staticmethod
+    def surely(look: Callable[[], Found]) -> Found:
+        """Return ``look()``, which looks at processes. Raises NotEnded if it can't."""
+        try:
+            return look()
+        except OSError as error:
+            raise NotEnded(f"could not be ended: {os.strerror(error.errno or 0)}") from None
+
+    def close(self) -> None:
+        """End every job, and what finished ones have left running."""
+        jobs = [job for job in self.jobs() if isinstance(job, ProcessJob)]
+        running = [job for job in jobs if not job.exited]
+        for job in running:
+            job.note_ending(Reason.CANCELLED)
+            if job.kind is Kind.TERMINAL:
+                job.signal(signal.SIGHUP)  # An interactive shell doesn't mind TERM.
+        children = [job.child for job in running]
+        ended = [job.child for job in jobs if job.exited]
+        with suppress(NotEnded):  # The master ends what is left.
+            self.surely(lambda: self.launcher.end_all(children, ended, self.settings.grace))
+        deadline = time.monotonic() + 1
+        for job in running:
+            job.done.wait(max(0.0, deadline - time.monotonic()))
+        self.state.close()
+        self.pipes.close()
+        self.journals.close()
+        self.launcher.close()

@@ -1,0 +1,53 @@
+"""The description of a job to start, and the pipes for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import contextmanager
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+
+from toolbox_process.engine.job import Kind
+
+PIPE = -1
+"""Standard input that is written to later."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A program to start, with its streams.
+
+    ``stdin`` is a file descriptor, :data:`PIPE`, or None for nothing to read. ``split`` gives
+    standard error its own pipe. ``state`` as in :class:`~toolbox_process.engine.launcher.Program`.
+    """
+
+    kind: Kind
+    label: str
+    arguments: Sequence[str]
+    cwd: str | None = None
+    envs: Mapping[str, str] = field(default_factory=dict)
+    stdin: int | None = None
+    split: bool = False
+    pass_fds: tuple[int, ...] = ()
+    job_id: str = ""
+    state: tuple[Path, ...] = ()
+
+
+@contextmanager
+def open_pipes(count: int) -> Iterator[list[list[int]]]:
+    """Open pipes as [read end, write end]; what the caller hasn't taken out is closed after."""
+    pipes: list[list[int]] = []
+    try:
+        for _ in range(count):
+            pipes.append(list(os.pipe2(os.O_CLOEXEC)))
+        yield pipes
+    finally:
+        for pipe in pipes:
+            for fd in pipe:
+                with suppress(OSError):
+                    os.close(fd)

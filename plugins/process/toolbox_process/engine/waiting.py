@@ -1,0 +1,49 @@
+"""Requests that wait for a command: a limited number, each as long as its client is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from toolbox.linux.clock import awake
+from toolbox.threads import Gate
+from toolbox_process.engine.end_event import EndEvent
+from toolbox_process.errors import ClientLeft
+from toolbox_process.errors import TooManyWaiting
+
+WAIT_FOR_PLACE = 2.0
+"""Maximum seconds a request waits at the gate."""
+
+LOOK = 0.5
+"""Seconds between checks whether the client is still connected."""
+
+IsDisconnected = Callable[[], bool]
+"""Reports whether the client has disconnected."""
+
+
+def never() -> bool:
+    """Return False, for a caller without a client that could disconnect."""
+    return False
+
+
+def new_gate(limit: int) -> Gate:
+    """Return the gate for ``limit`` requests that wait for commands; it raises TooManyWaiting."""
+    return Gate(limit, _too_many_waiting, WAIT_FOR_PLACE)
+
+
+def _too_many_waiting() -> TooManyWaiting:
+    return TooManyWaiting("too many requests wait for commands", {"Retry-After": "1"})
+
+
+def wait_for(done: EndEvent, timeout: float | None, is_disconnected: IsDisconnected) -> bool:
+    """Wait for an end; return whether it came within ``timeout`` seconds (0 or None: no limit).
+
+    Raises ClientLeft soon after the client has disconnected.
+    """
+    deadline = awake() + timeout if timeout else float("inf")
+    # In short steps: nothing else reports that the client has disconnected.
+    while not done.wait(max(0.0, min(LOOK, deadline - awake()))):
+        if awake() >= deadline:
+            return done.is_set()
+        if is_disconnected():
+            raise ClientLeft("client disconnected; its command goes on")
+    return True

@@ -1,0 +1,1 @@
+"""Python interpreters that keep their state between runs."""

@@ -1,0 +1,1 @@
+"""Every job by id, no matter which operation started it."""

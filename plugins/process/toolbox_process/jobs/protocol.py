@@ -1,0 +1,54 @@
+"""Jobs, as a backend offers them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from toolbox_process.engine.job import Job
+from toolbox_process.engine.waiting import IsDisconnected
+from toolbox_process.engine.waiting import never
+from toolbox_process.jobs.models import StartJobRequest
+
+
+class Jobs(Protocol):
+    """All jobs by id: those started here, and all else that runs or has run lately."""
+
+    def list(self) -> Sequence[Job]:
+        """Return all jobs, the oldest first."""
+
+    def get(self, job_id: str) -> Job:
+        """Return a job. Raises ProcessNotFound."""
+
+    def start(self, request: StartJobRequest) -> tuple[Job, str]:
+        """Start a command, once for each id; return the job and a note for the client.
+
+        Raises BadRequest, AlreadyExists, SpawnFailed.
+        """
+
+    def wait(self, job_id: str, timeout: float, is_disconnected: IsDisconnected = never) -> Job:
+        """Wait for its end at most ``timeout`` seconds, until the client ``is_disconnected()``.
+
+        Raises ProcessNotFound, TooManyWaiting, ClientLeft.
+        """
+
+    def signal(self, job_id: str, number: int, tree: bool) -> None:
+        """Send a signal to its first process or to all. Raises BadRequest, ProcessNotFound,
+        CommandCompleted.
+        """
+
+    def write(self, job_id: str, data: bytes, eof: bool) -> None:
+        """Write to its standard input, and close that if ``eof``. Raises ProcessNotFound,
+        CommandCompleted, InputUnavailable.
+        """
+
+    def end(self, job_id: str) -> Job:
+        """End it and everything it has started; return it. Raises ProcessNotFound."""
+
+
+class HasJobs(Protocol):
+    """The part of a backend that the operations of jobs need."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs."""

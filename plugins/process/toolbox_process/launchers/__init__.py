@@ -1,0 +1,1 @@
+"""Launchers: the ways to start, signal and end a program."""

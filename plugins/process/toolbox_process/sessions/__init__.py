@@ -1,0 +1,1 @@
+"""Sessions: shells that run commands one after the other."""

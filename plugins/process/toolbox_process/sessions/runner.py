@@ -1,0 +1,281 @@
+"""Running the commands of a session, one after the other, in its shell.
+
+The shell reads short lines from its standard input. Each of them sources one command with named
+pipes as its streams, then prints the exit status on the shell's own standard output, which no
+command sees. So streams stay apart, every byte arrives as it was written, and a command may read,
+fail, ``exit`` or be replaced, and its end is still noticed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+from collections import deque
+from functools import partial
+
+from toolbox.errors import ToolboxError
+from toolbox_process.engine.engine import Engine
+from toolbox_process.engine.job import Reason
+from toolbox_process.engine.job import classify_exit
+from toolbox_process.engine.launcher import Child
+from toolbox_process.engine.shells import command_word
+from toolbox_process.engine.spool import ERR
+from toolbox_process.engine.spool import OUT
+from toolbox_process.engine.stdin_writer import InputClosed
+from toolbox_process.engine.stdin_writer import InputFull
+from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.errors import CommandCompleted
+from toolbox_process.errors import InputUnavailable
+from toolbox_process.errors import SessionEnded
+from toolbox_process.sessions.command import Command
+from toolbox_process.sessions.script import Scripts
+from toolbox_process.sessions.script import run_line
+from toolbox_process.sessions.shell import Shell
+
+NEVER_RAN = -1
+"""The exit code of a command whose shell ended before its turn came."""
+
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+log = logging.getLogger("toolbox")
+
+
+class CommandRunner:
+    """The shell of a session and the queue of its commands.
+
+    Public methods may be called from any thread, those with an underscore run on the loop.
+    """
+
+    def __init__(self, engine: Engine, session_id: str, shell: list[str], cwd: str | None) -> None:
+        """Start the shell. Raises SpawnFailed, OSError."""
+        self.engine = engine
+        self.session_id = session_id
+        self.replaced: list[Child] = []
+        """The shells before this one: what they have started belongs to the session, too."""
+        self._word = command_word(shell[0])
+        self._program = os.fsencode(shell[0])
+        # Unguessable, so that nothing else the shell prints is taken for an exit status.
+        self._token = secrets.token_hex(8)
+        self._lock = threading.Lock()
+        self._queue: deque[Command] = deque()
+        self._current: Command | None = None
+        self._ended = False
+        self._deleted = False
+        self._replacing = False
+        self._number = 0
+        self._scripts = Scripts(engine.pipes, secrets.token_hex(8), engine.launcher.share)
+        state = self._scripts.prepare()
+        self._new_shell = partial(Shell, engine, session_id, shell, state)
+        self.shell = self._new_shell(cwd)
+        self._listen(self.shell)
+
+    def _listen(self, shell: Shell) -> None:
+        shell.listen(self._read_status, self._on_shell_ended)
+
+    @property
+    def ended(self) -> bool:
+        """True once the shell has ended and no other takes its place."""
+        return self._ended or (self.shell.job.exited and not self._is_spared())
+
+    def _is_spared(self) -> bool:
+        """Report whether there is or will be another shell for the one that has ended."""
+        current = self._current
+        return self._replacing or (current is not None and current.spares_session)
+
+    def _check_shell(self) -> None:
+        if self.ended:
+            raise SessionEnded(f"the shell of session {self.session_id!r} has ended")
+
+    def enqueue(self, command: Command) -> None:
+        """Run a command when its turn has come. Raises SessionEnded."""
+        with self._lock:
+            self._check_shell()
+            # With the lock: the shell can't end between the check and this.
+            self._queue.append(command)
+
+    def go_on(self) -> None:
+        """Start the next command if there is one and none runs."""
+        self.engine.loop.call_soon(self._start_next)
+
+    def mark_deleted(self) -> None:
+        """Don't replace the shell when it ends."""
+        with self._lock:
+            self._deleted = True
+
+    def send_input(self, command: Command, data: bytes) -> None:
+        """Write to a command's standard input, and to its log if it echoes.
+
+        A command whose turn has not come finds the data waiting. Raises SessionEnded,
+        CommandCompleted, InputUnavailable.
+        """
+        self._check_shell()
+        if command.done.is_set():
+            raise CommandCompleted(f"command {command.id!r} has ended")
+        if command.wait:
+            raise InputUnavailable("input requires runAsync")
+        failures: list[Exception] = []
+        tried = threading.Event()
+
+        def write() -> None:
+            try:
+                if command.running:
+                    self._write(command, data)
+                else:
+                    command.early.append(data)
+            except (InputFull, InputClosed) as error:
+                failures.append(error)
+            finally:
+                tried.set()
+
+        # The command's state is stable on the loop only; this thread waits for the result.
+        self.engine.loop.call_soon(write)
+        tried.wait()
+        if failures and isinstance(failures[0], InputClosed):
+            raise CommandCompleted(f"command {command.id!r} has ended")
+        if failures:
+            raise InputUnavailable("the command's input buffer is full")
+
+    def runs(self, command: Command) -> bool:
+        """Report whether the shell is running a command now."""
+        return self._current is command
+
+    def drop(self, command: Command) -> None:
+        """Take a command from the queue if it has not begun."""
+        self.engine.loop.call_soon(lambda: self._drop(command))
+
+    def _drop(self, command: Command) -> None:
+        if command in self._queue:
+            self._queue.remove(command)
+            command.finish(NEVER_RAN, Reason.CANCELLED)
+
+    # On the loop
+
+    def _start_next(self) -> None:
+        while self._queue and not (self._current or self._ended or self._replacing):
+            command = self._queue.popleft()
+            if command.cancelled:
+                command.finish(NEVER_RAN, Reason.CANCELLED)
+                continue
+            try:
+                self._start(command)
+            except (OSError, InputClosed, InputFull) as error:
+                reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else ""
+                text = reason or "the shell has ended"
+                self._current = None
+                command.running = False
+                command.clear()
+                command.note(f"could not be started: {text}\n")
+                command.finish(NEVER_RAN, Reason.SPAWN_FAILED)
+
+    def _start(self, command: Command) -> None:
+        self._number += 1
+        shell, loop = self.shell, self.engine.loop
+        text = command.label.encode("utf-8", "surrogateescape")
+        # Before the command can start anything.
+        command.snapshot = shell.job.child.snapshot()
+        cwd = command.task.cwd and shell.find_directory(command.task.cwd)
+        command.script = script = self._scripts.write(self._number, text, not command.wait)
+        # Error messages name the sourced file; for a command given with -c they name the shell.
+        command.reader.rename(os.fsencode(script.text), self._program)
+        for path, stream in ((script.out, OUT), (script.err, ERR)):
+            command.reader.add(os.open(path, READ), stream)
+        if not command.wait:
+            # For reading too: before the shell has opened its end, writing alone fails (fifo(7)).
+            command.stdin = StdinWriter(loop, os.open(script.source, os.O_RDWR | os.O_NONBLOCK))
+        marker = f"{self._token} {self._number}"
+        line = run_line(script, self._word, marker, cwd, command.task.envs)
+        self._current = command
+        # What the shell has printed before belongs to an earlier command.
+        shell.complaint.clear()
+        command.counts = shell.job.child.counts()
+        command.running = True
+        shell.write(line)
+        for data in command.early:
+            self._write(command, data)
+
+    def _read_status(self, line: bytes) -> None:
+        words = line.split()
+        if words[:2] != [self._token.encode(), str(self._number).encode()] or len(words) != 3:
+            return  # The output of something else, such as a startup file of the shell.
+        if self._current is not None:
+            now = self.shell.job.child.counts()
+            self._complete(self._current, *classify_exit(int(words[2]), self._current.counts, now))
+
+    def _complete(self, command: Command, status: int, reason: Reason) -> None:
+        """Finish a command whose status is known, once its output is complete."""
+        # Both the exit status and the end of the shell may report it.
+        if command.completing:
+            return
+        command.completing = True
+        if command.stdin is not None:
+            command.stdin.abort()
+
+        def finish() -> None:
+            command.clear()
+            self._current = None
+            command.running = False
+            command.finish(status, Reason.CANCELLED if command.cancelled else reason)
+            self._start_next()
+
+        # A status may overtake output that is still in the pipes.
+        command.reader.drain(finish)
+
+    def _on_shell_ended(self, shell: Shell) -> None:
+        # Called more than once, and for a shell that has been replaced, too.
+        if shell is not self.shell or self._ended or self._replacing:
+            return
+        command, job = self._current, shell.job
+        with self._lock:
+            # In one step: a request sees the ended shell or the coming one, never neither.
+            self._replacing = self._is_spared() and not self._deleted
+            self._ended = not self._replacing
+        if command is not None:
+            # Such as a syntax error, which the shell itself reports.
+            if shell.complaint:
+                command.note(shell.complaint.decode("utf-8", "replace"))
+            if self._replacing:
+                command.note("the session's shell ended with this command and was replaced\n")
+            assert job.reason is not None
+            self._complete(command, job.status, job.reason)
+        if self._replacing:
+            self.engine.pool.submit(self._replace)
+        else:
+            self._finish_waiting()
+
+    def _finish_waiting(self) -> None:
+        for waiting in self._queue:
+            waiting.note("the session's shell ended before this command's turn\n")
+            waiting.finish(NEVER_RAN, Reason.CANCELLED)
+        self._queue.clear()
+        self._scripts.remove()
+
+    def _replace(self) -> None:
+        """Start another shell in the directory of the one before. On the pool: it takes a while."""
+        shell: Shell | None = None
+        try:
+            shell = self._new_shell(self.shell.directory)
+        except (ToolboxError, OSError) as error:
+            log.error("session %s: the shell could not be replaced: %s", self.session_id, error)
+        with self._lock:
+            # The session may have been deleted while the shell was starting.
+            unwanted = shell is not None and self._deleted
+            if shell is not None:
+                self.replaced.append(self.shell.job.child)
+                self.shell = shell
+            self._ended = shell is None
+            self._replacing = False
+        if shell is not None:
+            self._listen(shell)
+        if shell is not None and unwanted:
+            self.engine.end_soon(shell.job, Reason.CANCELLED)
+        self.engine.loop.call_soon(self._finish_waiting if self._ended else self._start_next)
+
+    def _write(self, command: Command, data: bytes) -> None:
+        if command.stdin is None or command.done.is_set():
+            return
+        if command.echo:
+            command.spool.append(data, OUT)
+            command.reader.notify()
+        command.stdin.write(data)

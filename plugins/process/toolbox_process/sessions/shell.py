@@ -1,0 +1,88 @@
+"""One shell process of a session: its own output, its directory and its input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from toolbox_process.engine.engine import Engine
+from toolbox_process.engine.job import Kind
+from toolbox_process.engine.spec import PIPE
+from toolbox_process.engine.spec import Spec
+from toolbox_process.engine.spool import ERR
+from toolbox_process.engine.spool import Spool
+
+OUTPUT = 64 * 1024
+"""Bytes kept of the shell's own output."""
+
+
+class Shell:
+    """A running shell. Raises SpawnFailed or OSError if it can't be started."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        session_id: str,
+        arguments: list[str],
+        state: Path,
+        cwd: str | None,
+    ) -> None:
+        # Its output is read as it arrives; a ring of a block or two is enough.
+        spool = Spool(OUTPUT, OUTPUT, engine.state.path, keep_head=False)
+        spec = Spec(Kind.SHELL, session_id, arguments, cwd, stdin=PIPE, split=True, state=(state,))
+        self.job = engine.start(spec, spool)
+        self.complaint = bytearray()
+        """Its own standard error since this was last cleared."""
+        self._directory = cwd
+        self._offset = 0
+        self._line = b""
+
+    def listen(self, on_line: Callable[[bytes], object], on_end: Callable[[Shell], object]) -> None:
+        """Call ``on_line(line)`` on the loop for each line of its standard output.
+
+        Call ``on_end(self)``, once or more often, when it has ended.
+        """
+
+        def read() -> None:
+            self._read(on_line)
+            if self.job.done.is_set():
+                on_end(self)
+
+        self.job.follow(read)
+
+    def _read(self, on_line: Callable[[bytes], object]) -> None:
+        while (chunk := self.job.spool.read(self._offset, 1 << 16)).data:
+            self._offset = chunk.end
+            if chunk.stream == ERR:
+                self.complaint += chunk.data[-OUTPUT:]
+                # The end is kept: a shell in a loop may print without limit.
+                del self.complaint[:-OUTPUT]
+                continue
+            # The last part may be an incomplete line.
+            *lines, self._line = (self._line + chunk.data).split(b"\n")
+            for line in lines:
+                on_line(line)
+
+    def write(self, line: bytes) -> None:
+        """Write a line to its standard input. Raises InputClosed, InputFull."""
+        assert self.job.stdin is not None
+        self.job.stdin.write(line)
+
+    @property
+    def directory(self) -> str | None:
+        """Its working directory, or the last one known."""
+        # The shell may just have ended.
+        with suppress(OSError):
+            self._directory = self.job.child.directory() or self._directory
+        return self._directory
+
+    def find_directory(self, cwd: str) -> str:
+        """Return ``cwd`` relative to the shell's directory. Raises OSError if it is not a
+        directory.
+        """
+        path = str(Path(self.directory or "/", cwd))
+        # Raises unless it is a directory that can be opened.
+        with os.scandir(path):
+            return path

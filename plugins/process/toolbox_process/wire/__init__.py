@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket side that the nouns share; backends know nothing of it."""

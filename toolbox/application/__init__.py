@@ -1,0 +1,1 @@
+"""The WSGI application: its routes, its own operations and its OpenAPI document."""

@@ -1,0 +1,192 @@
+"""The WSGI application: a route for each operation, and the steps around every request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import msgspec
+from flask import Flask
+from flask import request
+from werkzeug.wrappers import Response
+
+from toolbox.application import core_routes
+from toolbox.application.entrance import Entrance
+from toolbox.application.error_responses import error_response
+from toolbox.application.request_id import request_id
+from toolbox.application.routing import MatchingRule
+from toolbox.application.routing import Rest
+from toolbox.application.views import GetBackend
+from toolbox.application.views import View
+from toolbox.application.views import make_socket_view
+from toolbox.application.views import make_view
+from toolbox.auth.access import Delegated
+from toolbox.auth.signing import SIGNATURE_QUERY
+from toolbox.auth.signing import SignatureScheme
+from toolbox.auth.signing import scheme_of
+from toolbox.errors import BadRequest
+from toolbox.errors import Unauthorized
+from toolbox.group import Operation
+from toolbox.group import flask_rule
+from toolbox.http.connection import client_of
+from toolbox.http.environ import AUTH
+from toolbox.http.environ import OPERATION
+from toolbox.http.environ import USER
+from toolbox.http.slashes import EncodedSlashes
+from toolbox.lifecycle import Toolbox
+from toolbox.sockets.handshake import check_handshake
+
+
+def create_app(toolbox: Toolbox) -> Flask:
+    """Return the WSGI application of ``toolbox``. Nothing runs until ``toolbox.start()``."""
+    app = Flask("toolbox", static_folder=None)
+    app.extensions["toolbox"] = toolbox
+    app.url_rule_class = MatchingRule
+    # Paths of files and of proxied applications may contain "//"; merging would redirect them.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["rest"] = Rest
+    # Sets of endpoints, so that each request costs a lookup and not a walk over operations.
+    constants: dict[str, tuple[str, bytes]] = {}
+    public: set[str] = set()
+    initial: set[str] = set()
+    signed: dict[str, SignatureScheme] = {}
+    headers = {group.name: group.token_headers for group in toolbox.groups()}
+    token_headers: dict[str, tuple[str, ...]] = {}
+    delegated: dict[str, Delegated] = {}
+    monitoring: set[str] = set()
+    for group, operation, backend in _operations(toolbox):
+        endpoint = f"{group}.{operation.name}"
+        view = make_socket_view if operation.websocket else make_view
+        _add_rule(app, operation, endpoint, view(toolbox, operation, backend))
+        if operation.public:
+            (initial if operation.initial else public).add(endpoint)
+        if operation.signed:
+            scheme = operation.signed
+            signed[endpoint] = scheme_of(group) if isinstance(scheme, bool) else scheme
+        if headers.get(group):
+            token_headers[endpoint] = headers[group]
+        if operation.delegated:
+            delegated[endpoint] = operation.delegated
+        if operation.monitoring:
+            monitoring.add(endpoint)
+        if operation.constant:
+            # Health checks come all the time: they should cost neither routing nor encoding.
+            constant = msgspec.json.encode(operation.function(None))
+            constants[operation.path] = endpoint, constant
+    _add_upgrade_hints(app, toolbox, public)
+    app.before_request(lambda: _before(toolbox, public, initial, signed, delegated, token_headers))
+    app.before_request(lambda: _count(toolbox, monitoring))
+    app.after_request(_after)
+    # For Exception, not HTTPException: bugs get the envelope, too.
+    app.register_error_handler(Exception, error_response)
+    app.wsgi_app = Entrance(  # type: ignore[method-assign]
+        app.wsgi_app, toolbox.settings.server.path_prefix, constants
+    )
+    # Plugins wrap the entrance, so they see paths with their prefix; EncodedSlashes is outermost,
+    # because each layer below reads the path.
+    toolbox.registry.hook.toolbox_app(app=app, toolbox=toolbox)
+    app.wsgi_app = EncodedSlashes(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def _operations(toolbox: Toolbox) -> Iterator[tuple[str, Operation, GetBackend]]:
+    for operation in core_routes.group.operations:
+        # The service itself: its own operations need it before any backend exists.
+        yield core_routes.group.name, operation, lambda: toolbox
+    for served in toolbox.registry.served:
+        name = served.group.name
+        for operation in served.group.operations:
+            yield name, operation, partial(toolbox.backend, name)
+
+
+def _add_rule(app: Flask, operation: Operation, endpoint: str, view: View) -> None:
+    app.add_url_rule(
+        flask_rule(operation.path),
+        endpoint,
+        view,
+        methods=list(operation.methods),
+        websocket=operation.websocket,
+        strict_slashes=not operation.trailing_slash,
+        # OPTIONS is not in the API; where a proxied application gets it, the rule has it.
+        provide_automatic_options=False,
+    )
+
+
+def _add_upgrade_hints(app: Flask, toolbox: Toolbox, public: set[str]) -> None:
+    """Respond to a plain GET of a path that is only a WebSocket with an error that explains it."""
+    operations = [operation for _, operation, _ in _operations(toolbox)]
+    plain = {
+        operation.path
+        for operation in operations
+        if not operation.websocket and "GET" in operation.methods
+    }
+
+    def hint(**_: str) -> Response:
+        check_handshake(request.environ)
+        raise BadRequest("this path is a WebSocket: the Connection header must contain upgrade")
+
+    for operation in operations:
+        if operation.websocket and operation.path not in plain:
+            endpoint = f"upgrade {operation.path}"
+            app.add_url_rule(flask_rule(operation.path), endpoint, hint, methods=["GET"])
+            if operation.public:
+                public.add(endpoint)
+
+
+# Around each request
+
+
+def _before(
+    toolbox: Toolbox,
+    public: set[str],
+    initial: set[str],
+    signed: dict[str, SignatureScheme],
+    delegated: dict[str, Delegated],
+    token_headers: dict[str, tuple[str, ...]],
+) -> None:
+    # Authentication first: without it clients don't learn which routes exist.
+    endpoint = request.endpoint
+    environ = request.environ
+    environ[OPERATION] = endpoint or ""
+    # The guard is for browsers: it holds for public operations, too.
+    toolbox.guard.check(environ)
+    auth = toolbox.auth
+    if endpoint not in public and not (endpoint in initial and auth.authenticator.is_open):
+        try:
+            if endpoint in signed and _has_signature():
+                principal = auth.authenticate_signed(signed[endpoint], request.method, request.args)
+            else:
+                principal = auth.authenticate(environ, token_headers.get(endpoint or "", ()))
+        except Unauthorized:
+            judge = delegated.get(endpoint or "")
+            if judge is None or not judge(auth, environ):
+                raise
+            # It stays a stranger's here, whatever the other server thinks of it.
+        else:
+            environ[AUTH], environ[USER] = principal.method, principal.user
+            if (client := client_of(environ)) is not None:
+                client.admit()  # From here on its body may be read.
+        # After authentication: strangers learn nothing about the state; a 404 needs no backend.
+        if endpoint is not None:
+            toolbox.check_ready()
+
+
+def _count(toolbox: Toolbox, monitoring: set[str]) -> None:
+    # After _before: what it has refused is no activity, nor is what needs no token.
+    environ = request.environ
+    if AUTH not in environ or request.endpoint in monitoring:
+        return
+    if (client := client_of(environ)) is not None:
+        toolbox.activity.enter(client)
+    else:
+        toolbox.activity.note()  # Under another server nothing tells the end of a request.
+
+
+def _has_signature() -> bool:
+    # A token takes precedence: a client that sends both means its token.
+    return SIGNATURE_QUERY in request.args and "Authorization" not in request.headers
+
+
+def _after(response: Response) -> Response:
+    response.headers["X-Request-Id"] = request_id()
+    return response

@@ -1,0 +1,1 @@
+"""HTTP: the WSGI application, and reading and writing what travels over it."""

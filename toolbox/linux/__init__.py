@@ -1,0 +1,1 @@
+"""Interfaces of the Linux kernel: /proc, control groups, clocks, memory."""

@@ -1,0 +1,1 @@
+"""WebSockets, and the I/O loop that drives them."""
