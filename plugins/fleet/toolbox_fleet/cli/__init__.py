@@ -1,0 +1,1 @@
+"""The command ``toolbox sandboxes``: a client of a service, by the standard library alone."""

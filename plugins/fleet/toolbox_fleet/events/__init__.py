@@ -1,0 +1,1 @@
+"""Events of sandboxes, as the SDKs follow them: Socket.IO over a WebSocket."""

@@ -1,0 +1,1 @@
+"""Resources that outlive sandboxes or are made of them: volumes, secrets, snapshots, archives."""

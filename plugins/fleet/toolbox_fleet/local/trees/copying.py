@@ -1,0 +1,219 @@
+"""Copies of whole trees."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolbox_fleet.local.trees.attributes import Owner
+from toolbox_fleet.local.trees.attributes import copy_attributes
+from toolbox_fleet.local.trees.attributes import copy_node_attributes
+from toolbox_fleet.local.trees.contents import Contents
+from toolbox_fleet.local.trees.errors import TreeError
+from toolbox_fleet.local.trees.listing import names_in
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# Without O_NONBLOCK, a FIFO that took the file's name a moment ago would block for ever.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+WHITEOUT = 0
+"""The number of a device that no driver has: a file of the layer below that was deleted."""
+
+
+@dataclass
+class Frame:
+    """A directory that is being copied, and those of its directories that are still to be."""
+
+    status: os.stat_result
+    directories: list[str]
+
+
+class TreeCopy:
+    """One copy of a tree.
+
+    Sockets and devices are left out: the one has no process behind it, the other is a way around
+    the permissions of this machine. Not so what marks a deleted file for overlayfs, though it is a
+    device. Directories on other file systems are empty in the copy.
+    ``owner`` is given to all files, None keeps theirs. ``check`` is called often; it raises if the
+    copy isn't wanted any more.
+    """
+
+    def __init__(
+        self, source: Path, target: Path, check: Callable[[], None], owner: Owner | None = None
+    ) -> None:
+        self._root = source
+        self._top = target
+        self._check = check
+        self._owner = owner
+        self._contents = Contents(check)
+        self._links = _HardLinks(target.with_name(f"{target.name}.links"))
+        # The current directories. Two descriptors, however deep the tree is.
+        self._source = self._target = -1
+        self._frames: list[Frame] = []
+        self.entries = 0
+        self.bytes = 0
+        """Bytes on the disk, as if nothing was shared."""
+
+    def run(self) -> None:
+        """Copy. Raises OSError, TreeError and what ``check`` raises; a part may be there then."""
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(self._close)
+            cleanup.enter_context(self._links)
+            self._source = os.open(self._root, DIRECTORY)
+            # Closed to all others until its own mode is set at the end.
+            self._top.mkdir(0o700)
+            self._target = os.open(self._top, DIRECTORY)
+            self._enter()
+            while self._frames:
+                if directories := self._frames[-1].directories:
+                    self._descend(directories.pop())
+                else:
+                    self._ascend()
+
+    def _close(self) -> None:
+        for fd in (self._source, self._target):
+            if fd >= 0:
+                os.close(fd)
+
+    def _enter(self) -> None:
+        """Copy all but the directories of the current directory."""
+        frame = Frame(os.fstat(self._source), [])
+        self._frames.append(frame)
+        # Another file system: of an own volume, or a part of the machine's.
+        if frame.status.st_dev != self._frames[0].status.st_dev:
+            return
+        for name in names_in(self._source):
+            self._check()
+            with contextlib.suppress(FileNotFoundError):
+                status = os.stat(name, dir_fd=self._source, follow_symlinks=False)
+                self.entries += 1
+                self.bytes += status.st_blocks * 512
+                if stat.S_ISDIR(status.st_mode):
+                    frame.directories.append(name)
+                else:
+                    self._copy_entry(name, status)
+
+    def _descend(self, name: str) -> None:
+        try:
+            source = os.open(name, DIRECTORY, dir_fd=self._source)
+        except FileNotFoundError:
+            return
+        os.close(self._source)
+        self._source = source
+        os.mkdir(name, 0o700, dir_fd=self._target)
+        target = os.open(name, DIRECTORY, dir_fd=self._target)
+        os.close(self._target)
+        self._target = target
+        self._enter()
+
+    def _ascend(self) -> None:
+        frame = self._frames.pop()
+        # Now only: entries change the times, and a mode may forbid to make some.
+        copy_attributes(self._source, self._target, frame.status, self._owner)
+        if not self._frames:
+            return
+        self._source = _up(self._source)
+        self._target = _up(self._target)
+        if not os.path.samestat(os.fstat(self._source), self._frames[-1].status):
+            # Somebody has moved the directory, maybe to where we must not read.
+            raise TreeError("the directory was changed while it was copied")
+
+    def _copy_entry(self, name: str, status: os.stat_result) -> None:
+        if stat.S_ISREG(status.st_mode):
+            self._copy_file(name, status)
+        # As it is, not what it leads to: that may be a file of this machine.
+        elif stat.S_ISLNK(status.st_mode):
+            os.symlink(os.readlink(name, dir_fd=self._source), name, dir_fd=self._target)
+            copy_node_attributes(name, self._target, status, self._owner)
+        elif stat.S_ISFIFO(status.st_mode):
+            os.mkfifo(name, 0o600, dir_fd=self._target)
+            copy_node_attributes(name, self._target, status, self._owner)
+        elif stat.S_ISCHR(status.st_mode) and status.st_rdev == WHITEOUT:
+            os.mknod(name, stat.S_IFCHR, WHITEOUT, dir_fd=self._target)
+
+    def _copy_file(self, name: str, status: os.stat_result) -> None:
+        if status.st_nlink > 1 and self._links.link(status, self._target, name):
+            return
+        try:
+            source = os.open(name, _READ, dir_fd=self._source)
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # A symlink took its place.
+                raise TreeError("the directory was changed while it was copied") from None
+            raise
+        with _closing(source):
+            # Again, of what was opened: another file may have taken the name since.
+            status = os.fstat(source)
+            target = os.open(name, _NEW, 0o600, dir_fd=self._target)
+            with _closing(target):
+                if stat.S_ISREG(status.st_mode):
+                    self._contents.copy(source, target, status)
+                copy_attributes(source, target, status, self._owner)
+        if status.st_nlink > 1:
+            self._links.keep(status, self._target, name)
+
+
+class _HardLinks:
+    """The first copies of files with several names, for the others.
+
+    Each has a second name in a directory of its own: the path of the first can be longer than a
+    path may be.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory
+        self._directory = -1
+        self._kept: set[str] = set()
+
+    def __enter__(self) -> None:
+        self._path.mkdir(0o700)
+        self._directory = os.open(self._path, DIRECTORY)
+
+    def __exit__(self, *_: object) -> None:
+        # The copies keep their own names; these were only for us.
+        for name in self._kept:
+            os.unlink(name, dir_fd=self._directory)
+        os.close(self._directory)
+        self._path.rmdir()
+
+    def link(self, status: os.stat_result, target: int, name: str) -> bool:
+        """Make ``name`` a link to the copy of the same file. Return False if there is none."""
+        kept = str(status.st_ino)
+        if kept not in self._kept:
+            return False
+        try:
+            os.link(kept, name, src_dir_fd=self._directory, dst_dir_fd=target)
+        except OSError as error:
+            if error.errno == errno.EMLINK:  # The limit may be lower where the copy is.
+                return False
+            raise
+        return True
+
+    def keep(self, status: os.stat_result, target: int, name: str) -> None:
+        """Remember the copy ``name`` of a file."""
+        kept = str(status.st_ino)
+        if kept not in self._kept:
+            os.link(name, kept, src_dir_fd=target, dst_dir_fd=self._directory)
+            self._kept.add(kept)
+
+
+@contextlib.contextmanager
+def _closing(fd: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _up(fd: int) -> int:
+    parent = os.open("..", DIRECTORY, dir_fd=fd)
+    os.close(fd)
+    return parent

@@ -1,0 +1,105 @@
+"""Removal of whole trees."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from toolbox_fleet.local.trees.errors import TreeError
+from toolbox_fleet.local.trees.listing import names_in
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def remove_tree(root: Path) -> None:
+    """Remove a tree, or a file, if it is there. Nothing on other file systems is touched.
+
+    Raises OSError, and TreeError for a directory on another file system; a part may be left then.
+    """
+    try:
+        status = root.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            # A symlink, too, is removed itself: what it leads to is not ours.
+            root.unlink()
+            return
+        fd = _open(str(root))
+    except FileNotFoundError:
+        return
+    _Removal(fd).run()
+    root.rmdir()
+
+
+class _Removal:
+    """Removes all below a directory, with one descriptor however deep it is."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._parents: list[_Parent] = []
+
+    def run(self) -> None:
+        try:
+            directories = self._empty()
+            while directories or self._parents:
+                if directories:
+                    self._parents.append(_Parent(os.fstat(self._fd), directories))
+                    self._open(directories[-1])
+                    directories = self._empty()
+                else:
+                    directories = self._leave()
+        finally:
+            os.close(self._fd)
+
+    def _empty(self) -> list[str]:
+        """Remove what is no directory. Returns the names of the directories."""
+        directories = []
+        device = os.fstat(self._fd).st_dev
+        for name in names_in(self._fd):
+            with contextlib.suppress(FileNotFoundError):
+                status = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    if status.st_dev != device:
+                        # A mount that was left behind: its files belong to somebody else.
+                        raise TreeError(f"{name[:80]!r} is on another file system")
+                    directories.append(name)
+                else:
+                    os.unlink(name, dir_fd=self._fd)
+        return directories
+
+    def _leave(self) -> list[str]:
+        """Remove the directory, and return those that are left beside it."""
+        parent = self._parents.pop()
+        self._open("..")
+        if not os.path.samestat(os.fstat(self._fd), parent.status):
+            # Somebody has moved it, maybe to where nothing may be removed.
+            raise TreeError("the directory was changed while it was removed")
+        os.rmdir(parent.directories.pop(), dir_fd=self._fd)
+        return parent.directories
+
+    def _open(self, name: str) -> None:
+        fd = _open(name, self._fd)
+        os.close(self._fd)
+        self._fd = fd
+
+
+class _Parent(NamedTuple):
+    """A directory above the current one, and its directories, which that is the last of."""
+
+    status: os.stat_result
+    directories: list[str]
+
+
+def _open(name: str, parent: int | None = None) -> int:
+    """Open a directory, so that its entries can be removed."""
+    # A sandbox may have taken the permissions from its owner, who can give them back. Not by
+    # name: a symlink in its place would be followed.
+    fd = os.open(name, _DIRECTORY | os.O_PATH, dir_fd=parent)
+    try:
+        itself = Path(f"/proc/self/fd/{fd}")
+        if os.fstat(fd).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            itself.chmod(0o700)
+        return os.open(itself, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    finally:
+        os.close(fd)

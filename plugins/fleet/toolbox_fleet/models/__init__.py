@@ -1,0 +1,1 @@
+"""Resources of the control plane on the wire."""

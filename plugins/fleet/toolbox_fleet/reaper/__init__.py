@@ -1,0 +1,1 @@
+"""The reaper: stops, pauses, archives and deletes sandboxes in time."""

@@ -1,0 +1,1 @@
+"""The control plane's operations, one module for each kind of resource."""

@@ -1,0 +1,1 @@
+"""The backend ``single``: this machine is the only sandbox."""
