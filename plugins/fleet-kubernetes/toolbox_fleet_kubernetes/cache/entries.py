@@ -1,0 +1,54 @@
+"""A sandbox with all that its objects tell of it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+import msgspec
+from toolbox_fleet.models.sandboxes import Sandbox
+
+from toolbox_fleet_kubernetes.client.kinds import Secret
+from toolbox_fleet_kubernetes.objects.manifests import ENVIRONMENT
+from toolbox_fleet_kubernetes.objects.manifests import SIGNING_KEY
+from toolbox_fleet_kubernetes.objects.manifests import TOKEN
+from toolbox_fleet_kubernetes.objects.records import Record
+from toolbox_fleet_kubernetes.objects.states import Objects
+
+
+@dataclass
+class Entry:
+    """A sandbox. Changed under the lock of :class:`.cluster.Cluster` only; what it refers to never
+    changes.
+    """
+
+    objects: Objects
+    secret: Secret
+    annotation: str
+    """The record as it was read."""
+    record: Record
+    token: str
+    signing_key: str
+    env: dict[str, str]
+    view: Sandbox
+    """The sandbox as clients see it."""
+    deleting: bool = False
+    """True once we have deleted its object, whether the watch knows or not."""
+    trouble: str = ""
+    """The reason for which its service could not be given token and environment."""
+    coming_since: float = 0.0
+    """The time, of the clock that doesn't jump, since which it has been starting; 0 if it isn't."""
+    timer: Any = field(default=None, repr=False)
+    """The timer that ends our patience."""
+
+
+def values_of(secret: Secret) -> tuple[str, str, dict[str, str]]:
+    """Return the token, signing key and environment in a sandbox's Secret."""
+    values = {name: base64.b64decode(secret.data.get(name, "")) for name in secret.data}
+    try:
+        env = msgspec.json.decode(values.get(ENVIRONMENT, b"{}"), type=dict[str, str])
+    except msgspec.DecodeError:
+        env = {}
+    return values.get(TOKEN, b"").decode(), values.get(SIGNING_KEY, b"").decode(), env

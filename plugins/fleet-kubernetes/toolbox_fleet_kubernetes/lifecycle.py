@@ -1,0 +1,170 @@
+"""Starting, stopping, deleting and changing sandboxes, by changes of their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from toolbox_fleet.errors import NoSuchSandbox
+from toolbox_fleet.errors import WrongState
+from toolbox_fleet.models.sandboxes import Sandbox
+
+from toolbox_fleet_kubernetes.cache.cluster import Cluster
+from toolbox_fleet_kubernetes.cache.entries import Entry
+from toolbox_fleet_kubernetes.cache.feeds import Feeds
+from toolbox_fleet_kubernetes.client.connection import Connection
+from toolbox_fleet_kubernetes.client.errors import NotThere
+from toolbox_fleet_kubernetes.client.errors import Outdated
+from toolbox_fleet_kubernetes.client.kinds import POD
+from toolbox_fleet_kubernetes.client.kinds import SANDBOX
+from toolbox_fleet_kubernetes.client.kinds import SECRET
+from toolbox_fleet_kubernetes.client.kinds import Claim
+from toolbox_fleet_kubernetes.client.kinds import Secret
+from toolbox_fleet_kubernetes.client.kinds import kind_of
+from toolbox_fleet_kubernetes.lookup import Lookup
+from toolbox_fleet_kubernetes.objects import manifests
+from toolbox_fleet_kubernetes.objects.names import RECORD
+from toolbox_fleet_kubernetes.objects.names import is_selectable
+from toolbox_fleet_kubernetes.objects.records import Record
+from toolbox_fleet_kubernetes.objects.records import decode
+from toolbox_fleet_kubernetes.objects.states import RUNNING
+from toolbox_fleet_kubernetes.objects.states import SUSPENDED
+from toolbox_fleet_kubernetes.preparing import Preparer
+
+TRIES = 8
+"""Attempts to change an object that others change at the same time."""
+
+
+class Lifecycle:
+    """Changes sandboxes. *Any thread.*"""
+
+    def __init__(
+        self, connection: Connection, cluster: Cluster, feeds: Feeds, preparer: Preparer
+    ) -> None:
+        self._connection = connection
+        self._lookup = Lookup(connection, cluster, feeds)
+        self._cluster = cluster
+        self._feeds = feeds
+        self._preparer = preparer
+
+    def entry(self, key: str) -> Entry:
+        """Return a sandbox by id or name. Raises NoSuchSandbox."""
+        entry = self._lookup.sandbox(key)
+        if entry is None:
+            # Clients look for "not found".
+            raise NoSuchSandbox("sandbox not found: none has this id or name")
+        return entry
+
+    def start(self, key: str) -> Sandbox:
+        """Let a sandbox run. Raises NoSuchSandbox, WrongState."""
+        entry = self.entry(key)
+        state = entry.view.state
+        if state in ("started", "starting"):
+            return entry.view
+        if state not in ("stopped", "stopping"):
+            raise WrongState(f"the sandbox is {state}")
+        self._preparer.expect(entry.record.id)
+        return self._set_mode(entry, RUNNING)
+
+    def stop(self, key: str, force: bool) -> Sandbox:
+        """End the pod of a sandbox. Raises NoSuchSandbox, WrongState."""
+        entry = self.entry(key)
+        state = entry.view.state
+        if state in ("stopped", "stopping"):
+            return entry.view
+        if state not in ("started", "starting", "error"):
+            raise WrongState(f"the sandbox is {state}")
+        view = self._set_mode(entry, SUSPENDED)
+        if force and (pod := entry.objects.pod) is not None:
+            # Its controller would wait for the pod's own grace period.
+            self._connection.delete(POD, pod.metadata.name, pod.metadata.uid, grace=0)
+        return view
+
+    def _set_mode(self, entry: Entry, mode: str) -> Sandbox:
+        sandbox = entry.objects.sandbox
+        if sandbox is None:
+            raise WrongState(f"the sandbox is {entry.view.state}, and has no pod yet")
+        # With the uid: only that very object.
+        change = {"metadata": {"uid": sandbox.metadata.uid}, "spec": {"operatingMode": mode}}
+        try:
+            with _there():
+                changed = self._connection.patch(SANDBOX, sandbox.metadata.name, change)
+        except Outdated:
+            raise WrongState("the sandbox is being changed by others, too") from None
+        self._feeds.sandboxes.put(changed)
+        return entry.view
+
+    def recover(self, key: str, skip_start: bool) -> Sandbox:
+        """Give a sandbox in the state ``error`` another pod, or none. Raises as :meth:`start`."""
+        entry = self.entry(key)
+        if entry.view.state != "error":
+            raise WrongState(f"the sandbox is {entry.view.state}")
+        if skip_start:
+            return self._set_mode(entry, SUSPENDED)
+        self._preparer.expect(entry.record.id)
+        if (pod := entry.objects.pod) is not None:
+            self._connection.delete(POD, pod.metadata.name, pod.metadata.uid, grace=0)
+        return self._set_mode(entry, RUNNING)
+
+    def delete(self, key: str) -> Sandbox:
+        """Delete all objects of a sandbox. Raises NoSuchSandbox."""
+        entry = self.entry(key)
+        primary, secret = entry.objects.primary, entry.secret
+        kind = kind_of(primary)
+        with _there():
+            self._connection.delete(kind, primary.metadata.name, primary.metadata.uid)
+        # Before the Secret: whoever asks in between must not find it started.
+        self._cluster.touch(entry.record.id, deleting=True)
+        self.forget_secret(secret)
+        return msgspec.structs.replace(entry.view, state="destroying", desired_state="destroyed")
+
+    def forget_secret(self, secret: Secret) -> None:
+        """Delete a Secret whose sandbox is gone: with it, its name is free."""
+        with _there():
+            self._connection.delete(SECRET, secret.metadata.name, secret.metadata.uid)
+
+    def change(
+        self,
+        key: str,
+        change: Callable[[Record], Record],
+        more: Callable[[bool, Record], dict[str, Any]] = lambda is_claim, record: {},
+    ) -> Sandbox:
+        """Change the record of a sandbox; ``more`` returns what else of its object changes.
+
+        Others may change it at the same time: what they have changed stays.
+        """
+        entry = self.entry(key)
+        identity, primary = entry.record.id, entry.objects.primary
+        is_claim = isinstance(primary, Claim)
+        kind = kind_of(primary)
+        for attempt in range(TRIES):
+            # From what it is now, not from what it was when the client asked.
+            record = change(decode(primary.metadata.annotations.get(RECORD, "")) or entry.record)
+            labels = [one for one in primary.metadata.labels if is_selectable(one)]
+            body = manifests.metadata_change(
+                record, labels, primary.metadata.resourceVersion
+            ) | more(is_claim, record)
+            try:
+                with _there():
+                    self._feeds.put_primary(
+                        self._connection.patch(kind, primary.metadata.name, body)
+                    )
+                break
+            except Outdated:
+                if attempt == TRIES - 1:
+                    raise WrongState("the sandbox is being changed by others, too") from None
+                with _there():
+                    primary = self._connection.get(kind, primary.metadata.name)
+        return self.entry(identity).view
+
+
+class _there:
+    """Raise NoSuchSandbox for an object that is gone."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, NotThere):
+            raise NoSuchSandbox("sandbox not found: it has just been deleted") from None

@@ -1,0 +1,1 @@
+"""Sandboxes as objects of a cluster, and back. Without I/O."""

@@ -1,0 +1,208 @@
+"""Giving the service of a pod its token, signing key and environment.
+
+A pod of a warm pool has been started before anybody has asked for it, and a pod after a resume is a
+new one: it knows the token of its template only. Whichever replica does this, does it alike; twice
+does no harm.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import logging
+import random
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from toolbox_fleet.models.addresses import Upstream
+
+from toolbox.errors import ToolboxError
+from toolbox.lifecycle import Context
+from toolbox.threads import Crew
+from toolbox_fleet_kubernetes.cache.entries import Entry
+from toolbox_fleet_kubernetes.client.connection import Connection
+from toolbox_fleet_kubernetes.client.errors import NotThere
+from toolbox_fleet_kubernetes.client.errors import Outdated
+from toolbox_fleet_kubernetes.client.kinds import SECRET
+from toolbox_fleet_kubernetes.client.kinds import Claim
+from toolbox_fleet_kubernetes.client.kinds import kind_of
+from toolbox_fleet_kubernetes.objects.manifests import TOKEN_VARIABLE
+from toolbox_fleet_kubernetes.objects.names import PREPARED
+from toolbox_fleet_kubernetes.objects.states import is_prepared
+from toolbox_fleet_kubernetes.objects.states import is_up
+from toolbox_fleet_kubernetes.objects.states import run_of
+from toolbox_fleet_kubernetes.traffic import Traffic
+
+THREADS = 32
+"""Services that are prepared at once."""
+
+TIMEOUT = 10.0
+"""Seconds for a response of a service."""
+
+OTHERS = 1.0, 3.0
+"""Seconds that a replica leaves to the one that has been asked to start the sandbox."""
+
+AGAIN = 0.5, 15.0
+"""Seconds until the next attempt, at first and at most."""
+
+
+log = logging.getLogger("toolbox")
+
+
+class NotPrepared(Exception):
+    """The service has not taken its token or environment; the text says why."""
+
+
+class Preparer:
+    """Prepares services that are up. *Any thread.*"""
+
+    def __init__(
+        self,
+        context: Context,
+        connection: Connection,
+        traffic: Traffic,
+    ) -> None:
+        self._loop = context.loop
+        self._connection = connection
+        self._traffic = traffic
+        self._crew = Crew(THREADS)
+        self._lock = threading.Lock()
+        self._own: set[str] = set()
+        """Sandboxes that this replica has been asked to start."""
+        self._doing: dict[str, str] = {}
+        """The run of each sandbox that is being prepared, or soon will be."""
+        self.find: Callable[[str], Entry | None] = lambda identity: None
+        """Return a sandbox by id."""
+        self.prepared: Callable[[Any], None] = lambda primary: None
+        """Take note of the object whose annotation says that its service is prepared."""
+        self.troubled: Callable[[str, str], None] = lambda identity, text: None
+        """Take note of why a service could not be prepared."""
+
+    def expect(self, identity: str) -> None:
+        """Note that this replica is to prepare a sandbox, without delay."""
+        with self._lock:
+            self._own.add(identity)
+
+    def notice(self, entry: Entry) -> None:
+        """Look at a sandbox about which something new is known. It doesn't wait."""
+        identity, objects = entry.record.id, entry.objects
+        if entry.deleting or not is_up(objects) or is_prepared(objects) or objects.pod is None:
+            return
+        run = run_of(objects.pod)
+        with self._lock:
+            if self._doing.get(identity) == run:
+                return
+            self._doing[identity] = run
+            mine = identity in self._own
+        job = partial(self._prepare, identity, run, 0)
+        if mine:
+            self._crew.submit(job)
+        else:
+            self._later(random.uniform(*OTHERS), job)
+
+    def forget(self, identity: str) -> None:
+        """Forget a sandbox that is gone."""
+        with self._lock:
+            self._own.discard(identity)
+            self._doing.pop(identity, None)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._crew.shutdown()
+
+    def _later(self, seconds: float, job: Callable[[], None]) -> None:
+        self._loop.call_later(seconds, lambda: self._crew.submit(job))
+
+    def _prepare(self, identity: str, run: str, attempt: int) -> None:
+        entry = self.find(identity)
+        objects = entry.objects if entry is not None else None
+        is_current = objects and objects.pod and is_up(objects) and run_of(objects.pod) == run
+        # Stopped, replaced or done by another replica meanwhile.
+        if entry is None or not is_current or is_prepared(entry.objects):
+            self._done(identity, run)
+            return
+        try:
+            self._give(entry)
+            self._note(entry, run)
+        except (NotThere, Outdated):
+            # Deleted meanwhile, and perhaps made again.
+            self._done(identity, run)
+        except Exception as error:
+            if not isinstance(error, ToolboxError | NotPrepared):
+                log.exception("sandbox %s could not be prepared", identity)
+            self.troubled(identity, f"its service could not be prepared: {error}")
+            seconds = min(AGAIN[1], AGAIN[0] * 2**attempt)
+            self._later(seconds, partial(self._prepare, identity, run, min(attempt + 1, 10)))
+        else:
+            self._done(identity, run)
+
+    def _done(self, identity: str, run: str) -> None:
+        with self._lock:
+            if self._doing.get(identity) == run:
+                del self._doing[identity]
+                self._own.discard(identity)
+
+    def _note(self, entry: Entry, run: str) -> None:
+        primary = entry.objects.primary
+        kind = kind_of(primary)
+        change = {"metadata": {"annotations": {PREPARED: run}, "uid": primary.metadata.uid}}
+        self.prepared(self._connection.patch(kind, primary.metadata.name, change))
+        self.troubled(entry.record.id, "")
+
+    def _give(self, entry: Entry) -> None:
+        """Set token and environment. Raises NotPrepared, and what the connection raises."""
+        upstream = self._traffic.direct(entry.objects, entry.token)
+        from_pool = isinstance(entry.objects.primary, Claim)
+        # A pod of our own Sandbox has its token from the start, one of a pool that of the pool.
+        if from_pool or _set_environment(upstream, entry.env) == 401:
+            self._set_token(entry, upstream)
+            status = _set_environment(upstream, entry.env)
+            if status != 200:
+                raise NotPrepared(f"it refuses the environment with status {status}")
+
+    def _set_token(self, entry: Entry, upstream: Upstream) -> None:
+        pool_token = self._pool_token(entry)
+        given = {"token": entry.token, "signingKey": entry.signing_key}
+        status = _post(upstream, "/init", given, pool_token)
+        # Another replica may have been first: the environment shows.
+        if status not in (200, 401):
+            raise NotPrepared(f"it refuses the token with status {status}")
+
+    def _pool_token(self, entry: Entry) -> str:
+        """Return the token with which a pod's service has started."""
+        sandbox = entry.objects.sandbox
+        containers = sandbox.spec.pod_template.spec.containers if sandbox is not None else []
+        for one in containers[0].env if containers else []:
+            if one.name != TOKEN_VARIABLE:
+                continue
+            reference = one.value_from and one.value_from.secret_key_ref
+            if not reference:
+                return one.value
+            # Not kept: whoever changes it need not restart us.
+            secret = self._connection.get(SECRET, reference.name)
+            return base64.b64decode(secret.data.get(reference.key, "")).decode()
+        return ""
+
+
+def _set_environment(upstream: Upstream, env: dict[str, str]) -> int:
+    return _post(upstream, "/env", {"set": env}, upstream.token)
+
+
+def _post(upstream: Upstream, path: str, body: dict[str, Any], token: str) -> int:
+    """Send a request to a service; return the status. Raises NotPrepared."""
+    connection = http.client.HTTPConnection(upstream.host, upstream.port, timeout=TIMEOUT)
+    headers = dict(upstream.headers) | {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        connection.request("POST", path, json.dumps(body), headers)
+        response = connection.getresponse()
+        response.read(64 * 1024)
+        return response.status
+    except (OSError, http.client.HTTPException) as error:
+        raise NotPrepared(f"{type(error).__name__}: {error}") from None
+    finally:
+        connection.close()

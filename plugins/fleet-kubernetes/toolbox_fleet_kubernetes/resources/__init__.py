@@ -1,0 +1,1 @@
+"""Resources beside sandboxes: snapshots, warm pools, volumes; and the network of sandboxes."""

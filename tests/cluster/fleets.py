@@ -1,0 +1,67 @@
+"""Control planes with the backend ``kubernetes``, and what they need in a namespace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toolbox_fleet.backend import FleetBackend
+from toolbox_fleet.errors import NoSuchSandbox
+from toolbox_fleet_kubernetes.settings import KubernetesSettings
+
+from .api import Object
+from .api import wait_for
+from .cluster import Cluster
+
+EXTENSIONS = "extensions.agents.x-k8s.io/v1beta1"
+CONTAINER: Object = {
+    "name": "toolbox",
+    "image": "toolbox",
+    "env": [{"name": "TOOLBOX_TOKEN", "value": "token-of-the-pool"}],
+    "ports": [{"name": "toolbox", "containerPort": 2280}],
+    "readinessProbe": {"httpGet": {"path": "/readyz", "port": "toolbox"}},
+}
+
+
+def settings(cluster: Cluster, namespace: str, **more: Any) -> KubernetesSettings:
+    return KubernetesSettings(kubeconfig=str(cluster.kubeconfig), namespace=namespace, **more)
+
+
+def add_template(cluster: Cluster, namespace: str, name: str = "toolbox", **container: Any) -> None:
+    """Apply a template whose pods end fast."""
+    spec = {"terminationGracePeriodSeconds": 2, "containers": [{**CONTAINER, **container}]}
+    template = {"podTemplate": {"spec": spec}, "networkPolicyManagement": "Unmanaged"}
+    body = {"kind": "SandboxTemplate", "metadata": {"name": name}, "spec": template}
+    cluster.api.create("sandboxtemplates", {"apiVersion": EXTENSIONS, **body}, namespace)
+
+
+def add_pool(cluster: Cluster, namespace: str, size: int, name: str = "toolbox") -> None:
+    """Apply a warm pool of the template of the same name, and wait until it is full."""
+    spec = {"replicas": size, "sandboxTemplateRef": {"name": name}}
+    body = {"kind": "SandboxWarmPool", "metadata": {"name": name}, "spec": spec}
+    cluster.api.create("sandboxwarmpools", {"apiVersion": EXTENSIONS, **body}, namespace)
+
+    def is_full() -> bool:
+        found = cluster.api.get("sandboxwarmpools", name, namespace)
+        return (found.get("status") or {}).get("readyReplicas") == size
+
+    wait_for(is_full, "the warm pool", cluster.log)
+
+
+def delete_all(cluster: Cluster, namespace: str, backend: FleetBackend) -> None:
+    """Delete all sandboxes, and wait until nothing of them is left."""
+    for one in backend.sandboxes():
+        try:
+            backend.delete(one.id)
+        except NoSuchSandbox:
+            pass
+    wait_for(lambda: not list(backend.sandboxes()), "the end of the sandboxes", cluster.log)
+    # What ends with its owner ends a moment later.
+    wait_for(lambda: not left(cluster, namespace), "the end of their objects", cluster.log)
+
+
+def left(cluster: Cluster, namespace: str) -> list[str]:
+    """The objects of sandboxes that there are."""
+    selector = {"labelSelector": "sandbox-toolbox/owner=toolbox"}
+    kinds = ("sandboxclaims", "secrets", "networkpolicies")
+    found = [one for kind in kinds for one in cluster.api.list(kind, namespace, **selector)]
+    return [f"{one['metadata']['name']}" for one in found]

@@ -1,0 +1,106 @@
+"""Sandboxes while something of the cluster is missing: a template, the controller, a history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from toolbox_fleet.errors import NoSuchResource
+from toolbox_fleet.models.sandboxes import CreateSandbox
+from toolbox_fleet.settings import FleetSettings
+from toolbox_fleet.testing import eventually
+from toolbox_fleet.testing import is_gone
+from toolbox_fleet.testing import made
+from toolbox_fleet.testing import reaches
+from toolbox_fleet_kubernetes import creating
+from toolbox_fleet_kubernetes.backend import KubernetesFleet
+from toolbox_fleet_kubernetes.client.connection import _interrupt
+
+from .cluster import Cluster
+from .fleets import add_pool
+from .fleets import add_template
+from .fleets import delete_all
+from .fleets import settings
+
+
+@pytest.fixture(scope="module")
+def place(cluster: Cluster, namespace: str) -> str:
+    add_template(cluster, namespace)
+    return namespace
+
+
+@pytest.fixture
+def backend(cluster: Cluster, place: str, make_backend: Callable[..., Any]) -> Iterator[Any]:
+    made = make_backend(KubernetesFleet, settings(cluster, place), FleetSettings())
+    yield made
+    delete_all(cluster, place, made)
+
+
+def test_a_template_that_is_deleted_under_its_pool(
+    cluster: Cluster, place: str, backend: Any
+) -> None:
+    add_template(cluster, place, "doomed")
+    add_pool(cluster, place, 1, "doomed")
+    sandbox = made(backend, snapshot="doomed", env={"GIVEN": "x"})
+    cluster.api.delete("sandboxtemplates", "doomed", place)
+    eventually(lambda: _trouble_of_pool(backend, "doomed"))
+    assert "doomed" in _trouble_of_pool(backend, "doomed")
+    with pytest.raises(NoSuchResource):
+        backend.create(CreateSandbox(snapshot="doomed"))
+    # It needs neither any more.
+    backend.stop(sandbox.id, force=True)
+    reaches(backend, sandbox.id, "stopped")
+    backend.start(sandbox.id)
+    assert reaches(backend, sandbox.id, "started").env == {"GIVEN": "x"}
+    cluster.api.delete("sandboxwarmpools", "doomed", place)
+    eventually(lambda: list(backend.warm_pools()) == [])
+    assert backend.sandbox(sandbox.id).state == "started"
+
+
+def _trouble_of_pool(backend: Any, snapshot: str) -> str:
+    (pool,) = [one for one in backend.warm_pools() if one.snapshot == snapshot]
+    return pool.error_reason or ""
+
+
+def test_without_the_controller_sandboxes_wait(
+    cluster: Cluster, place: str, make_backend: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creating, "WARM", 0.1)
+    add_template(cluster, place, "waiting")
+    add_pool(cluster, place, 1, "waiting")
+    given = settings(cluster, place, start_timeout=1)
+    backend = make_backend(KubernetesFleet, given, FleetSettings())
+    eventually(lambda: [one.current_size for one in backend.warm_pools()] == [1])
+    cluster.control_plane.controller.stop()
+    try:
+        found = [backend.create(CreateSandbox(snapshot=name)).id for name in (None, "waiting")]
+        gone = backend.create(CreateSandbox(name="gone"))
+        backend.delete("gone")
+        for key in found:
+            eventually(lambda key=key: backend.sandbox(key).state == "error")
+            assert "did not become ready" in backend.sandbox(key).error_reason
+        eventually(lambda: is_gone(backend, gone.id))
+    finally:
+        cluster.control_plane.controller.start()
+    for key in found:
+        eventually(lambda key=key: backend.sandbox(key).state == "started")
+    delete_all(cluster, place, backend)
+
+
+def test_a_history_that_the_api_server_has_forgotten_is_listed_anew(
+    cluster: Cluster, place: str, backend: Any
+) -> None:
+    lost = made(backend)
+    assert backend._feeds.lists() == 0
+    for watch in backend._feeds._watches:
+        # Of a time long before the API server's own memory begins.
+        watch._version = "1"
+    for response in list(backend._connection._streams.values()):
+        _interrupt(response)
+    cluster.api.delete("sandboxes", f"sandbox-{lost.id}", place)
+    eventually(lambda: backend._feeds.lists() > 0)
+    eventually(lambda: is_gone(backend, lost.id))
+    assert made(backend).state == "started"
+    assert backend.details()["cluster"] == "followed"
