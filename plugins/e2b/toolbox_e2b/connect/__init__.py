@@ -1,0 +1,1 @@
+"""The Connect protocol, with JSON, over HTTP/1.1: https://connectrpc.com/docs/protocol."""

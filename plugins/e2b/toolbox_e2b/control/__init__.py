@@ -1,0 +1,1 @@
+"""E2B's control plane: sandboxes of the group ``fleet``."""

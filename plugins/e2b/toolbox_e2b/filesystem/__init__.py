@@ -1,0 +1,1 @@
+"""``filesystem.Filesystem``: directories, metadata and changes."""

@@ -1,0 +1,1 @@
+"""``process.Process``: programs, with their input and output."""

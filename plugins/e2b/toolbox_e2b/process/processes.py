@@ -1,0 +1,217 @@
+"""The processes that clients of E2B have started, by pid and by tag."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from toolbox.lifecycle import Context
+from toolbox.settings.variables import is_variable_name
+from toolbox_e2b.engines import CreateTerminal
+from toolbox_e2b.engines import Job
+from toolbox_e2b.engines import StartJob
+from toolbox_e2b.engines import TerminalSize
+from toolbox_e2b.engines import process_of
+from toolbox_e2b.errors import AlreadyThere
+from toolbox_e2b.errors import Exhausted
+from toolbox_e2b.errors import FailedPrecondition
+from toolbox_e2b.errors import InvalidArgument
+from toolbox_e2b.errors import NoSuchProcess
+from toolbox_e2b.process.models import Config
+from toolbox_e2b.process.models import PtySize
+from toolbox_e2b.process.models import Selector
+from toolbox_e2b.process.models import StartRequest
+
+NO_PID = 1 << 22
+"""From here on are pids that no process has (proc_pid_max(5)): for one that has ended at once."""
+
+AHEAD = 1024 * 1024
+"""Bytes of input that may wait for a program before whoever writes has to wait, too."""
+
+PIECE = 256 * 1024
+LOOK = 0.5
+"""Seconds between looks whether the writer's client is still there."""
+
+_SHELLS = ("-i", "-l")
+"""The arguments of the shell on a terminal."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process; ``terminal`` is the name of its terminal, empty for none."""
+
+    pid: int
+    config: Config
+    tag: str | None
+    job: Job
+    terminal: str = ""
+
+
+class Processes:
+    """Starts processes as jobs and terminals of the group ``process``. *Any thread.*"""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._numbers = count(NO_PID)
+        self._known: dict[int, Process] = {}
+        self.variables: dict[str, str] = {}
+        """Variables for every process that is started from now on."""
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Replace the variables of every process that is started from now on.
+
+        Raises InvalidArgument.
+        """
+        for name, value in variables.items():
+            if not is_variable_name(name) or "\0" in value:
+                raise InvalidArgument(f"invalid environment variable: {name[:64]!r}")
+        self.variables = dict(variables)
+
+    def start(self, request: StartRequest, timeout: float | None) -> Process:
+        """Start a process that is ended after ``timeout`` seconds, whoever follows it.
+
+        Raises InvalidArgument, AlreadyThere, NotSupported, and what the group raises.
+        """
+        # Checked here and not by a type: protobuf knows no required fields.
+        config = request.process
+        if config is None or not config.cmd:
+            raise InvalidArgument("process.cmd is missing")
+        # Before anything is started: nothing would have to be ended again.
+        if request.tag is not None:
+            self._check_tag(request.tag)
+        envs = {**self.variables, **config.envs}
+        if request.pty is None:
+            job, terminal = self._start_job(request, config, envs, timeout), ""
+        else:
+            job, terminal = self._open_terminal(request.pty.size, config, envs, timeout)
+        return self._add(job, config, request.tag, terminal)
+
+    def _start_job(
+        self, request: StartRequest, config: Config, envs: dict[str, str], timeout: float | None
+    ) -> Job:
+        # The program takes the place of the shell that a job is: its pid and its status.
+        command = f"exec {shlex.join([config.cmd, *config.args])}"
+        # Without the field the client is an old one, which may write at any time.
+        stdin = request.stdin is not False
+        wanted = StartJob(command=command, cwd=config.cwd, envs=envs, timeout=timeout, stdin=stdin)
+        job, _ = process_of(self._context).jobs.start(wanted)
+        return job
+
+    def _open_terminal(
+        self, size: PtySize | None, config: Config, envs: dict[str, str], timeout: float | None
+    ) -> tuple[Job, str]:
+        # The group's terminals run its own shell, so another program can't be promised.
+        if not set(config.args) <= set(_SHELLS):
+            raise InvalidArgument("a terminal runs an interactive login shell, nothing else")
+        terminals = process_of(self._context).terminals
+        # Terminals have names in their group; here they have pids only.
+        name = f"e2b-{uuid.uuid4()}"
+        cells = size or PtySize()
+        job = terminals.create(
+            CreateTerminal(
+                id=name,
+                cwd=config.cwd,
+                envs=envs,
+                cols=_cells(cells.cols),
+                rows=_cells(cells.rows),
+            )
+        )
+        # Jobs have a limit of their own; terminals live as long as somebody wants them.
+        if timeout:
+            self._end_later(job, timeout)
+        return job, name
+
+    def _end_later(self, job: Job, timeout: float) -> None:
+        loop, pool = self._context.loop, self._context.pool
+
+        def end() -> None:
+            if not job.done.is_set():
+                process_of(self._context).jobs.signal(job.id, 9, tree=True)
+
+        # Ending it looks at all processes, which may take long: not on the loop.
+        loop.call_soon(lambda: loop.call_later(timeout, lambda: pool.submit(end)))
+
+    def _add(self, job: Job, config: Config, tag: str | None, terminal: str) -> Process:
+        with self._lock:
+            # Those that have ended go here, so that their number stays bounded.
+            self._known = {
+                pid: known for pid, known in self._known.items() if not known.job.done.is_set()
+            }
+            # A job has no pid once it has ended, which a short one may have by now.
+            pid = getattr(job, "pid", None) or next(self._numbers)
+            process = Process(pid, config, tag, job, terminal)
+            self._known[pid] = process
+            return process
+
+    # A tag stands for one process at a time; of an ended one it may be used again.
+    def _check_tag(self, tag: str) -> None:
+        if any(process.tag == tag for process in self.list()):
+            raise AlreadyThere(f"a process with the tag {tag[:64]!r} is running")
+
+    def list(self) -> list[Process]:
+        """Return those that run, the oldest first."""
+        with self._lock:
+            return [process for process in self._known.values() if not process.job.done.is_set()]
+
+    def find(self, selector: Selector | None) -> Process:
+        """Return a process that runs. Raises NoSuchProcess, InvalidArgument."""
+        if selector is None or (selector.pid is None) == (selector.tag is None):
+            raise InvalidArgument("a process is selected by pid or by tag")
+        for process in self.list():
+            if selector.pid == process.pid or (selector.tag and selector.tag == process.tag):
+                return process
+        # Cut: what a client sends comes back to it, but not megabytes of it.
+        named = selector.pid if selector.tag is None else repr(selector.tag[:64])
+        raise NoSuchProcess(f"process {named} not found")
+
+    def signal(self, process: Process, number: int) -> None:
+        """Send a signal to a process and all that it has started."""
+        # All of them: a shell that is killed alone leaves its commands running.
+        process_of(self._context).jobs.signal(process.job.id, number, tree=True)
+
+    def write(self, process: Process, data: bytes, is_disconnected: Callable[[], bool]) -> None:
+        """Write input, as fast as the process reads. Raises FailedPrecondition, Exhausted."""
+        jobs = process_of(self._context).jobs
+        for start in range(0, len(data), PIECE):
+            self._wait_for_room(process, is_disconnected)
+            jobs.write(process.job.id, data[start : start + PIECE], eof=False)
+
+    def _wait_for_room(self, process: Process, is_disconnected: Callable[[], bool]) -> None:
+        stdin = process.job.stdin
+        if stdin is None:
+            raise FailedPrecondition(f"process {process.pid} takes no input")
+        if stdin.pending < AHEAD:
+            return
+        # In short steps: the program may end, or the client leave, without reading it all.
+        drained = threading.Event()
+        stdin.when_drained(drained.set)
+        while not drained.wait(LOOK):
+            if process.job.done.is_set() or is_disconnected():
+                return
+            if self._context.stopping.is_set():
+                raise Exhausted("the process has not read its input")
+
+    def close_input(self, process: Process) -> None:
+        """Let a process see the end of its input. Raises FailedPrecondition."""
+        if process.job.stdin is None or process.terminal:
+            raise FailedPrecondition(f"process {process.pid} has no input that could be closed")
+        process_of(self._context).jobs.write(process.job.id, b"", eof=True)
+
+    def resize(self, process: Process, size: PtySize) -> None:
+        """Change the size of a process's terminal. Raises FailedPrecondition."""
+        if not process.terminal:
+            raise FailedPrecondition(f"process {process.pid} has no terminal")
+        cells = TerminalSize(cols=_cells(size.cols) or 1, rows=_cells(size.rows) or 1)
+        process_of(self._context).terminals.resize(process.terminal, cells)
+
+
+def _cells(number: int) -> int | None:
+    """Return a number of columns or rows, None for the default. Raises InvalidArgument."""
+    if number > 1000:
+        raise InvalidArgument("a terminal has at most 1000 columns and rows")
+    return number or None

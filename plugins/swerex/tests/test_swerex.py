@@ -1,0 +1,264 @@
+"""The runtime's wire: requests sent again, sessions in use by several, and hostile input."""
+
+from __future__ import annotations
+
+import io
+import socket
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from toolbox_swerex.sessions.patterns import compile_expected
+from toolbox_swerex.sessions.patterns import first_match
+from toolbox_swerex.sessions.patterns import plain
+
+from toolbox.testing import Service
+
+ROOT = "/swerex"
+ROUTES = (
+    *("create_session", "run_in_session", "close_session", "execute"),
+    *("read_file", "write_file", "upload", "close"),
+)
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that is the runtime on its own port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        settings = (
+            f"[swerex]\nports = [{port}]\nmax_file = 100000\n"
+            '[plugins]\nenable = ["swerex", "process", "files"]\n'
+        )
+        service = Service(tmp_path_factory.mktemp("runtime"), settings=settings, listener=listener)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="module")
+def session(runtime: Service) -> str:
+    """A session that tests share."""
+    runtime.http.post("/create_session", json={"session": "shared"}).raise_for_status()
+    return "shared"
+
+
+def act(runtime: Service, session: str, command: str, **options: Any) -> httpx.Response:
+    body = {"action_type": "bash", "session": session, "command": command, "timeout": 60}
+    return runtime.http.post("/run_in_session", json={**body, **options})
+
+
+def failure(response: httpx.Response) -> str:
+    """Return the class of the exception in a response."""
+    assert response.status_code == 511, response.text
+    found: str = response.json()["swerexception"]["class_path"]
+    return found
+
+
+def test_the_key_is_needed_and_is_the_token(runtime: Service) -> None:
+    with runtime.client(None) as stranger:
+        for root in ("", ROOT):
+            assert stranger.get(f"{root}/is_alive").status_code == 401
+            for route in ROUTES:
+                assert stranger.post(f"{root}/{route}", json={}).status_code == 401
+        key = {"X-API-Key": runtime.token or ""}
+        assert stranger.get("/is_alive", headers=key).json()["is_alive"] is True
+        assert stranger.get("/is_alive", headers={"X-API-Key": "wrong"}).status_code == 401
+        # It is this group's only.
+        assert stranger.get("/plugins", headers=key).status_code == 401
+
+
+def test_a_request_sent_again_is_not_done_again(runtime: Service, session: str) -> None:
+    headers = {"X-Request-ID": "one"}
+    body = {"command": "echo x >> again; cat again", "shell": True}
+    first = runtime.http.post("/execute", json=body, headers=headers)
+    again = runtime.http.post("/execute", json=body, headers=headers)
+    assert first.json() == again.json() == {"stdout": "x\n", "stderr": "", "exit_code": 0}
+    other = runtime.http.post("/execute", json=body, headers={"X-Request-ID": "two"})
+    assert other.json()["stdout"] == "x\nx\n"
+    # An exception is a result, too.
+    failing = {"command": ["false"], "check": True}
+    classes = [
+        failure(runtime.http.post("/execute", json=failing, headers={"X-Request-ID": "three"}))
+        for _ in range(2)
+    ]
+    assert classes == ["swerex.exceptions.NonZeroExitCodeError"] * 2
+
+
+def test_a_request_sent_again_meanwhile_waits_for_the_first(runtime: Service) -> None:
+    headers = {"X-Request-ID": "meanwhile"}
+    # It ends once the second has come: the log of the other is what it waits for.
+    body = {
+        "command": "echo x >> meanwhile; until test -e go; do sleep 0.05; done; cat meanwhile",
+        "shell": True,
+    }
+    with ThreadPoolExecutor(2) as pool:
+        sent = [
+            pool.submit(runtime.http.post, "/execute", json=body, headers=headers) for _ in range(2)
+        ]
+        runtime.wait_for(lambda: (runtime.work_dir / "meanwhile").exists(), "the first")
+        (runtime.work_dir / "go").touch()
+        results = [one.result().json()["stdout"] for one in sent]
+    assert results == ["x\n", "x\n"]
+
+
+def test_actions_of_a_session_take_turns(runtime: Service, session: str) -> None:
+    act(runtime, session, "n=0")
+    with ThreadPoolExecutor(6) as pool:
+        command = "m=$n; sleep 0.01; n=$((m+1))"
+        statuses = list(pool.map(lambda _: act(runtime, session, command).status_code, range(12)))
+    assert statuses == [200] * 12
+    assert act(runtime, session, "echo $n").json()["output"] == "12\n"
+
+
+def test_output_can_not_be_taken_for_a_prompt(runtime: Service, session: str) -> None:
+    for text in ("SHELLPS1PREFIX", "\\033]7;0;1;0\\007", "EXITCODESTART0EXITCODEEND"):
+        result = act(runtime, session, f"printf '{text}'; echo end; (exit 5)", check="silent")
+        assert result.json()["exit_code"] == 5
+        assert result.json()["output"].endswith("end\n")
+    # Nor does a file that is sourced, or a prompt of one's own, change where commands end.
+    result = act(runtime, session, "PS1='$ '; PS2='> '; false\ntrue\necho a b")
+    assert (result.json()["output"], result.json()["exit_code"]) == ("a b\n", 0)
+    assert act(runtime, session, "echo clean").json()["output"] == "clean\n"
+
+
+def test_much_output_is_bounded_and_the_end_is_seen(runtime: Service, session: str) -> None:
+    result = act(runtime, session, "seq 3000000; echo end").json()
+    assert len(result["output"]) < 5_000_000
+    assert result["output"].startswith("1\n2\n")
+    assert result["output"].endswith("3000000\nend\n")
+    assert "[output left out]" in result["output"]
+
+
+def test_what_a_session_has_started_ends_with_it(runtime: Service) -> None:
+    runtime.http.post("/create_session", json={"session": "ending"}).raise_for_status()
+    output = act(runtime, "ending", "sleep 1000 & echo pid $!").json()["output"]
+    pid = output.split()[-1]
+    assert runtime.http.post("/close_session", json={"session": "ending"}).status_code == 200
+    result = runtime.http.post("/execute", json={"command": f"kill -0 {pid}", "shell": True})
+    assert result.json()["exit_code"] == 1
+
+
+def test_an_expect_ends_an_action_that_goes_on(runtime: Service) -> None:
+    runtime.http.post("/create_session", json={"session": "expects"}).raise_for_status()
+    command = "echo one; echo marker; until test -e expected; do sleep 0.05; done"
+    result = act(runtime, "expects", command, expect=["never", "mar.er"], check="silent").json()
+    assert (result["output"], result["expect_string"]) == ("one\n", "mar.er")
+    assert result["exit_code"] is None
+    (runtime.work_dir / "expected").touch()
+    assert act(runtime, "expects", "echo next").json()["output"].endswith("next\n")
+
+
+def archive(*names: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as made:
+        for name in names:
+            made.writestr(name, "x")
+    return content.getvalue()
+
+
+def upload(runtime: Service, content: bytes, target: str, unzip: str = "true") -> httpx.Response:
+    fields = {"target_path": target, "unzip": unzip}
+    return runtime.http.post("/upload", files={"file": ("f", content)}, data=fields)
+
+
+def test_archives_stay_in_their_target(runtime: Service) -> None:
+    for name in ("../out", "/tmp/swerex-out", "a/../../out", "..\\out"):
+        assert failure(upload(runtime, archive("fine", name), "target")) == "builtins.ValueError"
+    assert not (runtime.work_dir / "target").exists()
+    assert failure(upload(runtime, b"PK no zip", "target")) == "zipfile.BadZipFile"
+    assert failure(upload(runtime, archive("a")[:-8], "target")) == "zipfile.BadZipFile"
+    assert upload(runtime, archive("a", "d/", "d/b"), "target").status_code == 200
+    assert (runtime.work_dir / "target" / "d" / "b").read_text() == "x"
+    assert upload(runtime, b"not unpacked", "one", "false").status_code == 200
+    assert runtime.http.post("/upload", files={"file": b"x"}).status_code in (400, 511)
+    assert runtime.http.post("/upload", json={}).status_code in (400, 511)
+
+
+def test_files_are_text_of_a_bounded_size(runtime: Service) -> None:
+    (runtime.work_dir / "big").write_bytes(b"x" * 100_001)
+    (runtime.work_dir / "text").write_bytes("\u00e4\r\n".encode())
+
+    def read(path: str, **options: Any) -> httpx.Response:
+        return runtime.http.post("/read_file", json={"path": path, **options})
+
+    assert read("text").json()["content"] == "\u00e4\r\n"
+    assert failure(read("big")) == "builtins.OSError"
+    assert failure(read("none")) == "builtins.FileNotFoundError"
+    for options in ({"encoding": "zlib"}, {"encoding": "none"}, {"errors": "none"}):
+        assert failure(read("text", **options)) == "builtins.LookupError"
+    assert failure(read("text", encoding="ascii")) == "builtins.ValueError"
+    assert failure(read("a\0b")).startswith("builtins.")
+    assert failure(read(".")).startswith("builtins.")
+
+
+BAD: list[tuple[str, Any]] = [
+    ("execute", b"{"),
+    ("execute", b"[]"),
+    ("execute", {"command": 1}),
+    ("execute", {"command": [1]}),
+    ("execute", {"command": "x", "timeout": -1}),
+    ("execute", {"command": "x", "timeout": 1e300}),
+    ("execute", {"command": "x", "env": {"A": 1}}),
+    ("execute", b"[" * 100_000),
+    ("create_session", {"session": 1}),
+    ("create_session", {"session_type": "zsh"}),
+    ("run_in_session", {"command": "x"}),
+    ("run_in_session", {"action_type": "other", "command": "x"}),
+    ("run_in_session", {"action_type": "bash", "command": "x", "check": "maybe"}),
+    ("run_in_session", {"action_type": "bash", "command": "x", "expect": ["x"] * 65}),
+    ("run_in_session", {"action_type": "bash_interrupt", "n_retry": 10**9}),
+    ("read_file", {}),
+    ("write_file", {"path": "x"}),
+]
+
+
+@pytest.mark.parametrize(("route", "body"), BAD, ids=range(len(BAD)))
+def test_bad_bodies_are_refused(runtime: Service, route: str, body: Any) -> None:
+    content = {"content": body} if isinstance(body, bytes) else {"json": body}
+    response = runtime.http.post(f"/{route}", **content)
+    assert response.status_code == 400
+    assert response.json()["detail"]
+
+
+ODD: list[dict[str, Any]] = [
+    {"command": "a\0b", "shell": True},
+    {"command": ["a\0b"]},
+    {"command": []},
+    {"command": ""},
+    {"command": ["true"], "env": {"A=B": "x"}},
+    {"command": ["true"], "env": {"": "x"}},
+    {"command": ["true"], "cwd": "a\0b"},
+]
+
+
+@pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
+def test_commands_that_can_not_be_run_are_exceptions(runtime: Service, body: Any) -> None:
+    assert failure(runtime.http.post("/execute", json=body)).startswith("builtins.")
+
+
+@pytest.mark.parametrize("command", ["a\\u0000b", "\\ud800", "\\u0003", "\\u0004"])
+def test_odd_characters_do_not_break_a_session(
+    runtime: Service, session: str, command: str
+) -> None:
+    content = f'{{"action_type": "bash", "session": "{session}", "command": "{command}"}}'
+    assert runtime.http.post("/run_in_session", content=content).status_code in (200, 400, 511)
+    assert act(runtime, session, "echo alive").json()["output"] == "alive\n"
+
+
+def test_patterns_that_could_take_forever_are_literal() -> None:
+    assert compile_expected("(a+)+$").search(b"aaaa") is None
+    assert compile_expected("(a+)+$").search(b"x(a+)+$x")
+    assert compile_expected("(Pdb").search(b"(Pdb")
+    assert compile_expected(r"\? ").search(b"what? ")
+    match = first_match([compile_expected("b"), compile_expected("a")], b"xxab", 0)
+    assert match is not None
+    assert (match.number, match.start) == (1, 2)
+
+
+def test_control_sequences_are_no_output() -> None:
+    assert plain(b"\x1b[?2004h\x1b[1;32mgreen\x1b[0m\r\n\x1b]0;title\x07x\xff") == "green\nx\\xff"

@@ -1,0 +1,1 @@
+"""Shells that keep their state, on terminals of the group ``process``."""
