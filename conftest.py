@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
+import signal
 from collections.abc import Generator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck
@@ -19,6 +23,9 @@ settings.register_profile(
 settings.register_profile("same", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("same")
 
+_STDERR = pytest.StashKey[int]()
+"""The runner's own standard error: that of a test is captured."""
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
@@ -30,3 +37,74 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+# pytest-timeout watches a test up to its first exception: what fixtures wait for after that, or the
+# interpreter at its end, could take for ever. Here the process ends then, with the stacks of its
+# threads; xdist reports the test as failed, and another worker runs the others.
+
+
+@contextlib.contextmanager
+def _watched(config: pytest.Config, timeout: float | None = None) -> Iterator[None]:
+    _watch(config, timeout)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _watch(config: pytest.Config, timeout: float | None = None) -> None:
+    """End this process unless it is done in twice the time that a test may take."""
+    seconds = timeout or config.getoption("timeout") or float(config.getini("timeout") or 0)
+    if seconds and config.getoption("usepdb") is not True:
+        faulthandler.dump_traceback_later(2 * seconds, exit=True, file=config.stash[_STDERR])
+
+
+def _timeout(item: pytest.Item) -> float | None:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep standard error for the watch, and start programs as a service does."""
+    # Never closed: it is needed until the very end of the process.
+    config.stash[_STDERR] = os.dup(2)
+    # What runs in the background of a script, or by nohup, ignores signals, and so do all programs
+    # it starts, unless it handles them (execve(2)). A service's workers reset them.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Watch the import of the tests."""
+    with _watched(session.config):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Watch the start of fixtures."""
+    with _watched(item.config, _timeout(item)):
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Watch the test."""
+    with _watched(item.config, _timeout(item)):
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Watch the end of fixtures, which pytest-timeout does only if nothing has failed."""
+    with _watched(item.config, _timeout(item)):
+        yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Watch the rest, until the interpreter has ended: its threads, what is done at exit."""
+    _watch(session.config)

@@ -29,14 +29,15 @@ class Site:
         shutil.copy(TOYS / f"{module}.py", self.directory)
         self.register(module, name or module, distribution or f"toy-{name or module}")
 
-    def register(self, module: str, name: str, distribution: str) -> None:
-        """Write what pip leaves behind: metadata and the entry point."""
+    def register(self, module: str, name: str, distribution: str, former: str = "") -> None:
+        """Write what pip leaves behind: metadata and the entry points."""
         info = self.directory / f"{distribution.replace('-', '_')}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
         )
-        (info / "entry_points.txt").write_text(f"[toolbox.plugins]\n{name} = {module}\n")
+        renamed = f"[toolbox.former_names]\n{former}\n" if former else ""
+        (info / "entry_points.txt").write_text(f"[toolbox.plugins]\n{name} = {module}\n{renamed}")
 
     @property
     def env(self) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 FILE = Path(__file__).with_name("system-packages.txt")
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def missing() -> list[str]:
@@ -28,7 +31,22 @@ def main() -> None:
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-qq"], env=environ, check=True)
     command = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]
-    subprocess.run(command, env=environ, check=True)
+    with _no_services():
+        subprocess.run(command, env=environ, check=True)
+
+
+@contextlib.contextmanager
+def _no_services() -> Iterator[None]:
+    """Keep packages from starting their services: tests start etcd and the like themselves."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")  # "Action forbidden", of invoke-rc.d(8)
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 if __name__ == "__main__":

@@ -16,20 +16,32 @@ from urllib.parse import quote
 import pytest
 import websocket
 
-from toolbox import auth
-from toolbox.auth import Auth
-from toolbox.auth import is_loopback
-from toolbox.auth import make_auth
+from toolbox.auth import tokens
+from toolbox.auth.access import Auth
+from toolbox.auth.anyone import AnyoneAuthenticator
+from toolbox.auth.factory import is_loopback
+from toolbox.auth.factory import make_auth
+from toolbox.auth.secret_store import SecretStore
+from toolbox.auth.tickets import LIFETIME
+from toolbox.auth.tickets import OUTSTANDING
+from toolbox.auth.tokens import TokenAuthenticator
 from toolbox.errors import BadRequest
 from toolbox.errors import Unauthorized
 from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
-from toolbox.tickets import LIFETIME
-from toolbox.tickets import OUTSTANDING
 
 ToyService = Callable[..., Service]
+
+
+def token_auth(token: str = "") -> Auth:
+    store = SecretStore(token)
+    return Auth(TokenAuthenticator(store), store)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"HTTP_AUTHORIZATION": f"Bearer {token}"}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +59,9 @@ ToyService = Callable[..., Service]
     ],
 )
 def test_without_the_right_token_everything_is_401(toys: Service, header: str | None) -> None:
-    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    headers: dict[bytes, bytes] = {}
+    if header is not None:
+        headers[b"Authorization"] = header.encode("latin-1")
     with toys.client(None) as client:
         for path in ("/greet/x", "/plugins", "/openapi.json", "/nowhere", "/sockets/echo"):
             response = client.get(path, headers=headers)
@@ -80,8 +94,11 @@ def test_every_operation_but_the_public_ones_needs_the_token(toys: Service) -> N
                 assert (status != 401) == (operation.get("security") == []), path
                 if status != 401:
                     public.add(path)
-    # The last one checks the token itself.
-    known = {"/healthz", "/readyz", "/version", "/", "/page/{name}", "/api/socket.io/"}
+    known = {"/healthz", "/readyz", "/version", "/", "/page/{name}"}
+    # Probes, for clients that send no token to them.
+    known |= {"/agentsandbox/", "/agentsandbox/v1/health"}
+    # It checks the token itself.
+    known |= {"/api/socket.io/"}
     assert {"/healthz", "/readyz"} <= public <= known
 
 
@@ -97,6 +114,25 @@ def test_a_websocket_takes_the_token_by_header_subprotocol_or_query(toys: Servic
     toys.websocket(path).close()
 
 
+@pytest.mark.parametrize(
+    ("offered", "echoed"),
+    [
+        ([f"X-Toolbox-Token~{TOKEN}", "mine"], "mine"),
+        ([f"X-Toolbox-Token~{TOKEN}"], None),  # F-E18
+        ([f"x-toolbox-token~{TOKEN}"], None),
+        ([f"X-Toolbox-Token~{TOKEN}", "X-Daytona-Pty-Envs~e30"], "X-Daytona-Pty-Envs~e30"),
+    ],
+)
+def test_a_subprotocol_with_the_token_is_never_echoed(
+    toys: Service, offered: list[str], echoed: str | None
+) -> None:
+    header = [f"Sec-WebSocket-Protocol: {', '.join(offered)}"]
+    ws = toys.websocket("/sockets/echo", header=header)
+    assert ws.headers is not None and TOKEN not in str(ws.headers)
+    assert ws.headers.get("sec-websocket-protocol") == echoed
+    ws.close()
+
+
 def test_a_ticket_opens_one_websocket(toys: Service) -> None:
     # AC-92
     issued = toys.http.post("/x/tickets")
@@ -104,7 +140,7 @@ def test_a_ticket_opens_one_websocket(toys: Service) -> None:
     left = datetime.fromisoformat(issued.json()["expiresAt"]) - datetime.now(UTC)
     assert timedelta() < left <= timedelta(seconds=LIFETIME)
     path = f"/sockets/echo?TOOLBOX_TICKET={issued.json()['ticket']}"
-    with toys.client(None) as client:  # A request is no WebSocket, and uses nothing up.
+    with toys.client(None) as client:  # A request is not a WebSocket and uses no ticket up.
         assert client.get(path).status_code == 401
     ws = toys.websocket(path, authorized=False)
     assert ws.recv() == "hello"
@@ -116,17 +152,26 @@ def test_a_ticket_opens_one_websocket(toys: Service) -> None:
 
 def test_a_ticket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     # AC-92
-    auth = Auth("token", TOKEN)
+    auth = token_auth(TOKEN)
     now = time.monotonic()
-    old, tickets = auth.tickets.issue(), [auth.tickets.issue() for _ in range(OUTSTANDING)]
-    assert not auth.tickets.redeem(old)
-    assert auth.tickets.redeem(tickets[0])
-    assert not auth.tickets.redeem(tickets[0])
+
+    def accepted(ticket: str) -> bool:
+        query = {"HTTP_UPGRADE": "websocket", "QUERY_STRING": f"TOOLBOX_TICKET={ticket}"}
+        try:
+            return auth.authenticate(query).method == "ticket"
+        except Unauthorized:
+            return False
+
+    old, tickets = auth.issue_ticket(), [auth.issue_ticket() for _ in range(OUTSTANDING)]
+    assert not accepted(old)
+    assert accepted(tickets[0])
+    assert not accepted(tickets[0])
     monkeypatch.setattr(time, "monotonic", lambda: now + LIFETIME + 60)
-    assert not auth.tickets.redeem(tickets[1])
-    fresh = auth.tickets.issue()
-    auth.initialize(f"Bearer {TOKEN}", "another")
-    assert not auth.tickets.redeem(fresh)
+    assert not accepted(tickets[1])
+    fresh, of_the_old_token = auth.issue_ticket(), auth.issue_ticket()
+    assert accepted(fresh)
+    auth.authenticator.initialize(f"Bearer {TOKEN}", "another")
+    assert not accepted(of_the_old_token)
 
 
 def test_a_plain_request_does_not_take_the_token_from_its_url(toys: Service) -> None:
@@ -187,11 +232,11 @@ def test_the_token_file_is_used_and_the_environment_wins(
     by_file = toy_service("greeter", arguments=("--token-file", str(file)), token=None)
     with by_file.client("from-the-file") as client:
         assert client.get("/greet/x").status_code == 200
-    auth_, made = make_auth(
+    auth = make_auth(
         AuthSettings(token_file=str(file)), "127.0.0.1", {"TOOLBOX_TOKEN": "from-the-environment"}
     )
-    assert made is None
-    auth_.check({"HTTP_AUTHORIZATION": "Bearer from-the-environment"})
+    assert not auth.store.generated
+    assert auth.authenticate(bearer("from-the-environment")).method == "token"
 
 
 def test_the_token_is_nowhere_to_be_seen(toy_service: ToyService) -> None:
@@ -241,35 +286,49 @@ def test_a_bad_token_file_is_refused(tmp_path: Path, content: bytes | None) -> N
 
 
 def test_the_first_init_sets_and_later_ones_need_the_token_in_force() -> None:
-    subject = Auth("init")
+    auth = make_auth(AuthSettings(mode="init"), "127.0.0.1", {})
+    initialize = auth.authenticator.initialize
     with pytest.raises(Unauthorized):
-        subject.check({"HTTP_AUTHORIZATION": "Bearer "})
-    subject.initialize("", "")
+        auth.authenticate(bearer(""))
+    initialize("", "")
     with pytest.raises(Unauthorized):
-        subject.check({"HTTP_AUTHORIZATION": "Bearer x"})
-    subject.initialize("", "first")
-    subject.check({"HTTP_AUTHORIZATION": "Bearer first"})
+        auth.authenticate(bearer("x"))
+    initialize("", "first")
+    assert auth.authenticate(bearer("first")).method == "token"
     for header in ("", "Bearer wrong", "Basic first"):
         with pytest.raises(Unauthorized):
-            subject.initialize(header, "second")
-    subject.initialize("Bearer first", "second")
-    subject.check({"HTTP_AUTHORIZATION": "Bearer second"})
+            initialize(header, "second")
+    initialize("Bearer first", "second")
+    assert auth.authenticate(bearer("second")).method == "token"
     with pytest.raises(Unauthorized):
-        subject.check({"HTTP_AUTHORIZATION": "Bearer first"})
+        auth.authenticate(bearer("first"))
 
 
 def test_a_configured_token_is_needed_for_the_first_init_too() -> None:
-    subject = Auth("token", "configured")
+    auth = token_auth("configured")
     with pytest.raises(Unauthorized):
-        subject.initialize("", "mine")
-    subject.initialize("Bearer configured", "mine")
-    subject.check({"HTTP_AUTHORIZATION": "Bearer mine"})
+        auth.authenticator.initialize("", "mine")
+    auth.authenticator.initialize("Bearer configured", "mine")
+    assert auth.authenticate(bearer("mine")).method == "token"
+
+
+def test_a_signing_key_is_set_only_by_who_may_set_the_token() -> None:
+    auth = token_auth("configured")
+    with pytest.raises(Unauthorized):
+        auth.initialize("", "mine", "key")
+    assert auth.store.signing_key == ""
+    auth.initialize("Bearer configured", "mine", "key")
+    assert (auth.store.token, auth.store.signing_key) == (b"mine", "key")
+    # Anyone may ask here, and no token is set either.
+    anyone = Auth(AnyoneAuthenticator(), SecretStore())
+    anyone.initialize("", "mine", "key")
+    assert (anyone.store.token, anyone.store.signing_key) == (b"", "")
 
 
 @pytest.mark.parametrize("token", ["a b", "é", "a\nb", "x" * 5000])
 def test_a_token_no_header_can_carry_is_refused(token: str) -> None:
     with pytest.raises(BadRequest):
-        Auth("init").initialize("", token)
+        token_auth().authenticator.initialize("", token)
 
 
 def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,9 +339,9 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
         compared.append((a, b))
         return original(a, b)
 
-    monkeypatch.setattr(auth.hmac, "compare_digest", spy)
+    monkeypatch.setattr(tokens.hmac, "compare_digest", spy)
     with pytest.raises(Unauthorized):
-        Auth("token", "short").check({"HTTP_AUTHORIZATION": f"Bearer {'long' * 100}"})
+        token_auth("short").authenticate(bearer("long" * 100))
     assert [(len(a), len(b)) for a, b in compared] == [(32, 32)]
 
 

@@ -25,6 +25,9 @@ MAY_PASS = ("no fields", "null", "not UTF-8")
 
 OF_KIND: dict[str, Any] = {"string": "x", "integer": 1, "boolean": True, "array": [], "object": {}}
 
+DIALECTS = ("/agentsandbox/", "/e2b/", "/mcp", "/swerex/")
+"""The beginnings of paths whose errors aren't in the envelope of this service."""
+
 
 @pytest.fixture(scope="module")
 def document(service: Service) -> dict[str, Any]:
@@ -47,12 +50,17 @@ def check(service: Service, method: str, path: str, **options: Any) -> int:
             return status  # Some streams never end; that it began is enough.
         response.read()
     what = f"{method} {path} {options}: {response.text}"
+    if path.startswith(DIALECTS):
+        # Their errors have the forms of their services, which their own tests look at.
+        assert status < 500 or status in (501, 502, 503, 511), what
+        return status
     assert status < 500 or status in (501, 502, 503), what
     if method == "HEAD":
         return status  # Its answers have no body.
     answer = response.json()
     assert answer["statusCode"] == status, what
-    assert answer["source"] == "DAYTONA_DAEMON", what
+    plane = path.startswith("/api/")
+    assert answer["source"] == ("DAYTONA_API" if plane else "DAYTONA_DAEMON"), what
     assert answer["code"], what
     assert answer["message"], what
     return status
@@ -71,6 +79,12 @@ def split(path: str) -> list[str]:
     return parts
 
 
+def may_be_left_out(operation: dict[str, Any]) -> bool:
+    """Whether the body is a schema or null."""
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    return {"type": "null"} in schema.get("anyOf", ())
+
+
 def test_bodies_that_are_none(service: Service, document: dict[str, Any]) -> None:
     called = 0
     for method, path, operation in operations(document):
@@ -79,7 +93,7 @@ def test_bodies_that_are_none(service: Service, document: dict[str, Any]) -> Non
         called += 1
         for name, body in BODIES.items():
             status = check(service, method, filled(path, "1"), content=body)
-            if name not in MAY_PASS:
+            if name not in MAY_PASS and not (name == "empty" and may_be_left_out(operation)):
                 assert status >= 400, f"{method} {path} took a body that is {name}"
     assert called
 
@@ -90,7 +104,10 @@ def test_fields_of_the_wrong_type(service: Service, document: dict[str, Any]) ->
         content = operation.get("requestBody", {}).get("content", {}).get("application/json")
         if content is None:
             continue
-        schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
+        # A body that may be left out is a schema or null.
+        refs = [content["schema"], *content["schema"].get("anyOf", ())]
+        ref = next(each["$ref"] for each in refs if "$ref" in each)
+        schema = schemas[ref.rpartition("/")[2]]
         for name, field in schema.get("properties", {}).items():
             kinds = {each.get("type") for each in [field, *field.get("anyOf", ())]} - {None}
             if "number" in kinds:
@@ -109,7 +126,9 @@ def test_odd_queries_and_paths(service: Service, document: dict[str, Any], text:
         if method == "POST" and "parameters" not in operation:
             continue
         names = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
-        query = "&".join(f"{name}={text}" for name in names)
+        # The client sends no URL beyond 64 KiB.
+        part = text[: 60_000 // (len(names) + 1)]
+        query = "&".join(f"{name}={part}" for name in names)
         if names or "{" in path:
             check(service, method, f"{filled(path, text or '%20')}?{query}", content=b"{}")
 

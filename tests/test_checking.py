@@ -30,14 +30,19 @@ MISTAKES = {
     "[log]\naudit = '{here}/none/log'": "log.audit: {here}/none/log: No such file or directory",
     "[server]\nhost = 'no.such.host.invalid'\n[auth]\nmode = 'none'": "can't listen on no.such",
     "[server]\nhost = '192.0.2.1'\n[auth]\nmode = 'none'": "can't listen on 192.0.2.1:0",
+    "[server]\nalso = ['x']": "server.also: 'x' is not an address: write HOST:PORT",
+    "[server]\nalso = ['0.0.0.0:0']": "0.0.0.0 can be reached from other machines",
+    "[server]\nalso = ['192.0.2.1:80']\n[auth]\nmode = 'none'": "can't listen on 192.0.2.1:80",
+    "[server]\nalso = ['unix:{here}/empty']": "can't listen on unix:{here}/empty: Address",
     "[process]\nmax_waiting = 256": "process.max_waiting: 256 must be below server.threads",
     "[server]\nthreads = 8\n[lsp]\nmax_waiting = 9": "lsp.max_waiting: 9 must be below",
+    "[swerex]\nports = [7, 8888]": "agentsandbox.ports and swerex.ports both name port 8888",
     "[auth]\nmode = 'open'": "Invalid enum value 'open'; allowed: 'token', 'init', 'none'",
     "[log]\nlevel = 'all'": "allowed: 'debug', 'info', 'warning', 'error'",
     "[git]\nbackend = 'svn'": "no backend 'svn' is installed; allowed: 'auto', 'cli', 'dulwich'",
     "[files]\nxyzzy = 1": "unknown option files.xyzzy; allowed: 'backend', 'local'",
     "[lsp.servers.a]\ncommand = 1\nbogus = 2": "lsp.servers.a.command: Expected `array`, got `int`",
-    "[xyzzy]": "allowed: 'auth', 'computeruse', 'files', 'git'",
+    "[xyzzy]": "allowed: 'agentsandbox', 'auth', 'computeruse', 'e2b', 'files', 'fleet'",
     "[plugins]\nenable = 'git'": """Expected `array`, got `str`; write a list, as ["a", "b"]""",
     "[log]\naccess = 'maybe'": "Expected `bool`, got `str`; allowed: true, false",
     "[plugins]\nenable = ['xyzzy']": "'xyzzy', which is not installed; allowed: ",
@@ -159,6 +164,11 @@ def test_the_check_needs_no_file(here: Path) -> None:
     ):
         result = run(*arguments, **environ)
         assert (result.returncode, result.stdout) == (0, f"{file}: ok\n"), result.stderr
+    result = run("config", "--check", TOOLBOX_CONFIG="", TOOLBOX__SERVER__PORT="0")
+    assert (result.returncode, result.stdout) == (
+        0,
+        "environment and defaults (no settings file): ok\n",
+    )
     result = run("config", "--check", TOOLBOX__SERVER__PORT="x")
     assert result.returncode == 2
     assert "environment TOOLBOX__SERVER__PORT: server.port: Expected `int`" in result.stderr
@@ -195,6 +205,7 @@ def test_what_may_wait_is_below_the_threads_also_by_default(
     assert re.findall(r"(?m)^(\w+\.max_waiting = .*)$", shown) == [
         "lsp.max_waiting = 7  # default",
         "process.max_waiting = 7  # default",
+        "swerex.max_waiting = 7  # default",
     ]
     service = make_service(settings=settings)
     streams: list[Any] = []

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from toolbox.clients import encoder
-from toolbox.clients import since
+from toolbox.http.client_versions import encoder
+from toolbox.http.client_versions import since
 from toolbox.testing import Service
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from toolbox.decoding import decode
-from toolbox.decoding import decode_frame
+from toolbox.http.decoding import decode
+from toolbox.http.decoding import decode_frame
 from toolbox.testing import Service
 
 
@@ -99,7 +99,7 @@ def test_keys_match_whatever_their_case() -> None:
 )
 def test_a_key_is_there_once(data: str) -> None:
     # F-B8
-    with pytest.raises(msgspec.DecodeError, match="is there twice"):
+    with pytest.raises(msgspec.DecodeError, match="duplicate key"):
         decode(data.encode(), Outer)
 
 

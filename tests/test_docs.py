@@ -33,7 +33,12 @@ PAGES = (
     "SECURITY.rst",
     "docs/clients.rst",
     "docs/plugins.rst",
+    "docs/architecture.rst",
+    "docs/deployment.rst",
+    "docs/fleet.rst",
     "docs/recipes.rst",
+    "docs/conformance.rst",
+    "docs/dialects.rst",
 )
 
 
@@ -167,20 +172,22 @@ def test_the_plugin_example_works(
     assert service.http.post("/x/greet", json={"name": ""}).json()["statusCode"] == 400
     assert service.http.post("/x/greet", json={"name": "Nobody"}).json()["code"] == "NOT_FOUND"
     document = service.http.get("/openapi.json").json()
-    assert document["paths"]["/x/greet"]["post"]["summary"] == "Greet somebody by name."
+    assert document["paths"]["/x/greet"]["post"]["summary"] == "Greet a person by name."
 
 
 def test_a_backend_of_ones_own_is_served_and_passes_the_contract(
     site: Any, make_service: Callable[..., Service]
 ) -> None:
     # F-D7
-    backend, contract = blocks("python", (ROOT / "docs" / "plugins.rst").read_text())
+    page = (ROOT / "docs" / "plugins.rst").read_text()
+    backend, contract, served, _ = blocks("python", page)
     (site.directory / "noted_files.py").write_text(backend)
     site.register("noted_files", "noted", "noted-files")
     tests = site.directory / "tests"
     tests.mkdir()
     (tests / "pytest.ini").write_text("[pytest]\n")
     (tests / "test_contract.py").write_text(contract)
+    (tests / "test_served.py").write_text(served)
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
         env={**os.environ, **site.env, "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -197,6 +204,13 @@ def test_a_backend_of_ones_own_is_served_and_passes_the_contract(
     assert (service.work_dir / "made").is_dir()
 
 
+def test_the_command_of_the_plugins_page_works(site: Any) -> None:
+    *_, example = blocks("python", (ROOT / "docs" / "plugins.rst").read_text())
+    (site.directory / "greeting.py").write_text(example)
+    site.register("greeting", "greeting", "greeting")
+    assert command("greet", "Ada", **site.env) == "Good day Ada\n"
+
+
 def test_the_readme_leads_from_the_start_to_the_sdk(reader: Path, tmp_path: Path) -> None:
     # F-D3: the environment had no token, nothing said where to look, and pip may refuse to install
     # where there is no virtual environment (PEP 668)
@@ -207,6 +221,7 @@ def test_the_readme_leads_from_the_start_to_the_sdk(reader: Path, tmp_path: Path
     assert make == "$ python3 -m venv .venv && . .venv/bin/activate"
     assert (ROOT / "requirements.txt").exists()
     environ = {**os.environ, "TOOLBOX_CONFIG": os.devnull, "TOOLBOX__SERVER__PORT": "0"}
+    environ["XDG_STATE_HOME"] = str(tmp_path)
     environ.pop("TOOLBOX_TOKEN", None)
     process = subprocess.Popen(
         [sys.executable, "-m", "toolbox", "serve"],
@@ -221,24 +236,21 @@ def test_the_readme_leads_from_the_start_to_the_sdk(reader: Path, tmp_path: Path
         for expected, line in zip(printed, shown, strict=True):
             pattern = re.sub(r"7UbRkmNcn0\\\.\\\.\\\.|2280", r"[\\w-]+", re.escape(expected))
             assert re.fullmatch(pattern, line), line
-        (export,) = [line.partition(": ")[2] for line in shown if "export " in line]
+        exports = [line.partition(": ")[2] for line in shown if "export " in line]
         (page,) = [line.partition(": ")[2] for line in shown if "browser" in line]
         assert "<title>Sandbox Toolbox" in httpx.get(page, timeout=DEADLINE).text
-        assert page.endswith(f"/#token={export.partition('=')[2]}")
+        assert page.endswith(f"/#token={exports[-1].partition('=')[2]}")
         assert install == "$ pip install daytona\n"
         pip_install(reader, "daytona")
-        # The port of this test is none that a reader has to tell.
-        command_ = f'{export}; export TOOLBOX_URL={page.partition("/#")[0]}; exec python -c "$0"'
         path = f"{reader.parents[2]}/bin:{os.environ['PATH']}"
         result = subprocess.run(
-            ["bash", "-c", command_, example],
+            ["bash", "-c", f'{"; ".join(exports)}; exec python -c "$0"', example],
             env={**environ, "PATH": path},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=200,
         )
-        assert (result.stdout, result.stderr) == ("hello from Linux\n\nb'some bytes'\n", "")
-        assert (tmp_path / "notes.txt").read_bytes() == b"some bytes"
+        assert (result.stdout, result.stderr) == ("Hello World!\n\nb'some bytes'\n", "")
     finally:
         process.terminate()
         assert process.wait(60) == 0

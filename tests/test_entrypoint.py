@@ -41,4 +41,4 @@ def test_only_serve_takes_a_program() -> None:
     environ = {**os.environ, "TOOLBOX_CONFIG": os.devnull}
     result = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
-    assert "only serve takes a program after --" in result.stderr
+    assert "only serve accepts a program after --" in result.stderr

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import pytest
 import websocket
 
-from toolbox.auth import Auth
+from toolbox.auth.factory import make_auth
+from toolbox.auth.guard import Guard
 from toolbox.errors import Forbidden
-from toolbox.guard import Guard
 from toolbox.settings import AuthSettings
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
+OPEN = make_auth(AuthSettings(mode="none"), "localhost", {})
 COMMAND = b'{"command": "echo hi"}'
 SETTINGS = """
 [auth]
@@ -105,7 +106,7 @@ def test_pages_of_other_origins_change_nothing(
     open_service: Service, origin: str, host: str, status: int
 ) -> None:
     assert execute(open_service, Origin=origin, Host=host) == status
-    # What changes nothing is answered: no other origin may read it.
+    # A request that changes nothing is served: no other origin may read the response.
     answer = open_service.http.get("/plugins", headers={"Origin": origin, "Host": host})
     assert answer.status_code == 200
     assert not any(name.startswith("access-control") for name in answer.headers)
@@ -162,7 +163,7 @@ def test_before_the_first_token_no_page_sets_it(make_service: Callable[..., Serv
     assert init(Host="evil.example") == 403
     assert init(Content_Type="text/plain") == 415
     assert init(Content_Type="application/json") == 200
-    # Now the token protects: what no page knows a page can't send.
+    # Now the token protects: a page doesn't know it, so it can't send it.
     with service.client(TOKEN) as client:
         headers = {"Origin": "http://x", "Host": "box.example", "Content-Type": "text/plain"}
         answer = client.post("/process/execute", content=COMMAND, headers=headers)
@@ -171,14 +172,14 @@ def test_before_the_first_token_no_page_sets_it(make_service: Callable[..., Serv
 
 def test_names_of_this_machine_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "Box-7")
-    guard = Guard(Auth("none"), AuthSettings(), "inner.example")
+    guard = Guard(OPEN, AuthSettings(), "inner.example")
     for host in ("box-7:2280", "inner.example", ""):
         guard.check({"HTTP_HOST": host, "REQUEST_METHOD": "POST"})
     with pytest.raises(Forbidden):
         guard.check({"HTTP_HOST": "box-8", "REQUEST_METHOD": "POST"})
     anything = AuthSettings(allowed_hosts=["*"], allowed_origins=["*"])
     environ = {"HTTP_HOST": "evil.example", "HTTP_ORIGIN": "null", "REQUEST_METHOD": "POST"}
-    Guard(Auth("none"), anything, "localhost").check(environ)
+    Guard(OPEN, anything, "localhost").check(environ)
 
 
 def test_what_must_be_there_once_is(service: Service) -> None:

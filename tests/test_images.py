@@ -215,7 +215,7 @@ class Engine:
         key = (*key, *image.arguments.values())
         if key not in self._built:
             container = self.start(
-                image, ["sh", "-c", command], **{**image.arguments, **self._environ}
+                image, ["sh", "-c", command], False, **{**image.arguments, **self._environ}
             )
             with ending(container.process):
                 output, _ = container.process.communicate(timeout=600)

@@ -3,6 +3,7 @@
 kubernetes-validate ships those of Kubernetes itself. The resources of kubernetes-sigs/agent-sandbox
 are in no package, so of those the parts that are Kubernetes' own are validated, and the few fields
 around them are the ones that its client (k8s-agent-sandbox 1.0 on PyPI) sends or documents.
+``tests/cluster/test_manifests.py`` applies all of them, where the programs of a cluster are built.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from toolbox import status
-from toolbox.assemble import load
+from toolbox.application import core_routes as status
+from toolbox.serving.bootstrap import load
 
 Manifest = dict[str, Any]
 

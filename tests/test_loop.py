@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import threading
 import time
 import weakref
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from toolbox.loop import IN
-from toolbox.loop import Loop
-from toolbox.loop import Timer
+from toolbox.sockets.loop import HANGUP
+from toolbox.sockets.loop import IN
+from toolbox.sockets.loop import OUT
+from toolbox.sockets.loop import Loop
+from toolbox.sockets.loop import Timer
 
 
 @pytest.fixture
@@ -192,7 +195,7 @@ def test_a_cancelled_timer_keeps_nothing(loop: Loop) -> None:
             raise AssertionError
 
     def timers() -> int:
-        return sum(isinstance(each, Timer) for each in gc.get_objects())
+        return sum(isinstance(thing, Timer) for thing in gc.get_objects())
 
     loop.call_later(1800, lambda: None)  # It is due before the others, and not cancelled.
     before = timers()
@@ -203,7 +206,7 @@ def test_a_cancelled_timer_keeps_nothing(loop: Loop) -> None:
         loop.call_later(3600, kept.call).cancel()
         del kept
     on(loop, lambda: None)
-    assert not any(each() for each in seen)
+    assert not any(reference() for reference in seen)
     assert timers() - before < 200
 
 
@@ -216,3 +219,103 @@ def test_timers_that_are_not_cancelled_stay_when_many_are(loop: Loop) -> None:
     assert all(due.acquire(timeout=30) for _ in range(100))
     on(loop, lambda: None)
     assert not due.acquire(blocking=False)
+
+
+def test_a_call_that_calls_again_starves_nothing(loop: Loop) -> None:
+    """Calls made by calls run in the next round, after descriptors and timers."""
+    reader, writer = os.pipe()
+    over = threading.Event()
+    readable = threading.Event()
+
+    def again() -> None:
+        if not over.is_set():
+            loop.call_soon(again)
+
+    loop.call_soon(again)
+    on(loop, lambda: loop.add(reader, IN, lambda events: (os.read(reader, 1), readable.set())))
+    os.write(writer, b"x")
+    assert readable.wait(30)
+    due = threading.Event()
+    loop.call_later(0.01, due.set)
+    assert due.wait(30)
+    over.set()
+    on(loop, lambda: loop.remove(reader))
+    os.close(reader)
+    os.close(writer)
+
+
+def test_what_is_waited_for_can_change(loop: Loop) -> None:
+    mine, other = socket.socketpair()
+    seen: list[int] = []
+    called = threading.Semaphore(0)
+
+    def note(events: int) -> None:
+        seen.append(events)
+        loop.modify(mine.fileno(), 0)
+        called.release()
+
+    on(loop, lambda: loop.add(mine.fileno(), IN, note))
+    on(loop, lambda: None)
+    assert seen == []
+    on(loop, lambda: loop.modify(mine.fileno(), IN | OUT))
+    assert called.acquire(timeout=30)
+    other.send(b"x")
+    on(loop, lambda: None)
+    assert seen == [OUT]
+    on(loop, lambda: loop.modify(mine.fileno(), IN))
+    assert called.acquire(timeout=30)
+    assert seen == [OUT, IN]
+    other.close()
+    assert called.acquire(timeout=30), "a hang-up is reported whatever is waited for"
+    assert seen[2] & HANGUP
+    on(loop, lambda: loop.remove(mine.fileno()))
+    on(loop, lambda: loop.remove(mine.fileno()))
+    mine.close()
+
+
+def test_calls_made_before_the_end_run_and_later_ones_do_not() -> None:
+    seen: list[int] = []
+    loop = Loop()
+    for number in range(10):
+        loop.call_soon(lambda number=number: seen.append(number))  # type: ignore[misc]
+    loop.start()
+    loop.stop()
+    loop.call_soon(lambda: seen.append(-1))
+    assert seen == list(range(10))
+
+
+def test_timers_run_in_the_order_of_their_times(loop: Loop) -> None:
+    seen: list[int] = []
+
+    def add() -> None:
+        for seconds in (-100, -300, -200):  # All are due.
+            loop.call_later(seconds, lambda seconds=seconds: seen.append(seconds))  # type: ignore[misc]
+
+    on(loop, add)
+    on(loop, lambda: None)
+    assert seen == [-300, -200, -100]
+
+
+def test_timers_of_the_same_time_run_in_the_order_they_were_set(loop: Loop) -> None:
+    seen: list[int] = []
+
+    def add() -> None:
+        for number in range(20):
+            loop.call_later(-1, lambda number=number: seen.append(number))  # type: ignore[misc]
+
+    on(loop, add)
+    on(loop, lambda: None)
+    assert seen == list(range(20))
+
+
+def test_an_ended_loop_leaves_no_descriptor() -> None:
+    def run() -> None:
+        loop = Loop()
+        loop.start()
+        loop.stop()
+
+    run()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        run()
+    assert len(os.listdir("/proc/self/fd")) == before

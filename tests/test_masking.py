@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from toolbox.masking import Mask
-from toolbox.masking import StreamMask
+from toolbox.logs.masking import Mask
+from toolbox.logs.masking import StreamMask
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
@@ -125,7 +125,7 @@ def test_output_is_masked_if_that_is_asked_for(make_service: Callable[..., Servi
     headers = {"X-Daytona-SDK-Version": "0.226.1"}
     answer = service.http.post("/process/session/s/exec", json=body, headers=headers).json()
     assert (answer["stdout"], answer["stderr"]) == ("***\n", "***\n")
-    # What may be the beginning of one is shown while the program goes on.
+    # A possible beginning of a secret is shown while the program goes on.
     ws = service.websocket("/process/pty/create-connect?id=p")
     ws.send_binary(b"stty -echo; PS1=; printf 'be''gin swo'\n")
     seen = b""

@@ -12,7 +12,8 @@ from werkzeug.formparser import MultiPartParser
 
 from toolbox import multipart
 from toolbox.errors import BadRequest
-from toolbox.request import MAX_FIELD
+from toolbox.multipart import MAX_FIELD
+from toolbox.multipart import read_parts
 from toolbox.request import Body
 
 BOUNDARY = "b-1"
@@ -43,7 +44,7 @@ def make_body(data: bytes, sizes: list[int], boundary: str = BOUNDARY) -> Body:
 def read(data: bytes, sizes: list[int]) -> list[tuple[str, str | None, bytes]]:
     return [
         (part.name, part.filename, b"".join(bytes(chunk) for chunk in part))
-        for part in make_body(data, sizes).parts()
+        for part in read_parts(make_body(data, sizes))
     ]
 
 
@@ -81,7 +82,7 @@ def test_it_reads_what_werkzeug_reads(
     data = encode(parts)
     stream = io.BytesIO(data)
     fields, files = MultiPartParser().parse(stream, BOUNDARY.encode(), len(data))
-    expected = [
+    expected: list[tuple[str, str | None, bytes]] = [
         (name, None, value.encode("utf-8", "replace")) for name, value in fields.items(multi=True)
     ]
     for name, file in files.items(multi=True):
@@ -133,7 +134,7 @@ def test_preamble_padding_and_epilogue_are_skipped() -> None:
 
 def test_what_a_caller_leaves_unread_is_skipped() -> None:
     data = encode([("a", None, b"x" * 5000), ("b", None, b"y")])
-    assert [part.name for part in make_body(data, [11]).parts()] == ["a", "b"]
+    assert [part.name for part in read_parts(make_body(data, [11]))] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_malformed_parts_are_refused(data: bytes) -> None:
 def test_what_is_no_multipart_is_refused(kind: str) -> None:
     body = Body({"CONTENT_TYPE": kind, "CONTENT_LENGTH": "0", "wsgi.input": io.BytesIO()})
     with pytest.raises(BadRequest, match="not multipart/form-data"):
-        list(body.parts())
+        list(read_parts(body))
 
 
 @given(st.lists(CONTENT, max_size=4), SIZES)
@@ -169,7 +170,7 @@ def test_what_the_writer_writes_the_reader_reads(contents: list[bytes], sizes: l
     headers = Headers({"Content-Disposition": 'form-data; name="n"'})
     data = b"".join(multipart.write_parts(boundary, [(headers, [each]) for each in contents]))
     body = make_body(data, sizes, boundary)
-    assert [b"".join(bytes(chunk) for chunk in part) for part in body.parts()] == contents
+    assert [b"".join(bytes(chunk) for chunk in part) for part in read_parts(body)] == contents
 
 
 def test_names_of_types_and_parameters_have_no_case() -> None:
@@ -178,7 +179,7 @@ def test_names_of_types_and_parameters_have_no_case() -> None:
     body = make_body(data, [100])
     body.content_type = 'Multipart/Form-DATA; Charset=UTF-8; BOUNDARY="b-1"'
     assert body.is_multipart()
-    assert [(part.name, part.text()) for part in body.parts()] == [("f; name=g", "x")]
+    assert [(part.name, part.text()) for part in read_parts(body)] == [("f; name=g", "x")]
 
 
 @pytest.mark.parametrize("more", ["; boundary=other", '; Boundary="b-1"'])
@@ -186,5 +187,31 @@ def test_a_boundary_is_told_once(more: str) -> None:
     # F-B8
     body = make_body(encode([("a", None, b"x")]), [100])
     body.content_type += more
-    with pytest.raises(BadRequest, match="boundary is there 2 times"):
-        list(body.parts())
+    with pytest.raises(BadRequest, match="boundary appears 2 times"):
+        list(read_parts(body))
+
+
+@given(PARTS.filter(bool), SIZES, st.integers(200, 400))
+def test_parts_are_read_through_a_small_buffer(
+    parts: list[tuple[str, str | None, bytes]], sizes: list[int], buffer: int
+) -> None:
+    """Boundaries come at every position of it, its end and its beginning too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multipart, "CHUNK", buffer)
+        assert read(encode(parts), sizes) == parts
+
+
+@pytest.mark.parametrize("limit", [0, 5, 6, 7])
+def test_a_field_has_a_limit(limit: int) -> None:
+    part = next(read_parts(make_body(encode([("n", None, "é1234".encode())]), [2])))
+    if limit >= 6:
+        assert part.text(limit) == "é1234"
+    else:
+        with pytest.raises(BadRequest, match=f"over {limit} bytes"):
+            part.text(limit)
+
+
+def test_a_field_is_utf_8() -> None:
+    part = next(read_parts(make_body(encode([("n", None, b"\xff")]), [2])))
+    with pytest.raises(BadRequest, match="UTF-8"):
+        part.text()

@@ -1,4 +1,4 @@
-"""``docs/clients.rst`` and ``SECURITY.rst``: the modules, tests and settings they name exist."""
+"""The pages of ``docs/`` and ``SECURITY.rst``: the modules, tests and settings they name exist."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import docutils.core
 import pytest
@@ -18,11 +20,18 @@ from docutils import nodes
 
 ROOT = Path(__file__).parent.parent
 CLIENTS, SECURITY = "docs/clients.rst", "SECURITY.rst"
+ARCHITECTURE = "docs/architecture.rst"
+FLEET = "docs/fleet.rst"
 PAGES = (CLIENTS, SECURITY)
 MODULE = r"toolbox(_\w+)?(\.\w+)*"
-TEST = r"((?:plugins/\w+/)?tests/[\w/]+\.py)::(test_\w+)"
+TEST = r"((?:plugins/[\w-]+/)?tests/[\w/]+\.py)::(test_\w+)"
 
-OTHER_SDKS = {"toolbox_opentelemetry", "toolbox_opentelemetry.otlp"}
+OTHER_SDKS = {
+    "toolbox_opentelemetry",
+    "toolbox_opentelemetry.otlp",
+    # It is a client itself, and sends what a present one does.
+    "toolbox.conformance.dialects.sessions",
+}
 """Modules that speak of an SDK that is no client's."""
 
 
@@ -50,16 +59,24 @@ def rows(page: str) -> list[tuple[list[str], nodes.row]]:
     return found
 
 
+def folder_of(package: str) -> str:
+    return package.removeprefix("toolbox_").replace("_", "-")
+
+
 def source(module: str) -> Path:
     """The file or directory of a module of ours."""
     top, *rest = module.split(".")
-    package = ROOT / top if top == "toolbox" else ROOT / "plugins" / top[len("toolbox_") :] / top
+    package = ROOT / top if top == "toolbox" else ROOT / "plugins" / folder_of(top) / top
     path = package.joinpath(*rest)
     return path if path.is_dir() else path.with_suffix(".py")
 
 
 def modules(page: str) -> set[str]:
-    return {each for each in literals(tree(page)) if re.fullmatch(MODULE, each)} - {"toolbox"}
+    found = {each for each in literals(tree(page)) if re.fullmatch(MODULE, each)}
+    # Hooks have names like those of plugins' packages, and so have metrics: those of the dashboard,
+    # which are known to be served.
+    metrics = set(re.findall(r"\w+", (ROOT / "conf" / "grafana" / "fleet.json").read_text()))
+    return found - {"toolbox"} - defined_in("toolbox/hookspecs.py") - metrics
 
 
 @cache
@@ -69,10 +86,12 @@ def defined_in(file: str) -> set[str]:
     return {node.name for node in ast.walk(parsed) if isinstance(node, kinds)}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", (*PAGES, ARCHITECTURE, FLEET, "docs/plugins.rst", "CONTRIBUTING.rst")
+)
 def test_every_module_is_there(page: str) -> None:
     named = modules(page)
-    assert len(named) > 20
+    assert named
     assert {each for each in named if not source(each).exists()} == set()
 
 
@@ -110,18 +129,31 @@ def test_every_module_that_heeds_an_sdk_has_a_row() -> None:
     assert speaking - OTHER_SDKS - named == set()
 
 
-def test_every_setting_is_there() -> None:
-    text = re.sub(r"(?m)^# (?=\w+ = )", "", (ROOT / "conf" / "toolbox.toml").read_text())
-    settings = tomllib.loads(text)
-    named = [each for page in PAGES for each in literals(tree(page)) if each.startswith("[")]
-    assert len(named) > 20
+def settings_file() -> dict[str, Any]:
+    """The settings file of the repository, with every option at its default."""
+    text = (ROOT / "conf" / "toolbox.toml").read_text()
+    return tomllib.loads(re.sub(r"(?m)^# (?=\w+ = )", "", text))
+
+
+@pytest.mark.parametrize(("page", "least"), [(CLIENTS, 0), (SECURITY, 20), (FLEET, 20)])
+def test_every_setting_is_there(page: str, least: int) -> None:
+    settings = settings_file()
+    named = [each for each in literals(tree(page)) if each.startswith("[")]
+    assert len(named) >= least
     for literal in named:
-        match = re.fullmatch(r"\[([\w.]+)\] (\w+)", literal)
+        match = re.fullmatch(r"\[([\w.]+)\] (\w+)( = .+)?", literal)
         assert match is not None, literal
         section = settings
         for name in match[1].split("."):
             section = section[name]
         assert match[2] in section, literal
+
+
+def test_every_setting_of_a_fleet_is_explained() -> None:
+    words = set(re.findall(r"\w+", " ".join(literals(tree(FLEET)))))
+    fleet = settings_file()["fleet"]
+    for section in (fleet, fleet["local"], fleet["single"]):
+        assert {name for name in section if not isinstance(section[name], dict)} <= words
 
 
 def test_the_versions_are_those_that_are_tested() -> None:
@@ -165,6 +197,42 @@ def test_no_address_is_named_for_reports() -> None:
     assert re.findall(r"\w@\w|https?://", (ROOT / SECURITY).read_text()) == []
 
 
-def test_both_pages_are_found_from_the_readme() -> None:
-    for page in PAGES:
+def test_the_pages_are_found_from_the_readme() -> None:
+    for page in (*PAGES, FLEET):
         assert f"<{page}>`_" in (ROOT / "README.rst").read_text()
+
+
+def drawn(package: Path) -> list[str]:
+    """Draw the folders of a package, each with its purpose and its modules."""
+    lines = []
+    for folder in (package, *sorted(path.parent for path in package.rglob("*/__init__.py"))):
+        depth = "  " * len(folder.relative_to(package).parts)
+        purpose = ast.get_docstring(ast.parse((folder / "__init__.py").read_bytes())) or ""
+        lines.append(f"{depth}{folder.name}/  {purpose.splitlines()[0]}")
+        modules = sorted(
+            path.stem for path in folder.glob("*.py") if not path.stem.startswith("__")
+        )
+        lines += textwrap.wrap(
+            " ".join(modules), 96, initial_indent=depth + "    ", subsequent_indent=depth + "    "
+        )
+    return lines
+
+
+def test_the_tree_is_drawn_as_it_is() -> None:
+    packages = [ROOT / "toolbox", *sorted(ROOT.glob("plugins/*/toolbox_*"))]
+    tree = "\n".join("\n".join(drawn(package)) for package in packages)
+    page = (ROOT / ARCHITECTURE).read_text()
+    assert textwrap.indent(tree, "    ") in page, tree
+
+
+def test_every_thread_is_described() -> None:
+    named = set()
+    for file in (ROOT / "toolbox").rglob("*.py"):
+        for line in file.read_text().splitlines():
+            if re.search(r"Thread|Pool|def __init__|name=", line):
+                named |= set(re.findall(r'"(toolbox-[a-z]+)"', line))
+    assert named == set(re.findall(r"``(toolbox-[a-z]+)``", (ROOT / ARCHITECTURE).read_text()))
+
+
+def test_the_architecture_is_found_by_developers() -> None:
+    assert f"<{ARCHITECTURE}>`_" in (ROOT / "CONTRIBUTING.rst").read_text()

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from toolbox.assemble import load
-from toolbox.protocols import lacking
+from toolbox.application.core_routes import group as core_group
+from toolbox.plugins.conformance import lacking
+from toolbox.plugins.discovery import _wrong_sections
+from toolbox.plugins.forgotten import forgotten_operations
+from toolbox.serving.bootstrap import load
+from toolbox.settings import Values
 from toolbox.testing import Service
 
 ToyService = Callable[..., Service]
@@ -180,6 +186,80 @@ def test_the_command_checks_a_settings_file(site: Any) -> None:
     assert result.stderr == (f"toolbox: {bad}: greeter.polite.word: Expected `str`, got `int`\n")
 
 
+def test_the_command_shows_why_a_backend_is_idle(site: Any) -> None:
+    settings = "[metrics]\nenabled = false\n"
+    shown = command(site, "plugins", settings=settings).stdout.splitlines()
+    (line,) = [line for line in shown if line.startswith("metrics ")]
+    assert line.endswith(" enabled, idle: set [metrics] enabled = true to collect metrics")
+    shown = command(site, "plugins", settings="[metrics]\nenabled = true\n").stdout.splitlines()
+    (line,) = [line for line in shown if line.startswith("metrics ")]
+    assert line.endswith(" enabled")
+
+
+FORGETFUL = {
+    "__init__": "",
+    "main": """
+        from toolbox.group import Group
+        from forgetful import early, included
+
+        group = Group("forgetful", backend=object, default_backend="none")
+        group.include(included.operations, early.operations)
+        early.operations.get("/forgetful/late")(early.late)
+        """,
+    "included": """
+        from toolbox.group import Operations
+
+        operations = Operations()
+
+        @operations.get("/forgetful/served")
+        def served(backend: object) -> None: ...
+        """,
+    "early": """
+        from toolbox.group import Operations
+
+        operations = Operations()
+
+        @operations.get("/forgetful/first")
+        def first(backend: object) -> None: ...
+
+        def late(backend: object) -> None: ...
+        """,
+    "below.__init__": "",
+    "below.forgotten": """
+        from toolbox.group import Operations
+
+        operations = Operations()
+
+        @operations.get("/forgetful/lost")
+        def lost(backend: object) -> None: ...
+        """,
+    "script": "raise SystemExit('a script was imported')",
+}
+
+
+def test_operations_that_no_group_serves_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in FORGETFUL.items():
+        file = tmp_path / "forgetful" / f"{name.replace('.', '/')}.py"
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(textwrap.dedent(text))
+    monkeypatch.syspath_prepend(tmp_path)
+    group = importlib.import_module("forgetful.main").group
+    found = forgotten_operations("forgetful", group)
+    assert found == ["forgetful.below.forgotten:lost", "forgetful.early:late"]
+    assert len(forgotten_operations("forgetful")) == 4
+
+
+def test_no_operation_of_ours_is_forgotten() -> None:
+    registry = load(os.devnull)[2]
+    assert len(registry.served) > 5
+    for served in registry.served:
+        package = registry.manager.get_plugin(served.plugin).__name__
+        assert forgotten_operations(package, served.group) == []
+    assert forgotten_operations("toolbox", core_group) == []
+
+
 def test_hooks_around_the_application_and_its_life(toy_service: ToyService, tmp_path: Path) -> None:
     (tmp_path / "go").write_text("now")
     service = toy_service("lifecycle", env={"LIFECYCLE_DIR": str(tmp_path)})
@@ -275,3 +355,13 @@ def test_every_backend_of_ours_has_all_of_its_protocol() -> None:
     for backend in backends:
         with contextlib.suppress(ImportError):  # computeruse's pynput wants a display.
             assert lacking(backend.load(), groups[backend.group].backend) == []
+
+
+def test_settings_of_a_group_that_is_left_out_are_no_mistake() -> None:
+    # An image with fewer groups has the same settings file.
+    values = Values()
+    values.merge({"fleet": {"backend": "single"}}, "file")
+    assert list(_wrong_sections(values, [], ["process"])) == []
+    values.merge({"fleets": {"backend": "single"}}, "file")
+    (problem,) = _wrong_sections(values, [], ["process"])
+    assert problem.startswith("file: unknown section [fleets]")

@@ -53,7 +53,7 @@ def test_a_value_of_the_wrong_type_is_a_bad_request() -> None:
 @pytest.mark.parametrize("second", ["one", "One", "ONE"])
 def test_what_may_be_there_once_is_not_there_twice(second: str) -> None:
     # F-B8
-    with pytest.raises(BadRequest, match="one is there 2 times"):
+    with pytest.raises(BadRequest, match="one appears 2 times"):
         decode_query(MultiDict([("one", "1"), (second, "1")]), Query)
 
 

@@ -1,230 +1,188 @@
-"""The recipes of ``docs/recipes.rst``: proxies that speak TLS, in front of a real service."""
+"""The recipes of ``docs/recipes.rst``: their examples run as they stand there."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
-import socket
-import ssl
 import subprocess
-import time
+import sys
 from collections.abc import Callable
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import httpx
-import pytest
-import websocket
+import toolbox_files
 
-from toolbox.testing import DEADLINE
-from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
 RECIPES = (Path(__file__).parent.parent / "docs" / "recipes.rst").read_text()
-NAME = "sandbox.example.com"
-
-NGINX = """
-user root;
-error_log {here}/error.log;
-pid {here}/nginx.pid;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {here}/body;
-    proxy_temp_path {here}/proxy;
-    fastcgi_temp_path {here}/fastcgi;
-    uwsgi_temp_path {here}/uwsgi;
-    scgi_temp_path {here}/scgi;
-{recipe}
-}}
-"""
-
-CADDY = """
-{{
-    admin off
-    auto_https disable_redirects
-    storage file_system {here}/storage
-}}
-{recipe}
-"""
 
 
-class Front:
-    """A proxy at ``port`` of loopback."""
+CODE = r"\.\. code-block:: python\n\n((?:   .*\n|\n)+)"
 
-    def __init__(self, port: int, certificate: Path) -> None:
-        self.port = port
-        self.tls = ssl.create_default_context(cafile=str(certificate))
 
-    def connect(self) -> ssl.SSLSocket:
-        """A connection, with TLS."""
-        plain = socket.create_connection(("127.0.0.1", self.port), DEADLINE)
-        return self.tls.wrap_socket(plain, server_hostname=NAME)
+def section(heading: str) -> str:
+    (found,) = re.findall(rf"(?ms)^{heading}\n=+\n(.*?)(?=^=+$|\Z)", RECIPES)
+    assert isinstance(found, str)
+    return found
 
-    def client(self) -> httpx.Client:
-        """A client that knows the token."""
-        headers = {"Authorization": f"Bearer {TOKEN}", "Host": f"{NAME}:{self.port}"}
-        return httpx.Client(
-            base_url=f"https://127.0.0.1:{self.port}",
-            headers=headers,
-            verify=self.tls,
-            timeout=DEADLINE,
+
+def unindented(code: str) -> str:
+    return re.sub(r"(?m)^   ", "", code).strip() + "\n"
+
+
+def example(heading: str) -> str:
+    """Return the Python code below a heading."""
+    (code,) = re.findall(CODE, section(heading))
+    return unindented(code)
+
+
+def add(file: Path, code: str, to_class: str) -> None:
+    """Add imports and code to a module: to the end of a class, or of the module if empty."""
+    imports, _, body = code.rpartition("\n\n\n")
+    lines = file.read_text().splitlines(keepends=True)
+    end = len(lines)
+    if to_class:
+        (found,) = (
+            node
+            for node in ast.parse("".join(lines)).body
+            if isinstance(node, ast.ClassDef) and node.name == to_class
         )
+        end = found.end_lineno or 0
+    first = lines.index("from __future__ import annotations\n") + 1
+    lines[end:end] = ["\n", *body.splitlines(keepends=True)]
+    lines[first:first] = [imports + "\n"]
+    file.write_text("".join(lines))
 
 
-def recipe(language: str, here: Path, port: int, upstream: int) -> str:
-    """The recipe as it stands there, but for the places of this test."""
-    found = re.findall(rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", RECIPES)
-    (text,) = found
-    text = text.replace("/etc/toolbox/tls", str(here))
-    text = text.replace("127.0.0.1:2280", f"127.0.0.1:{upstream}")
-    text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
-    return re.sub(rf"(?m)^   {NAME} {{", f"   {NAME}:{port} {{\n       bind 127.0.0.1", text)
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("front")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1"),
-            *("-keyout", str(made / "key.pem"), "-out", str(made / "certificate.pem")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return made
-
-
-def commands(program: str, here: Path, service: Service, port: int) -> list[str]:
-    language = "nginx" if program == "nginx" else "caddy"
-    text = recipe(language, here, port, service.port)
-    file = here / f"{program}.conf"
-    if program == "nginx":
-        file.write_text(NGINX.format(here=here, recipe=text))
-        places = ("-e", f"{here}/error.log", "-p", str(here), "-c", str(file))
-        return ["nginx", *places, "-g", "daemon off;"]
-    file.write_text(CADDY.format(here=here, recipe=text))
-    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(file)]
-
-
-@pytest.fixture(scope="module", params=["nginx", "caddy"])
-def front(request: pytest.FixtureRequest, here: Path, service: Service) -> Iterator[Front]:
-    program = request.param
-    if shutil.which(program) is None or shutil.which("openssl") is None:
-        pytest.skip(f"{program} or openssl is not installed (Debian packages of these names)")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    log = here / f"{program}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            commands(program, here, service, port),
-            env={"PATH": "/usr/sbin:/usr/bin:/bin", "HOME": str(here)},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield Front(port, here / "certificate.pem")
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def test_the_token_is_replaced_as_the_recipe_says(
-    make_service: Callable[..., Service], tmp_path: Path
+def test_an_operation_is_added_in_four_files(
+    site: Any, make_service: Callable[..., Service]
 ) -> None:
-    def run(line: str, **environ: str) -> None:
-        command = ["bash", "-c", line.removeprefix("$ ")]
-        subprocess.run(command, cwd=tmp_path, env={**os.environ, **environ}, check=True, timeout=60)
-
-    def status(token: str) -> int:
-        with service.client(token) as client:
-            return client.get("/plugins").status_code
-
-    file = tmp_path / "token"
-    make, start, *replace = re.findall(r"(?m)^   (\$ .+)$", RECIPES.partition("TLS, and")[0])
-    assert start == "$ toolbox serve --token-file token"
-    run(make)
-    assert file.stat().st_mode & 0o777 == 0o600
-    old = file.read_text().strip()
-    service = make_service("--token-file", str(file), token=None)
-    assert status(old) == 200
-    for line in replace:
-        run(line, TOOLBOX_PID=str(service.process.pid))
-    new = file.read_text().strip()
-    service.wait_for(lambda: status(new) == 200, "the new token")
-    assert status(old) == 401
-
-
-def test_a_proxy_hands_on_requests_as_they_are(front: Front, service: Service) -> None:
-    # F-D6
-    with front.client() as client:
-        assert client.get("/healthz").json() == {"status": "ok"}
-        assert client.get("/plugins").status_code == 200
-        assert client.get("/plugins", headers={"Authorization": "Bearer x"}).status_code == 401
-        (service.work_dir / "a b%2Fc").write_bytes(b"x" * 3_000_000)
-        answer = client.get("/files/download", params={"path": "a b%2Fc"})
-        assert answer.content == b"x" * 3_000_000
-        # Longer than the proxies' own limits: the environment of a terminal.
-        assert client.get("/version", headers={"X-Long": "x" * 100_000}).status_code == 200
-        content = b"y" * 20_000_000
-        sent = client.post("/files/upload-v2", params={"path": "large"}, content=content)
-        assert sent.status_code == 200, sent.text
-        assert (service.work_dir / "large").stat().st_size == len(content)
+    package = site.directory / "toolbox_files"
+    shutil.copytree(Path(toolbox_files.__file__).parent, package)
+    steps = re.findall(
+        r"(?m)^In ``(\w+\.py)``(?:, class ``(\w+)``)?.*:\n\n" + CODE, section("Add an operation")
+    )
+    assert len({file for file, _, _ in steps}) == len(steps) == 4
+    for file, to_class, code in steps:
+        add(package / file, unindented(code), to_class)
+    service = make_service(env=site.env)
+    (service.work_dir / "tree" / "below").mkdir(parents=True)
+    with (service.work_dir / "tree" / "below" / "file").open("wb") as file_below:
+        file_below.write(os.urandom(10_000))
+        file_below.flush()
+        os.fsync(file_below)  # Some file systems allocate no blocks before.
+    answer = service.http.get("/x/files/usage", params={"path": "tree"})
+    assert answer.status_code == 200
+    assert answer.json()["bytes"] >= 10_000
+    absent = service.http.get("/x/files/usage", params={"path": "absent"})
+    assert absent.json()["code"] == "FILE_NOT_FOUND"
+    operation = service.http.get("/openapi.json").json()["paths"]["/x/files/usage"]["get"]
+    assert operation["operationId"] == "get_disk_usage"
+    # The service without the recipe has no such operation: the copy was really used.
+    assert make_service().http.get("/x/files/usage").status_code == 404
 
 
-def test_a_proxy_hands_on_upgrades(front: Front, service: Service) -> None:
-    # F-D6
-    with front.client() as client:
-        body = {"id": f"front-{front.port}", "cols": 80, "rows": 24}
-        assert client.post("/process/pty", json=body).status_code == 201
-        sock = websocket.create_connection(
-            f"wss://127.0.0.1:{front.port}/process/pty/{body['id']}/connect",
-            header=[f"Authorization: Bearer {TOKEN}"],
-            host=f"{NAME}:{front.port}",
-            sslopt={"context": front.tls, "server_hostname": NAME},
-            timeout=DEADLINE,
-        )
-        try:
-            sock.send_binary(b"echo thr'ough'\n")
-            seen = b""
-            while b"through" not in seen:
-                frame = sock.recv()
-                seen += frame if isinstance(frame, bytes) else b""
-        finally:
-            sock.close()
-            sock.shutdown()
-        client.delete(f"/process/pty/{body['id']}")
+def test_a_dialect_uses_the_backends_of_other_groups(
+    site: Any, make_service: Callable[..., Service]
+) -> None:
+    (site.directory / "notes.py").write_text(example("Add a dialect"))
+    site.register("notes", "notes", "notes")
+    service = make_service(env=site.env)
+    (service.work_dir / "notes").mkdir()
+    (service.work_dir / "notes" / "one.txt").write_text("écrit")
+    answer = service.http.get("/notes/one")
+    assert (answer.status_code, answer.text) == (200, "écrit")
+    assert service.http.get("/notes/two").json()["code"] == "FILE_NOT_FOUND"
+    document = service.http.get("/openapi.json").json()
+    assert document["paths"]["/notes/{name}"]["get"]["summary"] == "Read a note."
+    without = make_service(env=site.env, settings='[plugins]\ndisable = ["files"]\n')
+    answer = without.http.get("/notes/one")
+    assert answer.status_code == 503
+    assert "files" in answer.json()["message"]
 
 
-def test_a_proxy_gathers_neither_uploads_nor_answers(front: Front, service: Service) -> None:
-    # F-D6: the service has the first bytes of an upload while the client still has the last
-    upload = {"path": f"slow-{front.port}", "id": "slow"}
-    with front.connect() as sock:
-        head = (
-            f"PATCH /x/files/upload?path={upload['path']}&id=slow HTTP/1.1\r\n"
-            f"Host: {NAME}:{front.port}\r\nAuthorization: Bearer {TOKEN}\r\n"
-            "Upload-Offset: 0\r\nUpload-Complete: ?0\r\nContent-Length: 2000000\r\n\r\n"
-        )
-        sock.sendall(head.encode() + b"z" * 1_000_000)
-        service.wait_for(
-            lambda: service.http.get("/x/files/upload", params=upload).json().get("offset"),
-            "the first bytes",
-        )
-    with front.client() as client, client.stream("GET", "/x/ports/events") as answer:
-        assert answer.status_code == 200
-        assert next(answer.iter_raw())
+def test_a_plugin_adds_a_tool(site: Any, make_service: Callable[..., Service]) -> None:
+    (site.directory / "a_words.py").write_text(example("Add a tool for agents"))
+    # Sorts before mcp, whose hook does not exist yet when this plugin is registered.
+    site.register("a_words", "a_words", "words")
+    (site.directory / "broken.py").write_text(
+        "from toolbox import hookimpl\n\n\n"
+        "@hookimpl(optionalhook=True)\ndef toolbox_mcp_tools(unknown):\n    return []\n"
+    )
+    site.register("broken", "broken", "broken")
+    service = make_service(env=site.env)
+    (service.work_dir / "text").write_text("one two three")
+
+    def call(method: str, **params: Any) -> Any:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return service.http.post("/mcp", json=body).json()["result"]
+
+    found = {tool["name"]: tool for tool in call("tools/list")["tools"]}
+    assert found["count_words"]["annotations"]["readOnlyHint"] is True
+    assert found["count_words"]["inputSchema"]["required"] == ["path"]
+    assert "read_text_file" in found
+    counted = call("tools/call", name="count_words", arguments={"path": "text"})
+    assert counted["content"] == [{"type": "text", "text": "3 words"}]
+    missing = call("tools/call", name="count_words", arguments={"path": "missing"})
+    assert missing["isError"] is True
+    assert "tools of plugin broken" in service.log()
+    without = make_service(env=site.env, settings='[plugins]\ndisable = ["mcp", "broken"]\n')
+    reports = {each["name"]: each for each in without.http.get("/plugins").json()["plugins"]}
+    assert reports["a_words"]["status"] == "enabled"
+
+
+def test_an_authenticator_is_one_file(site: Any, make_service: Callable[..., Service]) -> None:
+    (site.directory / "certificates.py").write_text(example("Add an authenticator"))
+    site.register("certificates", "certificates", "certificates")
+    settings = '[auth]\nmode = "plugin"\n[certificates]\nusers = ["CN=ada"]\n'
+    service = make_service(env=site.env, settings=settings, token=None)
+    refused = service.http.get("/plugins")
+    assert refused.status_code == 401
+    assert refused.json()["message"] == "connect through the proxy, with a client certificate"
+    assert refused.headers["WWW-Authenticate"] == "Certificate"
+    ada = {"X-Client-Cert-Subject": "CN=ada"}
+    assert service.http.get("/plugins", headers=ada).status_code == 200
+    eve = {"X-Client-Cert-Subject": "CN=eve"}
+    assert service.http.get("/plugins", headers=eve).json()["message"] == "unknown user"
+    foreign = {**ada, "Origin": "https://elsewhere.example"}
+    assert service.http.post("/x/tickets", headers=foreign).status_code == 403
+    document = service.http.get("/openapi.json", headers=ada).json()
+    assert document["components"]["securitySchemes"]["certificate"] == {"type": "mutualTLS"}
+
+
+def test_a_figure_becomes_a_metric(site: Any, make_service: Callable[..., Service]) -> None:
+    (site.directory / "shop.py").write_text(example("Add a metric"))
+    site.register("shop", "shop", "shop")
+    service = make_service(env=site.env, settings="[metrics]\nenabled = true\n")
+    assert service.http.post("/shop/orders").status_code == 200
+    assert 'toolbox_shop_orders{state="open"} 1.0' in service.http.get("/metrics").text
+
+
+def test_a_launcher_is_a_module_and_its_setting(
+    tmp_path: Path, make_service: Callable[..., Service]
+) -> None:
+    (tmp_path / "nice_launcher.py").write_text(example("Add a launcher"))
+    settings = re.search(r"   \[process.local\]\n   .*\n", section("Add a launcher"))
+    assert settings is not None
+    service = make_service(env={"PYTHONPATH": str(tmp_path)}, settings=unindented(settings[0]))
+    run = service.http.post("/process/execute", json={"command": "nice"}).json()
+    assert run == {"exitCode": 0, "result": "19\n"}
+    service.http.post("/process/session", json={"sessionId": "s"}).raise_for_status()
+    run = service.http.post("/process/session/s/exec", json={"command": "nice"}).json()
+    assert run["output"] == "19\n"
+
+
+def test_a_bug_of_terminals_begins_with_a_test(tmp_path: Path) -> None:
+    (tmp_path / "test_terminal.py").write_text(example("Fix a bug of terminals"))
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "toolbox.testing", "-p", "no:cacheprovider"],
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 passed" in result.stdout

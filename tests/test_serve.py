@@ -387,7 +387,8 @@ def test_a_signal_during_the_start_ends_it(site: Any, tmp_path: Path, sig: signa
 def test_the_master_needs_neither_flask_nor_plugins_nor_their_memory() -> None:
     program = (
         "import os, sys; os.environ.update(TOOLBOX_TOKEN='x', TOOLBOX_CONFIG=os.devnull);"
-        "import toolbox.server, toolbox.worker; from toolbox.assemble import prepare; prepare();"
+        "import toolbox.serving.server, toolbox.serving.worker;"
+        "from toolbox.serving.bootstrap import prepare; prepare();"
         "print([name for name in sys.modules if name in {'asyncio', 'flask', 'werkzeug',"
         "'wsproto', 'toolbox.plugins'} or name.startswith('toolbox_')])"
     )

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from werkzeug.datastructures import MultiDict
 
-from toolbox import signing
-from toolbox.auth import make_auth
+from toolbox.auth import signing
+from toolbox.auth.factory import make_auth
+from toolbox.auth.signing import check_signature
+from toolbox.auth.signing import scheme_of
+from toolbox.auth.signing import sign
 from toolbox.errors import Unauthorized
 from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
-from toolbox.signing import check_signature
-from toolbox.signing import sign
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
 
@@ -140,9 +142,9 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_a_key_no_signature_is_right() -> None:
-    auth, _ = make_auth(AuthSettings(), "127.0.0.1", {"TOOLBOX_TOKEN": TOKEN})
+    auth = make_auth(AuthSettings(), "127.0.0.1", {"TOOLBOX_TOKEN": TOKEN})
     with pytest.raises(Unauthorized):
-        auth.check_signature("vault", "GET", signed("/file", key=""))
+        auth.authenticate_signed(scheme_of("vault"), "GET", MultiDict(signed("/file", key="")))
 
 
 @pytest.mark.parametrize("mode", ["token", "init"])
@@ -153,11 +155,13 @@ def test_the_key_comes_from_a_file_or_the_environment_and_leaves_it(
     file.write_text("from-the-file\n")
     settings = AuthSettings(mode=mode, signing_key_file=str(file))  # type: ignore[arg-type]
     environ: dict[str, str] = {}
-    auth, _ = make_auth(settings, "127.0.0.1", environ)
-    auth.check_signature("vault", "GET", signed("/file", key="from-the-file"))
+    auth = make_auth(settings, "127.0.0.1", environ)
+    auth.authenticate_signed(
+        scheme_of("vault"), "GET", MultiDict(signed("/file", key="from-the-file"))
+    )
     environ = {"TOOLBOX_SIGNING_KEY": KEY}
-    auth, _ = make_auth(settings, "127.0.0.1", environ)
-    auth.check_signature("vault", "GET", signed("/file"))
+    auth = make_auth(settings, "127.0.0.1", environ)
+    auth.authenticate_signed(scheme_of("vault"), "GET", MultiDict(signed("/file")))
     assert environ == {}
 
 

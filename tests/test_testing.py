@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from toolbox.linux.procfs import descendants
+from toolbox.linux.procfs import is_alive
 from toolbox.testing import DEADLINE
 from toolbox.testing import ending
 
@@ -26,17 +31,23 @@ def test_one_is_stuck(make_service):
 """
 
 
+HANGS = """
+import threading
+
+def test_one_hangs(make_service):
+    service = make_service()
+    service.http.post("/x/jobs", json={"command": "setsid sleep 1000"}).raise_for_status()
+    print("pids", service.process.pid, *service.workers(), flush=True)
+    threading.Event().wait()
+"""
+
+
 def gone(pid: int) -> bool:
     """Whether it has ended; it may be a zombie that nobody reaps."""
     deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
+    while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return False
+    return not is_alive(pid)
 
 
 def test_a_process_is_ended_with_those_that_hold_its_pipe() -> None:
@@ -72,12 +83,38 @@ def test_services_are_ended_beside_one_that_can_t_be_stopped(tmp_path: Path) -> 
     assert all(gone(pid) for pid in pids)
 
 
+@pytest.mark.parametrize(("number", "stuck"), [(signal.SIGTERM, False), (signal.SIGKILL, True)])
+def test_services_end_with_a_runner_that_is_killed(
+    tmp_path: Path, number: int, stuck: bool
+) -> None:
+    (tmp_path / "test_hangs.py").write_text(HANGS)
+    options = ["-p", "toolbox.testing", "-p", "no:cacheprovider", "-q", "-s"]
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *options, "test_hangs.py"],
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with ending(runner):
+        assert runner.stdout is not None
+        line = next(line for line in runner.stdout if "pids" in line)
+        service, worker = map(int, line.split("pids")[1].split())
+        everything = [service, worker, *descendants(service)]
+        if stuck:
+            os.kill(service, signal.SIGSTOP)
+        runner.send_signal(number)
+        assert runner.wait(DEADLINE) == -number
+        assert all(gone(pid) for pid in everything)
+
+
 def test_no_test_waits_without_an_end_for_a_pipe_to_be_closed() -> None:
     """F-D9: a process that a test has started may have given it to another, which lives on."""
     found = []
     for folder in (ROOT / "tests", ROOT / "plugins", ROOT / "toolbox"):
         for file in folder.rglob("*.py"):
-            if "tests" in file.parts or "testing" in file.stem or "contract" in str(file):
+            if "tests" in file.parts or "testing" in str(file) or "contract" in str(file):
                 found += [f"{file}:{line}" for line in unbounded(ast.parse(file.read_text()))]
     assert found == []
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from toolbox.writing import replacing
-from toolbox.writing import write_all
+from toolbox.atomic.writing import replacing
+from toolbox.atomic.writing import write_all
 
 
 @pytest.fixture(params=["nameless", "named"])
@@ -128,7 +128,7 @@ def test_f_a1_an_error_leaves_what_would_be_written_in_place(kind: str, tmp_path
 
 def test_f_a2_the_last_check_sees_nothing_of_the_own_write(kind: str, tmp_path: Path) -> None:
     file, _ = in_place(tmp_path, b"old content")
-    seen = []
+    seen: list[os.stat_result | None] = []
     with replacing(file, seen.append) as target:
         target.write(b"new")
     first, last = seen
@@ -205,7 +205,7 @@ def bound(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     disk.mkdir()
     mounted.parent.mkdir()
     mounted.touch()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
     if subprocess.run(command, capture_output=True).returncode:
         pytest.skip("a file system can't be mounted; as root it can")
     try:

@@ -252,9 +252,9 @@ def bench_accessibility(bench: Bench) -> Iterator[Row]:
 
 def read_tree(session: str) -> None:
     """Read what the service reads of each node, one call at a time."""
-    from jeepney import DBusAddress  # type: ignore[import-untyped]
+    from jeepney import DBusAddress
     from jeepney import new_method_call
-    from jeepney.io.blocking import open_dbus_connection  # type: ignore[import-untyped]
+    from jeepney.io.blocking import open_dbus_connection
 
     space = "org.a11y.atspi"
     with open_dbus_connection(session) as bus:

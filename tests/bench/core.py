@@ -46,7 +46,7 @@ BUSY = '''
 import time
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 
 group = Group("busy", backend=object, default_backend="python")
 
@@ -67,7 +67,7 @@ def toolbox_group():
 
 @hookimpl
 def toolbox_backends():
-    return [Backend(group="busy", name="python", target="busy:Python")]
+    return [BackendSpec(group="busy", name="python", target="busy:Python")]
 '''
 
 

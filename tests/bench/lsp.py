@@ -170,7 +170,7 @@ class Bare:
     """The same server, asked directly."""
 
     def __init__(self, command: list[str], project: Path) -> None:
-        from toolbox_lsp.server import CAPABILITIES
+        from toolbox_lsp.server.capabilities import CAPABILITIES
 
         self._process = subprocess.Popen(
             command, cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=-3

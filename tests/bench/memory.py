@@ -13,10 +13,10 @@ from toolbox.processes import descendants
 def started_by(server: Server) -> int:
     """Bytes that everything below the workers takes; what several share counts once."""
     _, *workers = server.processes()
-    return sum(_own(pid) for worker in workers for pid in descendants(worker))
+    return sum(own(pid) for worker in workers for pid in descendants(worker))
 
 
-def _own(pid: int) -> int:
+def own(pid: int) -> int:
     with contextlib.suppress(OSError, IndexError):
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
         return int(text.partition("Pss:")[2].split()[0]) * 1024

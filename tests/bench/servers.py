@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.clients import TOKEN
 from bench.clients import free_port
 from bench.clients import request
+from toolbox.linux.procfs import cpu_ticks
 
 HELLO = """
 from flask import Flask
@@ -53,11 +54,7 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of CPU it and its children have taken so far."""
-        ticks = 0
-        for pid in self.processes():
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return sum(map(cpu_ticks, self.processes())) / os.sysconf("SC_CLK_TCK")
 
     def threads(self) -> int:
         """Threads of it and its children."""

@@ -18,15 +18,15 @@ import atheris
 with atheris.instrument_imports(
     include=["toolbox", "toolbox_files", "toolbox_lsp", "toolbox_process", "toolbox_computeruse"]
 ):
-    from toolbox_computeruse.chords import parse_hotkey
+    from toolbox_computeruse.input.chords import parse_hotkey
     from toolbox_files.helpers.globs import compile_glob
-    from toolbox_files.helpers.nametext import name_bytes
-    from toolbox_files.helpers.nametext import name_text
-    from toolbox_lsp.framing import BrokenStream
-    from toolbox_lsp.framing import MessageSource
-    from toolbox_process.pty_protocol import _decode_envs
+    from toolbox_lsp.server.framing import BrokenStream
+    from toolbox_lsp.server.framing import MessageSource
+    from toolbox_process.terminals.headers import decode_envs
 
     from toolbox.errors import ToolboxError
+    from toolbox.filenames import decode_name
+    from toolbox.filenames import encode_name
     from toolbox.multipart import read_parts
     from toolbox.request import Body
 
@@ -55,9 +55,9 @@ def framing(data: bytes) -> None:
 
 
 def names(data: bytes) -> None:
-    text = name_text(data)
+    text = decode_name(data)
     text.encode()  # It can be sent.
-    assert name_bytes(text) == data
+    assert encode_name(text) == data
 
 
 def globs(data: bytes) -> None:
@@ -69,7 +69,7 @@ def globs(data: bytes) -> None:
 
 
 def environment(data: bytes) -> None:
-    envs = _decode_envs(data.decode("latin-1"))
+    envs = decode_envs(data.decode("latin-1"))
     assert all(isinstance(name, str) for name in envs)
 
 

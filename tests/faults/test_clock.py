@@ -25,7 +25,7 @@ class Clock:
 
     def __init__(self, directory: Path) -> None:
         library, self._file = directory / "jumping_clock.so", directory / "clock"
-        command = ["gcc", "-shared", "-fPIC", "-O1", "-o", library, SOURCE]
+        command = ["gcc", "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE)]
         subprocess.run(command, check=True, capture_output=True)
         self.env = {"LD_PRELOAD": str(library), "JUMPING_CLOCK": str(self._file)}
         self.jump(0)

@@ -7,7 +7,9 @@ environment variable ``TOOLBOX_FAULTS_EXAMPLES`` tells how many calls of each op
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,8 +25,8 @@ from schemathesis.specs.openapi.checks import content_type_conformance
 from schemathesis.specs.openapi.checks import response_headers_conformance
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
-from toolbox.assemble import load
-from toolbox.openapi import document
+from toolbox.application.openapi import document
+from toolbox.serving.bootstrap import load
 from toolbox.testing import DEADLINE
 from toolbox.testing import Service
 
@@ -52,7 +54,7 @@ THERE = {
 
 def operations() -> Iterator[str]:
     _, _, registry = load(os.devnull)
-    for path, item in document([each.group for each in registry.served])["paths"].items():
+    for path, item in document([each.group for each in registry.served], {})["paths"].items():
         for method, operation in item.items():
             plain = "101" not in operation["responses"] or "200" in operation["responses"]
             if plain and method != "trace":
@@ -113,3 +115,12 @@ def test_every_answer_is_one_the_document_describes(
 
     call()
     assert "Traceback" not in confined.log()
+
+
+def test_schemas_keep_their_names_when_a_module_moves() -> None:
+    _, _, registry = load(os.devnull)
+    described = document([each.group for each in registry.served], {})
+    names = set(described["components"]["schemas"])
+    assert {"toolbox_process.Message", "toolbox_server.Message"} < names
+    assert not [name for name in names if not re.fullmatch(r"(toolbox_\w+\.)?\w+", name)]
+    assert set(re.findall(r"#/components/schemas/([\w.]+)", json.dumps(described))) <= names

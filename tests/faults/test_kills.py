@@ -216,4 +216,4 @@ def test_every_child_killed_at_any_moment(busy: Service) -> None:
     busy.wait_for(lambda: not set(descendants(busy.process.pid)) - keep, "the end of all children")
     print(busy.log())
     log = busy.log()
-    assert log.count("Traceback") == log.count("ToolboxError: the search helper ended"), log
+    assert log.count("Traceback") == log.count("ToolboxError: the search helper exited"), log

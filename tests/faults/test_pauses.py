@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
 import websocket
 
-from toolbox.arbiter import is_stopped
 from toolbox.processes import descendants
+from toolbox.serving.arbiter import is_stopped
 from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
@@ -104,6 +105,9 @@ class Life:
         with self.service.client(TOKEN) as client:
             self.result = client.post("/process/execute", json=body).json()
 
+    def _has_ended(self, command: str) -> bool:
+        return "exitCode" in self.service.http.get(command).json()
+
     def go_on(self) -> None:
         """Everybody gets what they wait for."""
         http = self.service.http
@@ -120,7 +124,7 @@ class Life:
             (piece,) = http.get(f"/x/jobs/{job}/output").json()["pieces"]
             assert base64.b64decode(piece["data"]) == f"job-{n}\n".encode()
         for n, command in enumerate(self.commands):
-            self.service.wait_for(lambda at=command: "exitCode" in http.get(at).json(), "its end")
+            self.service.wait_for(partial(self._has_ended, command), "its end")
             assert f"said-{n}" in http.get(f"{command}/logs").text
             session = command.split("/")[3]
             answer = http.post(f"/process/session/{session}/exec", json={"command": "echo $X"})

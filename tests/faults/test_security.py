@@ -27,6 +27,9 @@ UPGRADE = {
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
 PUBLIC = {"/healthz", "/readyz", "/version", "/", "/page/{name}"}
+PUBLIC |= {"/agentsandbox/", "/agentsandbox/v1/health"}  # Probes.
+CODES = ("UNAUTHORIZED", "unauthenticated", 401)
+"""Of the envelope, of Connect and of E2B's other operations."""
 ASKS_ITSELF = {"/init", "/api/socket.io/"}
 """What checks the token on its own: the first call sets it; a message of the protocol has it."""
 
@@ -50,7 +53,9 @@ def operations(service: Service) -> list[tuple[str, str, dict[str, Any]]]:
 )  # fmt: skip
 def test_nothing_answers_without_the_token(service: Service, authorization: str | None) -> None:
     # AC-92: every operation, as it is and as an upgrade
-    headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
+    headers: dict[str, Any] = {}
+    if authorization is not None:
+        headers["Authorization"] = authorization.encode("latin-1")
     with service.client(None) as client:
         for method, path, _ in operations(service):
             if path in PUBLIC | ASKS_ITSELF:
@@ -59,7 +64,7 @@ def test_nothing_answers_without_the_token(service: Service, authorization: str 
                 answer = client.request(method, path, headers={**headers, **more})
                 assert answer.status_code == 401, (method, path, more, answer.text)
                 if method != "HEAD":
-                    assert answer.json()["code"] == "UNAUTHORIZED"
+                    assert answer.json()["code"] in CODES
 
 
 def test_the_token_in_another_place_counts_for_nothing(service: Service) -> None:
@@ -81,7 +86,8 @@ def test_strange_ids_lead_nowhere(confined: Service) -> None:
         for text in STRANGE:
             url = re.sub(r"{\w+}", text, path)
             answer = confined.http.request(method, url, content=b"{}", params={"timeout": 0})
-            assert answer.status_code < 500, (method, url, answer.text)
+            # A backend of fleet may lack an ability.
+            assert answer.status_code < 500 or answer.status_code == 501, (method, url, answer.text)
             assert "x-evil" not in answer.headers
             assert "root:" not in answer.text and "uid=" not in answer.text
     for session_id in ("../../x", "a/b", "..", "%00", "x\r\ny"):

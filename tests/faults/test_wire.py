@@ -14,14 +14,15 @@ from collections.abc import Callable
 import pytest
 import websocket
 
-from toolbox.handler import SocketHandler
-from toolbox.loop import Loop
 from toolbox.settings import WebSocketSettings
+from toolbox.sockets.handler import Socket
+from toolbox.sockets.handler import SocketHandler
+from toolbox.sockets.loop import Loop
+from toolbox.sockets.websocket import TURN
+from toolbox.sockets.websocket import WebSocket
 from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
 from toolbox.testing import Service
-from toolbox.websocket import TURN
-from toolbox.websocket import WebSocket
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 EVENTS = "/api/socket.io/?EIO=4&transport=websocket"
@@ -329,7 +330,7 @@ class Counting(SocketHandler):
         self._expected = expected
         self._turn = 0
 
-    def opened(self, ws: WebSocket) -> None:
+    def opened(self, ws: Socket) -> None:
         self._loop.call_soon(self._next_turn)
 
     def _next_turn(self) -> None:
@@ -337,7 +338,7 @@ class Counting(SocketHandler):
         if not self.done.is_set():
             self._loop.call_soon(self._next_turn)
 
-    def received(self, ws: WebSocket, message: str | bytes) -> None:
+    def received(self, ws: Socket, message: str | bytes) -> None:
         self.of_turn[self._turn] += 1
         if self.of_turn.total() == self._expected:
             self.done.set()

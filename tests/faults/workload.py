@@ -69,7 +69,7 @@ class Client:
         assert hashlib.sha256(got).digest() == hashlib.sha256(content).digest()
 
     def do_upload_several(self) -> None:
-        files = {}
+        files: dict[str, tuple[str | None, bytes]] = {}
         for number in range(3):
             files[f"files[{number}].path"] = (None, f"{self.name}/many-{number}".encode())
             files[f"files[{number}].file"] = ("x", str(number).encode() * 1000)

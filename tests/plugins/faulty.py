@@ -18,14 +18,15 @@ from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
 from toolbox.group import Group
 from toolbox.lifecycle import Context
-from toolbox.plugins import Backend
+from toolbox.multipart import read_parts
+from toolbox.plugins import BackendSpec
 from toolbox.plugins import NoSettings
 from toolbox.request import Body
-from toolbox.response import Answer
-from toolbox.response import FileAnswer
-from toolbox.response import MultipartAnswer
-from toolbox.response import StreamAnswer
-from toolbox.response import TextAnswer
+from toolbox.response import FileResponse
+from toolbox.response import JsonResponse
+from toolbox.response import MultipartResponse
+from toolbox.response import StreamResponse
+from toolbox.response import TextResponse
 
 
 class Faulty:
@@ -90,10 +91,16 @@ def count(backend: Faulty, body: Body) -> dict[str, int]:
     return {"bytes": sum(len(chunk) for chunk in body)}
 
 
+@group.post("/faulty/unread")
+def unread(backend: Faulty, body: Body) -> dict[str, int]:
+    """Respond without a look at the body."""
+    return {"length": body.length or 0}
+
+
 @group.post("/faulty/echo")
-def echo(backend: Faulty, body: Body) -> StreamAnswer:
+def echo(backend: Faulty, body: Body) -> StreamResponse:
     """Send the body back while it comes."""
-    return StreamAnswer(body)
+    return StreamResponse(body)
 
 
 @group.get("/faulty/rest/{rest:path}")
@@ -103,7 +110,7 @@ def rest(backend: Faulty, rest: str) -> dict[str, str]:
 
 
 @group.get("/faulty/endless")
-def endless(backend: Faulty) -> StreamAnswer:
+def endless(backend: Faulty) -> StreamResponse:
     """Send a stream that has no end of its own."""
 
     def chunks() -> Iterator[bytes]:
@@ -111,51 +118,51 @@ def endless(backend: Faulty) -> StreamAnswer:
         backend.stopping.wait()
         yield b", ended"
 
-    return StreamAnswer(chunks())
+    return StreamResponse(chunks())
 
 
 @group.post("/faulty/parts")
 def parts(backend: Faulty, body: Body) -> Received:
     """Count the bytes of each part."""
     return Received(
-        [(part.name, part.filename, sum(len(chunk) for chunk in part)) for part in body.parts()]
+        [(part.name, part.filename, sum(len(chunk) for chunk in part)) for part in read_parts(body)]
     )
 
 
 @group.get("/faulty/file")
-def file(backend: Faulty, query: Path_) -> FileAnswer:
+def file(backend: Faulty, query: Path_) -> FileResponse:
     """Send a file."""
-    return FileAnswer(Path(backend.work_dir, query.path).open("rb", buffering=0))
+    return FileResponse(Path(backend.work_dir, query.path).open("rb", buffering=0))
 
 
 @group.get("/faulty/text")
-def text(backend: Faulty) -> TextAnswer:
+def text(backend: Faulty) -> TextResponse:
     """Send text."""
-    return TextAnswer("text", status=203, headers={"X-Extra": "1"})
+    return TextResponse("text", status=203, headers={"X-Extra": "1"})
 
 
 @group.get("/faulty/answer")
-def answer(backend: Faulty) -> Answer:
+def answer(backend: Faulty) -> JsonResponse:
     """Send JSON with a status of its own."""
-    return Answer({"a": 1}, status=202, headers={"X-Extra": "2"})
+    return JsonResponse({"a": 1}, status=202, headers={"X-Extra": "2"})
 
 
 @group.get("/faulty/stream")
-def stream(backend: Faulty) -> StreamAnswer:
+def stream(backend: Faulty) -> StreamResponse:
     """Send a stream that breaks off."""
 
     def chunks() -> Iterator[bytes]:
         yield b"some"
         raise RuntimeError("the stream broke")
 
-    return StreamAnswer(chunks())
+    return StreamResponse(chunks())
 
 
 @group.get("/faulty/multipart")
-def multipart(backend: Faulty) -> MultipartAnswer:
+def multipart(backend: Faulty) -> MultipartResponse:
     """Send two parts."""
     disposition = 'form-data; name="file"; filename="%s"'
-    return MultipartAnswer(
+    return MultipartResponse(
         (Headers({"Content-Disposition": disposition % name}), [name.encode()]) for name in "ab"
     )
 
@@ -202,6 +209,6 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     """Offer its backend."""
-    return [Backend(group="faulty", name="local", target="faulty:Faulty")]
+    return [BackendSpec(group="faulty", name="local", target="faulty:Faulty")]

@@ -10,7 +10,7 @@ import msgspec
 from toolbox import hookimpl
 from toolbox.group import Group
 from toolbox.lifecycle import Context
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 
 
 class GreeterBackend(Protocol):
@@ -80,8 +80,10 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     """Offer its backend."""
     return [
-        Backend(group="greeter", name="polite", target="greeter:Polite", settings=PoliteSettings)
+        BackendSpec(
+            group="greeter", name="polite", target="greeter:Polite", settings=PoliteSettings
+        )
     ]

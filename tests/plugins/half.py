@@ -11,7 +11,7 @@ from typing import Protocol
 from toolbox import hookimpl
 from toolbox.group import Group
 from toolbox.lifecycle import Context
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 from toolbox.plugins import NoSettings
 
 
@@ -69,7 +69,7 @@ class Full:
 class Absent(Full):
     """Has no word."""
 
-    word = None  # type: ignore[assignment]
+    word = None
 
 
 class Short(Full):
@@ -149,9 +149,9 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     """Offer them all."""
     kinds = [Full, Absent, Short, Greedy, Heir, Abstract, Limitless, Shelfless, Broken]
     targets = {kind.__name__.lower(): f"half:{kind.__name__}" for kind in kinds}
     targets |= {"missing": "half:Missing", "elsewhere": "half.elsewhere:Full"}
-    return [Backend(group="half", name=name, target=target) for name, target in targets.items()]
+    return [BackendSpec(group="half", name=name, target=target) for name, target in targets.items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toolbox import hookimpl
 from toolbox.lifecycle import Context
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 from toolbox.plugins import NoSettings
 
 
@@ -20,10 +20,10 @@ class Loud:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     """Offer the backend."""
     return [
-        Backend(
+        BackendSpec(
             group="greeter",
             name="loud",
             target="loud:Loud",

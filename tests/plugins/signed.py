@@ -8,7 +8,7 @@ import msgspec
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 
 group = Group("vault", backend=object, default_backend="open")
 
@@ -44,5 +44,5 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
-    return [Backend(group="vault", name="open", target="signed:OpenVault")]
+def toolbox_backends() -> list[BackendSpec]:
+    return [BackendSpec(group="vault", name="open", target="signed:OpenVault")]

@@ -9,18 +9,19 @@ import msgspec
 from werkzeug.wrappers import Response
 
 from toolbox import hookimpl
-from toolbox.conversation import BlockingHandler
-from toolbox.conversation import Conversation
+from toolbox.activity import Mark
 from toolbox.errors import Conflict
 from toolbox.group import Group
-from toolbox.handler import SocketClosed
-from toolbox.handler import SocketHandler
-from toolbox.handoff import OnEnd
-from toolbox.handoff import TakeOver
 from toolbox.lifecycle import Context
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 from toolbox.plugins import NoSettings
-from toolbox.websocket import WebSocket
+from toolbox.sockets.blocking import BlockingHandler
+from toolbox.sockets.blocking import Conversation
+from toolbox.sockets.handler import ConnectionTakeover
+from toolbox.sockets.handler import OnEnd
+from toolbox.sockets.handler import Socket
+from toolbox.sockets.handler import SocketClosed
+from toolbox.sockets.handler import SocketHandler
 
 CHUNK = 16 * 1024
 
@@ -56,12 +57,12 @@ class Echo(SocketHandler):
         self.backend = backend
         self.fails = fails
 
-    def opened(self, ws: WebSocket) -> None:
+    def opened(self, ws: Socket) -> None:
         ws.send("hello")
         if self.fails:
             raise RuntimeError("a bug in a handler")
 
-    def received(self, ws: WebSocket, message: str | bytes) -> None:
+    def received(self, ws: Socket, message: str | bytes) -> None:
         if isinstance(message, str) and message.startswith("close "):
             _, code, reason = message.split(" ", 2)
             ws.close(int(code), reason)
@@ -70,7 +71,7 @@ class Echo(SocketHandler):
         else:
             ws.send(message)
 
-    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
+    def closed(self, ws: Socket, code: int, reason: str) -> None:
         self.backend.note_close(code, reason)
 
 
@@ -81,10 +82,10 @@ class Flood(SocketHandler):
         self.backend = backend
         self.left = total
 
-    def opened(self, ws: WebSocket) -> None:
+    def opened(self, ws: Socket) -> None:
         self.backend.context.loop.call_soon(lambda: self.drained(ws))
 
-    def drained(self, ws: WebSocket) -> None:
+    def drained(self, ws: Socket) -> None:
         while ws.writable and self.left:
             count = min(CHUNK, self.left)
             ws.send(bytes([count % 251]) * count)
@@ -93,7 +94,7 @@ class Flood(SocketHandler):
         if not self.left:
             ws.close()
 
-    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
+    def closed(self, ws: Socket, code: int, reason: str) -> None:
         self.backend.note_close(code, reason)
 
 
@@ -135,6 +136,7 @@ class RawEcho:
 
     def __init__(self, sock: socket.socket, early: bytes, on_end: OnEnd) -> None:
         self.received_bytes = self.sent_bytes = 0
+        self.last_data = Mark.now()
         self.sock = sock
         self.early = early
         self.on_end = on_end
@@ -154,14 +156,15 @@ class RawEcho:
             self.sock.sendall(b"HTTP/1.1 101 Raw\r\nUpgrade: raw\r\n\r\n" + self.early)
             while data := self.sock.recv(1024):
                 self.received_bytes += len(data)
+                self.last_data = Mark.now()
                 self.sock.sendall(data)
         self.on_end(self, *self.end)
 
 
 @group.websocket("/sockets/raw")
-def raw(backend: Sockets) -> TakeOver:
+def raw(backend: Sockets) -> ConnectionTakeover:
     """Speak with the client without the core."""
-    return TakeOver(RawEcho)
+    return ConnectionTakeover(RawEcho)
 
 
 @group.websocket("/sockets/own-refusal")
@@ -232,6 +235,6 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
+def toolbox_backends() -> list[BackendSpec]:
     """Offer its backend."""
-    return [Backend(group="sockets", name="local", target="sockets:Sockets")]
+    return [BackendSpec(group="sockets", name="local", target="sockets:Sockets")]

@@ -8,8 +8,8 @@ import msgspec
 
 from toolbox import hookimpl
 from toolbox.lifecycle import Toolbox
-from toolbox.observing import Ended
 from toolbox.observing import Observer
+from toolbox.observing import RequestRecord
 
 
 @hookimpl
@@ -17,7 +17,7 @@ def toolbox_observer(toolbox: Toolbox) -> Observer:
     """Write a line for each."""
     file = Path(toolbox.work_dir, "ended")
 
-    def write(ended: Ended) -> None:
+    def write(ended: RequestRecord) -> None:
         if "fail" in ended.path:
             raise ValueError("this observer fails")
         with file.open("ab") as lines:

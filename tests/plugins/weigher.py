@@ -11,7 +11,7 @@ import msgspec
 
 from toolbox import hookimpl
 from toolbox.group import Group
-from toolbox.plugins import Backend
+from toolbox.plugins import BackendSpec
 
 
 class Weight(msgspec.Struct):
@@ -58,5 +58,5 @@ def toolbox_group() -> Group:
 
 
 @hookimpl
-def toolbox_backends() -> list[Backend]:
-    return [Backend(group="weigher", name="scales", target="weigher:Scales")]
+def toolbox_backends() -> list[BackendSpec]:
+    return [BackendSpec(group="weigher", name="scales", target="weigher:Scales")]

@@ -1,6 +1,6 @@
 """The unmodified official SDKs, Python and TypeScript, on a running service.
 
-No control plane is needed: the plugin ``standalone`` answers what the SDKs ask of one.
+No control plane is needed: the plugin ``fleet`` answers what the SDKs ask of one.
 """
 
 from __future__ import annotations

@@ -83,5 +83,8 @@ def test_another_token_typescript(javascript: JavaScript) -> None:
 
 
 def test_no_such_sandbox(make_daytona: Callable[..., Daytona]) -> None:
-    with pytest.raises(DaytonaNotFoundError):
+    with pytest.raises(DaytonaNotFoundError) as caught:
         make_daytona().get("not an id")
+    # The class itself: a code that the client knows from a sandbox would make a narrower one.
+    assert type(caught.value) is DaytonaNotFoundError
+    assert (caught.value.status_code, caught.value.source) == (404, "DAYTONA_API")

@@ -43,8 +43,9 @@ class Call:
 def calls() -> list[Call]:
     """Every operation of the client."""
     found = []
-    for module in pkgutil.iter_modules(client.api.__path__):
-        loaded = importlib.import_module(f"{client.api.__name__}.{module.name}")
+    package = importlib.import_module(f"{client.__name__}.api")
+    for module in pkgutil.iter_modules(package.__path__):
+        loaded = importlib.import_module(f"{package.__name__}.{module.name}")
         api = next(each for name, each in vars(loaded).items() if name.endswith("Api"))
         for name, function in vars(api).items():
             serialize = getattr(api, f"_{name}_serialize", None)

@@ -1,0 +1,119 @@
+"""Frames on their way out and messages on their way in, without a service."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from wsproto.events import BytesMessage
+from wsproto.events import TextMessage
+
+from toolbox.sockets.frames import MAX_CONTROL
+from toolbox.sockets.frames import MAX_REASON
+from toolbox.sockets.frames import STRANGER_FRAMES
+from toolbox.sockets.frames import STRANGER_MESSAGE
+from toolbox.sockets.frames import Incoming
+from toolbox.sockets.frames import OutputQueue
+from toolbox.sockets.frames import TooMuch
+from toolbox.sockets.frames import cut_reason
+from toolbox.sockets.handler import POLICY
+from toolbox.sockets.handler import TOO_BIG
+
+
+def sent(queue: OutputQueue) -> bytes:
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        while queue:
+            queue.send_to(ours)
+        return theirs.recv(1 << 20)
+
+
+def text(data: str, finished: bool = True) -> TextMessage:
+    return TextMessage(data, message_finished=finished)
+
+
+def test_control_frames_overtake_data_but_not_the_frame_that_is_begun() -> None:
+    queue = OutputQueue(b"101")
+    queue.add(b"data")
+    queue.add_control(b"pong")
+    assert queue.pending == 11
+    assert queue.control_waits
+    assert not queue.only_data_waits
+    assert sent(queue) == b"101pongdata"
+    assert (queue.pending, bool(queue)) == (0, False)
+
+
+def test_a_frame_that_is_begun_ends_before_any_other() -> None:
+    queue = OutputQueue(b"")
+    queue.add(b"x" * (8 << 20))
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        ours.setblocking(False)
+        count = queue.send_to(ours)
+        assert 0 < count < 8 << 20
+        queue.add_control(b"pong")
+        with pytest.raises(BlockingIOError):
+            while True:
+                queue.send_to(ours)
+        assert queue.control_waits  # It hasn't been begun.
+        assert not queue.only_data_waits
+
+
+def test_the_oldest_control_frames_are_dropped() -> None:
+    queue = OutputQueue(b"")
+    for number in range(MAX_CONTROL + 2):
+        queue.add_control(b"%03d" % number)
+    assert queue.pending == 3 * MAX_CONTROL
+    assert sent(queue)[:3] == b"002"
+
+
+def test_dropped_data_is_not_sent() -> None:
+    queue = OutputQueue(b"")
+    queue.add(b"data")
+    queue.add_control(b"close")
+    queue.drop_data()
+    assert sent(queue) == b"close"
+    queue.add(b"data")
+    queue.clear()
+    assert not queue
+
+
+def test_fragments_become_a_message() -> None:
+    incoming = Incoming(10, stranger=False)
+    assert incoming.add(text("a", False)) is None
+    assert incoming.add(text("", False)) is None
+    assert incoming.add(text("b")) == "ab"
+    assert incoming.add(BytesMessage(bytearray(b"c"), message_finished=False)) is None
+    assert incoming.add(BytesMessage(bytearray(b""))) == b"c"
+    assert incoming.add(text("")) == ""
+
+
+def test_a_message_over_the_limit() -> None:
+    incoming = Incoming(10, stranger=False)
+    assert incoming.add(text("x" * 10)) == "x" * 10
+    assert incoming.add(text("x" * 6, False)) is None
+    with pytest.raises(TooMuch, match="the limit of a message is 10 bytes") as raised:
+        incoming.add(text("x" * 5, False))
+    assert raised.value.code == TOO_BIG
+
+
+def test_what_a_stranger_may_send() -> None:
+    incoming = Incoming(1 << 30, stranger=True)
+    assert incoming.add(text("x" * STRANGER_MESSAGE)) is not None
+    with pytest.raises(TooMuch, match="limit"):
+        incoming.add(text("x" * (STRANGER_MESSAGE + 1)))
+    for _ in range(STRANGER_FRAMES):
+        incoming.count()
+    with pytest.raises(TooMuch, match="before the token") as raised:
+        incoming.count()
+    assert raised.value.code == POLICY
+    incoming.stranger = False
+    incoming.count()
+
+
+@pytest.mark.parametrize("reason", ["", "x" * MAX_REASON, "é" * MAX_REASON, "x" * 1000])
+def test_close_reasons_are_cut_between_characters(reason: str) -> None:
+    cut = cut_reason(reason)
+    assert reason.startswith(cut)
+    assert len(cut.encode()) <= MAX_REASON
+    assert len(cut.encode()) >= min(len(reason.encode()), MAX_REASON - 1)
