@@ -39,6 +39,7 @@ PAGES = (
     "docs/recipes.rst",
     "docs/conformance.rst",
     "docs/dialects.rst",
+    "docs/agents.rst",
 )
 
 
