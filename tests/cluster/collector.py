@@ -1,4 +1,4 @@
-"""A stand-in for the garbage collector of Kubernetes: objects end with their owners."""
+"""A stand-in for the garbage collector of Kubernetes: objects end with the last of their owners."""
 
 from __future__ import annotations
 
@@ -11,8 +11,21 @@ from .api import Api
 from .api import Object
 from .api import Problem
 
-OWNERS = ("sandboxclaims", "sandboxwarmpools", "sandboxtemplates", "sandboxes")
 OWNED = ("sandboxes", "pods", "services", "persistentvolumeclaims", "networkpolicies")
+OWNERS = {
+    **dict.fromkeys(("sandboxclaims", "sandboxwarmpools", "sandboxtemplates", "sandboxes"), OWNED),
+    # These end all the time, and nothing else belongs to them.
+    **dict.fromkeys(("secrets", "pods"), ("networkpolicies",)),
+}
+"""The resources that may belong to each."""
+KINDS = {
+    "SandboxClaim": "sandboxclaims",
+    "SandboxWarmPool": "sandboxwarmpools",
+    "SandboxTemplate": "sandboxtemplates",
+    "Sandbox": "sandboxes",
+    "Secret": "secrets",
+    "Pod": "pods",
+}
 
 
 class Collector:
@@ -42,21 +55,23 @@ class Collector:
     def _watch(self, resource: str) -> None:
         while not self._closed.is_set():
             with contextlib.suppress(httpx.TransportError, Problem):
-                self._collect({found["metadata"]["uid"] for found in self._orphans()})
                 for event, found in self._api.watch(resource):
                     if self._closed.is_set():
                         return
                     if event == "DELETED":
-                        self._collect({found["metadata"]["uid"]})
+                        self._collect(found["metadata"]["uid"], OWNERS[resource])
             self._closed.wait(0.2)
 
-    def _orphans(self) -> list[Object]:
-        return []
-
-    def _collect(self, owners: set[str]) -> None:
-        for resource in OWNED:
+    def _collect(self, owner: str, owned: tuple[str, ...]) -> None:
+        for resource in owned:
             for found in self._api.list(resource):
                 metadata = found["metadata"]
                 references = metadata.get("ownerReferences", [])
-                if any(reference["uid"] in owners for reference in references):
+                if owner not in (reference["uid"] for reference in references):
+                    continue
+                if not any(self._is_there(each, metadata["namespace"]) for each in references):
                     self._api.delete(resource, metadata["name"], metadata["namespace"])
+
+    def _is_there(self, reference: Object, namespace: str) -> bool:
+        found = self._api.find(KINDS[reference["kind"]], reference["name"], namespace)
+        return found is not None and found["metadata"]["uid"] == reference["uid"]

@@ -78,6 +78,9 @@ class Container:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(grace)
         end_tree(self.process)
+        # One that is ended while it starts may have a child that has not asked yet to end with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def _expand(text: str, env: dict[str, str]) -> str:

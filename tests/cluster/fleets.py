@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from http.client import HTTPConnection
 from typing import Any
 
 from toolbox_fleet.backend import FleetBackend
 from toolbox_fleet.errors import NoSuchSandbox
 from toolbox_fleet_kubernetes.settings import KubernetesSettings
+
+from toolbox.testing import DEADLINE
 
 from .api import Object
 from .api import wait_for
@@ -45,6 +50,30 @@ def add_pool(cluster: Cluster, namespace: str, size: int, name: str = "toolbox")
         return (found.get("status") or {}).get("readyReplicas") == size
 
     wait_for(is_full, "the warm pool", cluster.log)
+
+
+def ask(backend: FleetBackend, key: str, command: str) -> str:
+    """Run a command in a sandbox by its own service."""
+    upstream = backend.upstream(key)
+    connection = HTTPConnection(upstream.host, upstream.port, timeout=DEADLINE)
+    headers = {"Authorization": f"Bearer {upstream.token}", "Content-Type": "application/json"}
+    with contextlib.closing(connection):
+        body = json.dumps({"command": command})
+        connection.request("POST", "/process/execute", body, headers)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        assert response.status == 200, answer
+        return str(answer["result"]).strip()
+
+
+def pod_of(cluster: Cluster, namespace: str, identity: str) -> str:
+    """Return the name of the pod that a claim got: its status tells a moment after its start."""
+
+    def found() -> str:
+        claim = cluster.api.get("sandboxclaims", f"sandbox-{identity}", namespace)
+        return str(((claim.get("status") or {}).get("sandbox") or {}).get("name") or "")
+
+    return str(wait_for(found, "the sandbox of a claim", cluster.log))
 
 
 def delete_all(cluster: Cluster, namespace: str, backend: FleetBackend) -> None:

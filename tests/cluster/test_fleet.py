@@ -44,8 +44,10 @@ from toolbox.testing import Service
 from .cluster import Cluster
 from .fleets import add_pool
 from .fleets import add_template
+from .fleets import ask
 from .fleets import delete_all
 from .fleets import left
+from .fleets import pod_of
 from .fleets import settings
 
 
@@ -74,20 +76,6 @@ def replica(cluster: Cluster, place: str, make_backend: Callable[..., Any]) -> F
     return found
 
 
-def ask(backend: FleetBackend, key: str, command: str) -> str:
-    """Run a command in a sandbox by its own service."""
-    upstream = backend.upstream(key)
-    connection = HTTPConnection(upstream.host, upstream.port, timeout=DEADLINE)
-    headers = {"Authorization": f"Bearer {upstream.token}", "Content-Type": "application/json"}
-    with contextlib.closing(connection):
-        body = json.dumps({"command": command})
-        connection.request("POST", "/process/execute", body, headers)
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-        assert response.status == 200, answer
-        return str(answer["result"]).strip()
-
-
 def pods_of(cluster: Cluster, place: str) -> dict[str, Any]:
     return {one["metadata"]["name"]: one for one in cluster.api.list("pods", place)}
 
@@ -97,8 +85,8 @@ def test_a_warm_sandbox_has_its_environment_also_after_a_resume(
 ) -> None:
     waiting = set(pods_of(cluster, place))
     sandbox = made(backend, name="box", snapshot="warm", env={"GIVEN": "x y"}, labels={"a": "b"})
+    pod = pod_of(cluster, place, sandbox.id)
     claim = cluster.api.get("sandboxclaims", f"sandbox-{sandbox.id}", place)
-    pod = claim["status"]["sandbox"]["name"]
     assert pod in waiting, "it was started before"
     assert "env" not in claim["spec"]
     assert ask(backend, "box", "echo $GIVEN") == "x y"
@@ -147,8 +135,7 @@ def test_a_container_that_is_started_again_gets_it_again(
     cluster: Cluster, place: str, backend: FleetBackend
 ) -> None:
     sandbox = made(backend, snapshot="warm", env={"GIVEN": "again"})
-    claim = cluster.api.get("sandboxclaims", f"sandbox-{sandbox.id}", place)
-    pod = claim["status"]["sandbox"]["name"]
+    pod = pod_of(cluster, place, sandbox.id)
     cluster.kubelet.pod(pod, place).exhaust_memory()
 
     def restarted() -> bool:
@@ -194,8 +181,8 @@ def test_many_creates_at_once_get_one_sandbox_each(
     for sandbox in found:
         reaches(backend, sandbox.id, "started")
         assert ask(backend, sandbox.id, "echo $N") == sandbox.env["N"]
-    claims = cluster.api.list("sandboxclaims", place)
-    assert len({one["status"]["sandbox"]["name"] for one in claims}) == len(claims) == 6
+    assert len({pod_of(cluster, place, one.id) for one in found}) == 6
+    assert len(cluster.api.list("sandboxclaims", place)) == 6
 
 
 def test_what_a_create_has_left_that_was_cut_short_is_removed(
@@ -224,8 +211,7 @@ def test_a_pod_that_is_evicted_is_replaced(
     cluster: Cluster, place: str, backend: FleetBackend
 ) -> None:
     sandbox = made(backend, snapshot="warm", env={"GIVEN": "anew"})
-    claim = cluster.api.get("sandboxclaims", f"sandbox-{sandbox.id}", place)
-    pod, uid = claim["status"]["sandbox"]["name"], ""
+    pod, uid = pod_of(cluster, place, sandbox.id), ""
     uid = pods_of(cluster, place)[pod]["metadata"]["uid"]
     cluster.api.delete("pods", pod, place, gracePeriodSeconds=0)
 
@@ -380,6 +366,10 @@ def test_the_sdk_creates_and_uses_a_sandbox(cluster: Cluster, place: str, tmp_pa
         box.fs.upload_file(b"x" * 100_000, "file")
         assert len(box.fs.download_file("file")) == 100_000
         use_signed_urls(box, "signed")
+        old = box.download_url(f"{box.get_work_dir()}/signed")
+        box.rotate_signing_key()
+        assert httpx.get(old, timeout=DEADLINE).status_code == 401
+        use_signed_urls(box, "signed by another key")
         use_terminal(box)
         assert size_of_download(service, box, 256 << 20) == 256 << 20
         assert daytona.get("sdk").labels["a"] == "b"

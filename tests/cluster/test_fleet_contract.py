@@ -26,7 +26,7 @@ def ready_namespace(cluster: Cluster, namespace: str) -> str:
 
 class TestKubernetes(FleetContract):
     # Abilities that a cluster doesn't have: the contract would skip them.
-    test_pause = test_archive = test_fork = test_rotate_signing_key = test_secrets = None
+    test_pause = test_fork = None
 
     @pytest.fixture
     def backend(

@@ -268,7 +268,6 @@ def test_a_bookmark_is_of_any_kind() -> None:
         CreateSandbox(gpu=1),
         CreateSandbox(kvm=True),
         CreateSandbox(domain_allow_list="x.example"),
-        CreateSandbox(secrets=[{"A": "b"}]),
     ],
 )
 def test_impossible_wishes_are_refused(wanted: CreateSandbox) -> None:

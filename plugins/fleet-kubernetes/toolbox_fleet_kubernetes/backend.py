@@ -36,6 +36,7 @@ from toolbox_fleet_kubernetes.client.config import load
 from toolbox_fleet_kubernetes.client.connection import Connection
 from toolbox_fleet_kubernetes.creating import Creator
 from toolbox_fleet_kubernetes.janitor import Janitor
+from toolbox_fleet_kubernetes.lacking import LACKS
 from toolbox_fleet_kubernetes.lifecycle import Lifecycle
 from toolbox_fleet_kubernetes.lookup import Lookup
 from toolbox_fleet_kubernetes.objects import manifests
@@ -44,6 +45,10 @@ from toolbox_fleet_kubernetes.objects.records import changed
 from toolbox_fleet_kubernetes.preparing import Preparer
 from toolbox_fleet_kubernetes.resources.network import NetworkAbility
 from toolbox_fleet_kubernetes.resources.network import Networks
+from toolbox_fleet_kubernetes.resources.secrets import SecretAbility
+from toolbox_fleet_kubernetes.resources.secrets import Secrets
+from toolbox_fleet_kubernetes.resources.signing import SigningAbility
+from toolbox_fleet_kubernetes.resources.sizes import SizeAbility
 from toolbox_fleet_kubernetes.resources.snapshots import SnapshotAbility
 from toolbox_fleet_kubernetes.resources.snapshots import Snapshots
 from toolbox_fleet_kubernetes.resources.templates import Templates
@@ -55,8 +60,18 @@ from toolbox_fleet_kubernetes.settings import KubernetesSettings
 from toolbox_fleet_kubernetes.traffic import Traffic
 
 
-class KubernetesFleet(SnapshotAbility, WarmPoolAbility, VolumeAbility, NetworkAbility):
+class KubernetesFleet(
+    SnapshotAbility,
+    WarmPoolAbility,
+    VolumeAbility,
+    NetworkAbility,
+    SecretAbility,
+    SizeAbility,
+    SigningAbility,
+):
     """See :class:`toolbox_fleet.backend.FleetBackend`, and the abilities there."""
+
+    lacks = LACKS
 
     def __init__(self, settings: KubernetesSettings, context: Context) -> None:
         self._settings = settings
@@ -70,7 +85,8 @@ class KubernetesFleet(SnapshotAbility, WarmPoolAbility, VolumeAbility, NetworkAb
         )
         self._lifecycle = Lifecycle(self._connection, self._cluster, self._feeds, self._preparer)
         self._volumes = Volumes(settings, self._connection, self._cluster)
-        self._networks = Networks(settings.owner, self._connection, self._templates)
+        self._networks = Networks(settings.owner, self._connection, self._feeds, self._templates)
+        self._secrets = Secrets(settings.owner, self._connection, self._cluster)
         self._snapshots = Snapshots(settings.owner, self._connection, self._feeds, self._templates)
         self._pools = WarmPools(
             settings.owner, self._connection, self._cluster, self._feeds, self._templates
@@ -83,6 +99,7 @@ class KubernetesFleet(SnapshotAbility, WarmPoolAbility, VolumeAbility, NetworkAb
             self._templates,
             self._volumes,
             self._networks,
+            self._secrets,
             self._preparer,
         )
         self._janitor = Janitor(context, self._connection, self._cluster, self._lifecycle)
@@ -95,7 +112,9 @@ class KubernetesFleet(SnapshotAbility, WarmPoolAbility, VolumeAbility, NetworkAb
         self._preparer.find = self._cluster.get
         self._preparer.prepared = self._feeds.put_primary
         self._preparer.troubled = lambda identity, text: self._cluster.touch(identity, trouble=text)
-        self._creator.took_warm = self.plane.counts.took_warm
+        self._lifecycle.ending = self._networks.outlive
+        self._preparer.secrets = self._secrets.environment
+        self._preparer.took_warm = self.plane.counts.took_warm
         self._cluster.report = self._report
         self._cluster.noticed = self._preparer.notice
         self._cluster.orphaned = self._janitor.orphaned
@@ -129,6 +148,11 @@ class KubernetesFleet(SnapshotAbility, WarmPoolAbility, VolumeAbility, NetworkAb
         """See :class:`toolbox_fleet.backend.CanRecover`."""
         self._feeds.wait()
         return self._lifecycle.recover(key, skip_start)
+
+    def archive(self, key: str) -> Sandbox:
+        """See :class:`toolbox_fleet.backend.CanArchive`."""
+        self._feeds.wait()
+        return self._lifecycle.archive(key)
 
     def delete(self, key: str) -> Sandbox:
         self._feeds.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
 
 import msgspec
 from toolbox_fleet.errors import NameTaken
@@ -32,6 +31,8 @@ from toolbox_fleet_kubernetes.objects.records import Record
 from toolbox_fleet_kubernetes.objects.records import new_record
 from toolbox_fleet_kubernetes.preparing import Preparer
 from toolbox_fleet_kubernetes.resources.network import Networks
+from toolbox_fleet_kubernetes.resources.secrets import Secrets
+from toolbox_fleet_kubernetes.resources.snapshots import build_image
 from toolbox_fleet_kubernetes.resources.templates import Templates
 from toolbox_fleet_kubernetes.resources.volumes import Volumes
 from toolbox_fleet_kubernetes.settings import KubernetesSettings
@@ -61,6 +62,7 @@ class Creator:
         templates: Templates,
         volumes: Volumes,
         networks: Networks,
+        kept: Secrets,
         preparer: Preparer,
     ) -> None:
         self._settings = settings
@@ -70,9 +72,8 @@ class Creator:
         self._templates = templates
         self._volumes = volumes
         self._networks = networks
+        self._kept = kept
         self._preparer = preparer
-        self.took_warm: Callable[[], None] = lambda: None
-        """Called for each claim of a pool that had a sandbox ready."""
 
     def create(self, wanted: CreateSandbox) -> str:
         """Create a sandbox; return its id. Raises as ``FleetBackend.create``.
@@ -84,9 +85,12 @@ class Creator:
         if self._cluster.get(record.name) is not None:
             raise NameTaken(f"the name {record.name!r} is taken")
         template = self._templates.of(wanted.snapshot)
+        if wanted.build_info is not None:
+            build_image(wanted.build_info)
         record = _of_template(record, wanted, blueprints.sizes(template.spec))
         volumes, claims = self._volumes.resolve(wanted.volumes or [])
         record = msgspec.structs.replace(record, volumes=volumes)
+        self._kept.check(record.secrets)
         pool = self._templates.pool(template, wanted)
         secret = self._reserve(record, wanted.env or {})
         is_warm = pool is not None and pool.status.ready_replicas > 0
@@ -95,14 +99,13 @@ class Creator:
             made: Claim | SandboxObject = (
                 self._claim(record, pool.metadata.name)
                 if pool is not None
-                else self._sandbox(record, wanted, template, claims)
+                else self._sandbox(record, wanted, template, claims, secret)
             )
         except BaseException:
             self._give_up(record, secret)
             raise
         self._bind(secret, made)
         if is_warm:
-            self.took_warm()
             # Found started, it needs no look, whose response on its way an event may overtake:
             # clients would take the older one for the state of now.
             self._cluster.wait_until_made(record.id, WARM)
@@ -130,16 +133,19 @@ class Creator:
         wanted: CreateSandbox,
         template: Template,
         claims: dict[str, str],
+        secret: Secret,
     ) -> SandboxObject:
         sizes = (wanted.cpu, wanted.memory, wanted.disk)
         blueprint = blueprints.with_sizes(template.spec, sizes)
+        if wanted.build_info is not None:
+            blueprint = blueprints.of_image(blueprint, build_image(wanted.build_info))
         # First: no packet may leave before it holds.
-        is_limited = self._networks.open(record, template)
+        is_limited = self._networks.open(record, template, secret.metadata)
         manifest = manifests.sandbox(record, self._settings.owner, blueprint, claims)
         sandbox = self._connection.create(SANDBOX, manifest)
         self._feeds.sandboxes.put(sandbox)
         if is_limited:
-            self._networks.bind(record, SANDBOX, sandbox.metadata.uid)
+            self._networks.bind(record, (SANDBOX, sandbox.metadata))
         return sandbox
 
     def _give_up(self, record: Record, secret: Secret) -> None:
@@ -157,8 +163,7 @@ class Creator:
         self._feeds.secrets.remove(secret)
 
     def _bind(self, secret: Secret, made: Claim | SandboxObject) -> None:
-        kind = kind_of(made)
-        change = manifests.owned_by(kind.group, kind.name, made.metadata.name, made.metadata.uid)
+        change = manifests.owned_by((kind_of(made), made.metadata))
         try:
             self._feeds.secrets.put(self._connection.patch(SECRET, secret.metadata.name, change))
         except (ToolboxError, NotThere, Outdated) as error:

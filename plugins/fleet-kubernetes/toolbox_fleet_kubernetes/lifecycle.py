@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -22,8 +24,10 @@ from toolbox_fleet_kubernetes.client.kinds import SECRET
 from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import Secret
 from toolbox_fleet_kubernetes.client.kinds import kind_of
+from toolbox_fleet_kubernetes.client.retrying import attempts
 from toolbox_fleet_kubernetes.lookup import Lookup
 from toolbox_fleet_kubernetes.objects import manifests
+from toolbox_fleet_kubernetes.objects.names import ARCHIVED
 from toolbox_fleet_kubernetes.objects.names import RECORD
 from toolbox_fleet_kubernetes.objects.names import is_selectable
 from toolbox_fleet_kubernetes.objects.records import Record
@@ -32,8 +36,8 @@ from toolbox_fleet_kubernetes.objects.states import RUNNING
 from toolbox_fleet_kubernetes.objects.states import SUSPENDED
 from toolbox_fleet_kubernetes.preparing import Preparer
 
-TRIES = 8
-"""Attempts to change an object that others change at the same time."""
+CHANGES = 64
+"""Changes of records that are made at once, each of other sandboxes."""
 
 
 class Lifecycle:
@@ -47,6 +51,9 @@ class Lifecycle:
         self._cluster = cluster
         self._feeds = feeds
         self._preparer = preparer
+        self._changing = [threading.Lock() for _ in range(CHANGES)]
+        self.ending: Callable[[Entry], None] = lambda entry: None
+        """Called before a sandbox is deleted."""
 
     def entry(self, key: str) -> Entry:
         """Return a sandbox by id or name. Raises NoSuchSandbox."""
@@ -56,20 +63,32 @@ class Lifecycle:
             raise NoSuchSandbox("sandbox not found: none has this id or name")
         return entry
 
+    def fresh(self, key: str) -> Entry:
+        """Return a sandbox as it is now: another replica may have started or stopped it a moment
+        ago, of which our watch has not told yet. Raises NoSuchSandbox.
+        """
+        entry = self.entry(key)
+        if (sandbox := entry.objects.sandbox) is not None:
+            # What the claim of a sandbox has lost, it gets again.
+            with suppress(NotThere):
+                now = self._connection.get(SANDBOX, sandbox.metadata.name)
+                self._feeds.sandboxes.put(now)
+        return entry
+
     def start(self, key: str) -> Sandbox:
         """Let a sandbox run. Raises NoSuchSandbox, WrongState."""
-        entry = self.entry(key)
+        entry = self.fresh(key)
         state = entry.view.state
         if state in ("started", "starting"):
             return entry.view
-        if state not in ("stopped", "stopping"):
+        if state not in ("stopped", "stopping", "archived"):
             raise WrongState(f"the sandbox is {state}")
         self._preparer.expect(entry.record.id)
         return self._set_mode(entry, RUNNING)
 
     def stop(self, key: str, force: bool) -> Sandbox:
         """End the pod of a sandbox. Raises NoSuchSandbox, WrongState."""
-        entry = self.entry(key)
+        entry = self.fresh(key)
         state = entry.view.state
         if state in ("stopped", "stopping"):
             return entry.view
@@ -81,23 +100,32 @@ class Lifecycle:
             self._connection.delete(POD, pod.metadata.name, pod.metadata.uid, grace=0)
         return view
 
+    def archive(self, key: str) -> Sandbox:
+        """Note that a stopped sandbox is archived. Raises NoSuchSandbox, WrongState."""
+        entry = self.fresh(key)
+        state = entry.view.state
+        if state == "archived":
+            return entry.view
+        if state != "stopped":
+            raise WrongState(f"the sandbox is {state}, and only a stopped one can be archived")
+        return self._change_sandbox(entry, {"metadata": {"annotations": {ARCHIVED: "true"}}})
+
     def _set_mode(self, entry: Entry, mode: str) -> Sandbox:
+        change = {"metadata": {"annotations": {ARCHIVED: None}}, "spec": {"operatingMode": mode}}
+        return self._change_sandbox(entry, change)
+
+    def _change_sandbox(self, entry: Entry, change: dict[str, Any]) -> Sandbox:
         sandbox = entry.objects.sandbox
         if sandbox is None:
             raise WrongState(f"the sandbox is {entry.view.state}, and has no pod yet")
-        # With the uid: only that very object.
-        change = {"metadata": {"uid": sandbox.metadata.uid}, "spec": {"operatingMode": mode}}
-        try:
-            with _there():
-                changed = self._connection.patch(SANDBOX, sandbox.metadata.name, change)
-        except Outdated:
-            raise WrongState("the sandbox is being changed by others, too") from None
+        with there():
+            changed = self._connection.merge(SANDBOX, sandbox.metadata, change)
         self._feeds.sandboxes.put(changed)
         return entry.view
 
     def recover(self, key: str, skip_start: bool) -> Sandbox:
         """Give a sandbox in the state ``error`` another pod, or none. Raises as :meth:`start`."""
-        entry = self.entry(key)
+        entry = self.fresh(key)
         if entry.view.state != "error":
             raise WrongState(f"the sandbox is {entry.view.state}")
         if skip_start:
@@ -112,7 +140,8 @@ class Lifecycle:
         entry = self.entry(key)
         primary, secret = entry.objects.primary, entry.secret
         kind = kind_of(primary)
-        with _there():
+        self.ending(entry)
+        with there():
             self._connection.delete(kind, primary.metadata.name, primary.metadata.uid)
         # Before the Secret: whoever asks in between must not find it started.
         self._cluster.touch(entry.record.id, deleting=True)
@@ -121,7 +150,7 @@ class Lifecycle:
 
     def forget_secret(self, secret: Secret) -> None:
         """Delete a Secret whose sandbox is gone: with it, its name is free."""
-        with _there():
+        with there():
             self._connection.delete(SECRET, secret.metadata.name, secret.metadata.uid)
 
     def change(
@@ -134,32 +163,37 @@ class Lifecycle:
 
         Others may change it at the same time: what they have changed stays.
         """
-        entry = self.entry(key)
-        identity, primary = entry.record.id, entry.objects.primary
-        is_claim = isinstance(primary, Claim)
-        kind = kind_of(primary)
-        for attempt in range(TRIES):
+        identity = self.entry(key).record.id
+        # One after the other, so that only other replicas can be in the way.
+        with self._changing[hash(identity) % CHANGES]:
+            self._change(self.entry(identity), change, more)
+        return self.entry(identity).view
+
+    def _change(
+        self,
+        entry: Entry,
+        change: Callable[[Record], Record],
+        more: Callable[[bool, Record], dict[str, Any]],
+    ) -> None:
+        primary = entry.objects.primary
+        is_claim, kind = isinstance(primary, Claim), kind_of(primary)
+        for _ in attempts():
             # From what it is now, not from what it was when the client asked.
             record = change(decode(primary.metadata.annotations.get(RECORD, "")) or entry.record)
             labels = [one for one in primary.metadata.labels if is_selectable(one)]
             body = manifests.metadata_change(
                 record, labels, primary.metadata.resourceVersion
             ) | more(is_claim, record)
-            try:
-                with _there():
-                    self._feeds.put_primary(
-                        self._connection.patch(kind, primary.metadata.name, body)
-                    )
-                break
-            except Outdated:
-                if attempt == TRIES - 1:
-                    raise WrongState("the sandbox is being changed by others, too") from None
-                with _there():
+            with there():
+                try:
+                    changed = self._connection.patch(kind, primary.metadata.name, body)
+                    self._feeds.put_primary(changed)
+                    return
+                except Outdated:
                     primary = self._connection.get(kind, primary.metadata.name)
-        return self.entry(identity).view
 
 
-class _there:
+class there:
     """Raise NoSuchSandbox for an object that is gone."""
 
     def __enter__(self) -> None:

@@ -25,12 +25,12 @@ from toolbox.threads import Crew
 from toolbox_fleet_kubernetes.cache.entries import Entry
 from toolbox_fleet_kubernetes.client.connection import Connection
 from toolbox_fleet_kubernetes.client.errors import NotThere
-from toolbox_fleet_kubernetes.client.errors import Outdated
 from toolbox_fleet_kubernetes.client.kinds import SECRET
 from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import kind_of
 from toolbox_fleet_kubernetes.objects.manifests import TOKEN_VARIABLE
 from toolbox_fleet_kubernetes.objects.names import PREPARED
+from toolbox_fleet_kubernetes.objects.records import Record
 from toolbox_fleet_kubernetes.objects.states import is_prepared
 from toolbox_fleet_kubernetes.objects.states import is_up
 from toolbox_fleet_kubernetes.objects.states import run_of
@@ -48,6 +48,8 @@ OTHERS = 1.0, 3.0
 AGAIN = 0.5, 15.0
 """Seconds until the next attempt, at first and at most."""
 
+LAUNCH = "agents.x-k8s.io/launch-type"
+"""The label by which the controller tells what it took from a pool from what it had to start."""
 
 log = logging.getLogger("toolbox")
 
@@ -80,6 +82,10 @@ class Preparer:
         """Take note of the object whose annotation says that its service is prepared."""
         self.troubled: Callable[[str, str], None] = lambda identity, text: None
         """Take note of why a service could not be prepared."""
+        self.secrets: Callable[[Record], dict[str, str]] = lambda record: {}
+        """Return the variables of a sandbox that are secrets."""
+        self.took_warm: Callable[[], None] = lambda: None
+        """Called for each new sandbox that a pool had ready."""
 
     def expect(self, identity: str) -> None:
         """Note that this replica is to prepare a sandbox, without delay."""
@@ -127,7 +133,7 @@ class Preparer:
         try:
             self._give(entry)
             self._note(entry, run)
-        except (NotThere, Outdated):
+        except NotThere:
             # Deleted meanwhile, and perhaps made again.
             self._done(identity, run)
         except Exception as error:
@@ -146,30 +152,38 @@ class Preparer:
                 self._own.discard(identity)
 
     def _note(self, entry: Entry, run: str) -> None:
-        primary = entry.objects.primary
-        kind = kind_of(primary)
-        change = {"metadata": {"annotations": {PREPARED: run}, "uid": primary.metadata.uid}}
-        self.prepared(self._connection.patch(kind, primary.metadata.name, change))
+        primary, sandbox = entry.objects.primary, entry.objects.sandbox
+        is_new = PREPARED not in primary.metadata.annotations
+        change = {"metadata": {"annotations": {PREPARED: run}}}
+        self.prepared(self._connection.merge(kind_of(primary), primary.metadata, change))
         self.troubled(entry.record.id, "")
+        if is_new and sandbox is not None and sandbox.metadata.labels.get(LAUNCH) == "warm":
+            self.took_warm()
 
     def _give(self, entry: Entry) -> None:
         """Set token and environment. Raises NotPrepared, and what the connection raises."""
         upstream = self._traffic.direct(entry.objects, entry.token)
         from_pool = isinstance(entry.objects.primary, Claim)
+        env = entry.env | self.secrets(entry.record)
         # A pod of our own Sandbox has its token from the start, one of a pool that of the pool.
-        if from_pool or _set_environment(upstream, entry.env) == 401:
+        if from_pool or _set_environment(upstream, env) == 401:
             self._set_token(entry, upstream)
-            status = _set_environment(upstream, entry.env)
+            status = _set_environment(upstream, env)
             if status != 200:
                 raise NotPrepared(f"it refuses the environment with status {status}")
 
     def _set_token(self, entry: Entry, upstream: Upstream) -> None:
-        pool_token = self._pool_token(entry)
-        given = {"token": entry.token, "signingKey": entry.signing_key}
-        status = _post(upstream, "/init", given, pool_token)
+        status = _post(upstream, "/init", _credentials(entry), self._pool_token(entry))
         # Another replica may have been first: the environment shows.
         if status not in (200, 401):
             raise NotPrepared(f"it refuses the token with status {status}")
+
+    def sign(self, entry: Entry) -> None:
+        """Give a service its signing key of now. Raises NotPrepared, WrongState."""
+        upstream = self._traffic.direct(entry.objects, entry.token)
+        status = _post(upstream, "/init", _credentials(entry), entry.token)
+        if status != 200:
+            raise NotPrepared(f"it refuses the key with status {status}")
 
     def _pool_token(self, entry: Entry) -> str:
         """Return the token with which a pod's service has started."""
@@ -185,6 +199,10 @@ class Preparer:
             secret = self._connection.get(SECRET, reference.name)
             return base64.b64decode(secret.data.get(reference.key, "")).decode()
         return ""
+
+
+def _credentials(entry: Entry) -> dict[str, str]:
+    return {"token": entry.token, "signingKey": entry.signing_key}
 
 
 def _set_environment(upstream: Upstream, env: dict[str, str]) -> int:

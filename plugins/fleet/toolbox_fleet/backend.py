@@ -1,7 +1,8 @@
 """The Protocols of a backend of the group ``fleet``.
 
 :class:`FleetBackend` is all that a backend must have. The others are abilities: a backend that
-lacks one lacks its methods, and the group responds 501 with the name of the Protocol.
+lacks one lacks its methods, and the group responds 501 with the name of the Protocol, or with what
+it would take: the text for the Protocol in the mapping ``lacks`` of the backend, if it has one.
 """
 
 from __future__ import annotations

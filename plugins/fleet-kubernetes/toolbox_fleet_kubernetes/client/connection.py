@@ -26,6 +26,8 @@ from toolbox_fleet_kubernetes.client.errors import NotThere
 from toolbox_fleet_kubernetes.client.errors import Outdated
 from toolbox_fleet_kubernetes.client.errors import translated
 from toolbox_fleet_kubernetes.client.kinds import Kind
+from toolbox_fleet_kubernetes.client.kinds import Meta
+from toolbox_fleet_kubernetes.client.retrying import attempts
 
 T = TypeVar("T")
 
@@ -45,6 +47,7 @@ WATCH = 300
 """Seconds after which the API server ends a watch, so that replicas of it share the load."""
 
 MERGE = "application/merge-patch+json"
+PATCHES = "application/json-patch+json"
 
 _KEEPALIVE = (
     # A watch has no timeout: without these it would wait for ever on a host that is gone.
@@ -101,13 +104,50 @@ class Connection(GenericSyncClient):
     def create(self, kind: Kind[T], manifest: dict[str, Any]) -> T:
         """Create an object."""
         body = {"apiVersion": kind.group, "kind": kind.name, **manifest}
-        return self._call(kind, "POST", kind.url(self.namespace), body)
+        for _ in attempts():
+            try:
+                return self._call(kind, "POST", kind.url(self.namespace), body)
+            except Outdated:
+                # Of the namespace's quota, which others who create count in, too.
+                continue
+        raise AssertionError
 
     def patch(self, kind: Kind[T], name: str, change: dict[str, Any]) -> T:
         """Merge a change into an object. With its ``resourceVersion`` in it, only if that is still
         the object's; Outdated then.
         """
         return self._call(kind, "PATCH", kind.url(self.namespace, name), change, MERGE)
+
+    def merge(self, kind: Kind[T], metadata: Meta, change: dict[str, Any]) -> T:
+        """Merge a change into the very object that has this name and uid, whatever others change of
+        it at the same time. Raises NotThere also if another has its name by now.
+        """
+        own = {**change.get("metadata", {}), "uid": metadata.uid}
+        for _ in attempts():
+            try:
+                return self.patch(kind, metadata.name, {**change, "metadata": own})
+            except Outdated:
+                now: Any = self.get(kind, metadata.name)
+                if now.metadata.uid != metadata.uid:
+                    raise NotThere(metadata.name) from None
+        raise AssertionError
+
+    def replace(self, kind: Kind[T], metadata: Meta, path: str, value: Any) -> T:
+        """Set one value in an object, at a path in the form of RFC 6901. Raises as :meth:`merge`.
+
+        A merge would replace the whole of a list on the way.
+        """
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": metadata.uid},
+            {"op": "add", "path": path, "value": value},
+        ]
+        for _ in attempts():
+            try:
+                url = kind.url(self.namespace, metadata.name)
+                return self._call(kind, "PATCH", url, operations, PATCHES)
+            except Outdated:
+                continue
+        raise AssertionError
 
     def delete(self, kind: Kind[T], name: str, uid: str, grace: int | None = None) -> bool:
         """Delete an object with what belongs to it; report whether it was there.
@@ -134,7 +174,7 @@ class Connection(GenericSyncClient):
         kind: Kind[T],
         method: str,
         url: str,
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | list[dict[str, Any]] | None = None,
         content_type: str = "application/json",
     ) -> T:
         headers = {"Content-Type": content_type} if body is not None else None

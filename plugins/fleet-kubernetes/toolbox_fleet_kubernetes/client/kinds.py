@@ -112,6 +112,7 @@ class Container(msgspec.Struct, frozen=True):
 
     name: str
     env: list[Variable] = []
+    resources: dict[str, Any] = {}
 
 
 class PodSpec(msgspec.Struct, frozen=True):

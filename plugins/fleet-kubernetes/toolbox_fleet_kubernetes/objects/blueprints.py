@@ -25,6 +25,9 @@ _UNITS = {
 
 GIB = 2**30
 
+Sizes = tuple[int | None, int | None, int | None]
+"""Cores, GiB of memory and GiB of disk; None for as it is."""
+
 
 def snapshot_name(template: Template) -> str:
     """Return the name of the snapshot that a template is."""
@@ -64,11 +67,15 @@ def container(spec: Manifest) -> Manifest:
 
 def sizes(spec: Manifest) -> tuple[int, int, int]:
     """Return cores, GiB of memory and GiB of disk of a template; each at least 1."""
-    own = container(spec).get("resources", {})
-    amounts = {**own.get("requests", {}), **own.get("limits", {})}
-    cpu = quantity(amounts.get("cpu"))
-    memory = quantity(amounts.get("memory")) / GIB
-    disk = quantity(amounts.get("ephemeral-storage")) / GIB
+    return amounts(container(spec).get("resources", {}))
+
+
+def amounts(own: Manifest) -> tuple[int, int, int]:
+    """Return the same of the resources of a container."""
+    found = {**own.get("requests", {}), **own.get("limits", {})}
+    cpu = quantity(found.get("cpu"))
+    memory = quantity(found.get("memory")) / GIB
+    disk = quantity(found.get("ephemeral-storage")) / GIB
     return max(1, math.ceil(cpu)), max(1, math.ceil(memory)), max(1, math.ceil(disk))
 
 
@@ -78,16 +85,21 @@ def quantity(text: Any) -> float:
     return float(match[1]) * _UNITS[match[2]] if match else 0.0
 
 
-def with_sizes(spec: Manifest, given: tuple[int | None, int | None, int | None]) -> Manifest:
+def with_sizes(spec: Manifest, given: Sizes) -> Manifest:
     """Return a blueprint whose container has other sizes, as far as they are given."""
     if all(one is None for one in given):
         return spec
-    cpu, memory, disk = (one or size for one, size in zip(given, sizes(spec), strict=True))
     changed = copy.deepcopy(spec)
-    limits_disk = given[2] is not None or "ephemeral-storage" in str(container(spec))
-    wanted = resources(cpu, memory, disk if limits_disk else None)
-    own = container(changed).setdefault("resources", {})
-    for name in ("requests", "limits"):
-        # GPUs and whatever else it has stay.
-        own[name] = {**own.get(name, {}), **wanted[name]}
+    own = container(changed)
+    own["resources"] = sized(own.get("resources", {}), given)
     return changed
+
+
+def sized(before: Manifest, given: Sizes) -> Manifest:
+    """Return the resources of a container with other sizes, as far as they are given."""
+    cpu, memory, disk = (one or size for one, size in zip(given, amounts(before), strict=True))
+    limits_disk = given[2] is not None or "ephemeral-storage" in str(before)
+    wanted = resources(cpu, memory, disk if limits_disk else None)
+    # GPUs and whatever else it has stay.
+    changed = {name: {**before.get(name, {}), **wanted[name]} for name in ("requests", "limits")}
+    return {**before, **changed}

@@ -11,12 +11,17 @@ from typing import Any
 
 import msgspec
 from toolbox_fleet.access.address import ID_VARIABLE
+from toolbox_fleet.models.secrets import Secret
 
+from toolbox_fleet_kubernetes.client.kinds import Kind
+from toolbox_fleet_kubernetes.client.kinds import Meta
 from toolbox_fleet_kubernetes.objects.names import ID
 from toolbox_fleet_kubernetes.objects.names import NAME
 from toolbox_fleet_kubernetes.objects.names import OWNER
 from toolbox_fleet_kubernetes.objects.names import RECORD
+from toolbox_fleet_kubernetes.objects.names import SECRET
 from toolbox_fleet_kubernetes.objects.names import digest
+from toolbox_fleet_kubernetes.objects.names import kept_name
 from toolbox_fleet_kubernetes.objects.names import object_name
 from toolbox_fleet_kubernetes.objects.names import secret_name
 from toolbox_fleet_kubernetes.objects.names import selectable
@@ -35,12 +40,38 @@ SIGNING_VARIABLE = "TOOLBOX_SIGNING_KEY"
 TOKEN, SIGNING_KEY, ENVIRONMENT = "token", "signing-key", "environment"
 """The keys of a sandbox's Secret."""
 
+VALUE = "value"
+"""The key of the Secret of a client's secret."""
+
 
 def secret(record: Record, owner: str, token: str, key: str, env: Mapping[str, str]) -> Manifest:
     """Return the Secret of a sandbox: what no annotation may show."""
     values = {TOKEN: token, SIGNING_KEY: key, ENVIRONMENT: msgspec.json.encode(env).decode()}
-    data = {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}
-    return {"metadata": _metadata(secret_name(record.name), record, owner), "data": data}
+    return {"metadata": _metadata(secret_name(record.name), record, owner), "data": _data(values)}
+
+
+def signing_change(key: str) -> Manifest:
+    """Return the change of a sandbox's Secret to another signing key."""
+    return {"data": _data({SIGNING_KEY: key})}
+
+
+def kept_secret(secret: Secret, owner: str, value: str) -> Manifest:
+    """Return the Secret of a client's secret."""
+    labels = {OWNER: owner, SECRET: secret.id, NAME: digest(secret.name)}
+    annotations = {RECORD: msgspec.json.encode(secret).decode()}
+    metadata = {"name": kept_name(secret.name), "labels": labels, "annotations": annotations}
+    return {"metadata": metadata, "data": _data({VALUE: value})}
+
+
+def kept_change(secret: Secret, version: str, value: str | None) -> Manifest:
+    """Return the change of that Secret, if it still has this version; None leaves its value."""
+    annotations = {RECORD: msgspec.json.encode(secret).decode()}
+    change: Manifest = {"metadata": {"annotations": annotations, "resourceVersion": version}}
+    return change if value is None else {**change, "data": _data({VALUE: value})}
+
+
+def _data(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}
 
 
 def claim(record: Record, owner: str, pool: str) -> Manifest:
@@ -126,10 +157,13 @@ def resources(cpu: int, memory: int, disk: int | None) -> Manifest:
     return {"requests": amounts, "limits": dict(amounts)}
 
 
-def owned_by(kind_group: str, kind_name: str, name: str, uid: str) -> Manifest:
-    """Return the change of an object that makes it end with another one."""
-    reference = {"apiVersion": kind_group, "kind": kind_name, "name": name, "uid": uid}
-    return {"metadata": {"ownerReferences": [reference]}}
+def owned_by(*owners: tuple[Kind[Any], Meta]) -> Manifest:
+    """Return the change of an object that makes it end with others: with the last of them."""
+    references = [
+        {"apiVersion": kind.group, "kind": kind.name, "name": owner.name, "uid": owner.uid}
+        for kind, owner in owners
+    ]
+    return {"metadata": {"ownerReferences": references}}
 
 
 def metadata_change(record: Record, before: Iterable[str], version: str) -> Manifest:

@@ -27,6 +27,14 @@ RECORD = f"{PREFIX}/record"
 PREPARED = f"{PREFIX}/prepared"
 """The annotation with the run of the pod that has its token and environment."""
 
+ARCHIVED = f"{PREFIX}/archived"
+"""The annotation of a Sandbox that is archived: on that which has the operating mode, so that one
+change sets both.
+"""
+
+SECRET = f"{PREFIX}/secret"
+"""The label with the id of a client's secret, in place of the other: it is no sandbox's."""
+
 _LABEL = f"label.{PREFIX}"
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -62,6 +70,11 @@ def template_name(name: str) -> str:
 def volume_name(name: str) -> str:
     """Return the name of the claim of the volume that is called ``name``."""
     return f"volume-{digest(name)}"
+
+
+def kept_name(name: str) -> str:
+    """Return the name of the Secret of the client's secret that is called ``name``."""
+    return f"secret-{digest(name)}"
 
 
 def digest(text: str) -> str:

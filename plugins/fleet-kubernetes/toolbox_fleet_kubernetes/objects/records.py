@@ -57,6 +57,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     auto_destroy_at: str | None = None
     last_activity_at: str | None = None
     volumes: list[SandboxVolume] = []
+    secrets: list[dict[str, str]] = []
+    """Each maps a variable of the environment to the name of a secret."""
     linked_sandbox_id: str | None = None
     created_at: str = ""
     updated_at: str = ""
@@ -85,10 +87,6 @@ def refuse_unsupported(wanted: CreateSandbox) -> None:
         raise Unsupported("NetworkPolicies know addresses only; there is networkAllowList")
     if wanted.outbound_proxy_url or wanted.otel_endpoint_override:
         raise Unsupported("set proxies and OpenTelemetry endpoints by env")
-    if wanted.secrets:
-        raise Unsupported("this backend keeps no secrets yet; give their values by env")
-    if wanted.build_info is not None:
-        raise Unsupported("this backend has no image builder: make a snapshot of an image")
 
 
 def new_record(wanted: CreateSandbox) -> Record:
@@ -114,6 +112,7 @@ def new_record(wanted: CreateSandbox) -> Record:
         network_block_all=bool(wanted.network_block_all),
         network_allow_list=wanted.network_allow_list or None,
         auto_destroy_at=format_time(now + 60 * ttl) if ttl else None,
+        secrets=wanted.secrets or [],
         linked_sandbox_id=wanted.linked_sandbox,
         created_at=format_time(now),
         updated_at=format_time(now),
@@ -150,6 +149,8 @@ def to_sandbox(
     """Return what a client sees of a sandbox in a state, which it has ``since`` a time."""
     # Both are UTC with a Z, so that texts compare as times.
     fields = msgspec.structs.asdict(record) | {"updated_at": max(record.updated_at, since)}
+    # In no response, as those of the other backends have none.
+    del fields["secrets"]
     return Sandbox(
         **fields,
         toolbox_proxy_url="",

@@ -13,6 +13,7 @@ from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import Condition
 from toolbox_fleet_kubernetes.client.kinds import Pod
 from toolbox_fleet_kubernetes.client.kinds import SandboxObject
+from toolbox_fleet_kubernetes.objects.names import ARCHIVED
 from toolbox_fleet_kubernetes.objects.names import PREPARED
 from toolbox_fleet_kubernetes.objects.reasons import failure_of_claim
 from toolbox_fleet_kubernetes.objects.reasons import failure_of_pod
@@ -94,6 +95,8 @@ def observe(objects: Objects) -> Observed:
 def _suspended(sandbox: SandboxObject) -> Observed:
     suspended = condition(sandbox, "Suspended")
     if suspended is not None and suspended.status == "True":
+        if ARCHIVED in sandbox.metadata.annotations:
+            return Observed("archived", "archived", _time(suspended))
         return Observed("stopped", "stopped", _time(suspended))
     refused = suspended is not None and suspended.reason == "PodNotOwned"
     reason = suspended.message if refused and suspended is not None else None

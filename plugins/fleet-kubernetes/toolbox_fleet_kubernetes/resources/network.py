@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import msgspec
@@ -10,17 +11,25 @@ from toolbox_fleet.models.sandboxes import NetworkSettings
 from toolbox_fleet.models.sandboxes import Sandbox
 from toolbox_fleet.times import format_time
 
+from toolbox.errors import ToolboxError
 from toolbox_fleet_kubernetes.cache.entries import Entry
 from toolbox_fleet_kubernetes.cache.feeds import Feeds
 from toolbox_fleet_kubernetes.client.connection import Connection
 from toolbox_fleet_kubernetes.client.errors import AlreadyThere
 from toolbox_fleet_kubernetes.client.errors import NotThere
+from toolbox_fleet_kubernetes.client.errors import Outdated
 from toolbox_fleet_kubernetes.client.kinds import NETWORK_POLICY
+from toolbox_fleet_kubernetes.client.kinds import POD
+from toolbox_fleet_kubernetes.client.kinds import SECRET
 from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import Kind
+from toolbox_fleet_kubernetes.client.kinds import Meta
+from toolbox_fleet_kubernetes.client.kinds import SandboxObject
 from toolbox_fleet_kubernetes.client.kinds import Template
 from toolbox_fleet_kubernetes.client.kinds import kind_of
+from toolbox_fleet_kubernetes.client.retrying import attempts
 from toolbox_fleet_kubernetes.lifecycle import Lifecycle
+from toolbox_fleet_kubernetes.lifecycle import there
 from toolbox_fleet_kubernetes.objects import blueprints
 from toolbox_fleet_kubernetes.objects import manifests
 from toolbox_fleet_kubernetes.objects.names import ID
@@ -31,6 +40,8 @@ from toolbox_fleet_kubernetes.objects.network import policy
 from toolbox_fleet_kubernetes.objects.records import Record
 from toolbox_fleet_kubernetes.resources.templates import Templates
 
+log = logging.getLogger("toolbox")
+
 SHARED = "{template}-network-policy"
 """The name that the controller gives to the policy of a template's pods."""
 
@@ -38,19 +49,22 @@ SHARED = "{template}-network-policy"
 class Networks:
     """Makes network policies. *Any thread.*"""
 
-    def __init__(self, owner: str, connection: Connection, templates: Templates) -> None:
+    def __init__(
+        self, owner: str, connection: Connection, feeds: Feeds, templates: Templates
+    ) -> None:
         self._owner = owner
         self._connection = connection
+        self._feeds = feeds
         self._templates = templates
 
-    def open(self, record: Record, template: Template) -> bool:
+    def open(self, record: Record, template: Template, secret: Meta) -> bool:
         """Make the policy of a new Sandbox, before it has a pod; report whether it needs one.
 
-        Raises InvalidValue.
+        It ends with the Secret until it is bound. Raises InvalidValue.
         """
         manifest = policy(record, self._owner, {ID: record.id}, self._shared(template))
         if manifest is not None:
-            self._connection.create(NETWORK_POLICY, manifest)
+            self._connection.create(NETWORK_POLICY, _owned(manifest, SECRET, secret))
         return manifest is not None
 
     def _shared(self, template: Template) -> dict[str, Any] | None:
@@ -64,25 +78,56 @@ class Networks:
             return None
         return {key: spec[key] for key in ("ingress", "egress") if key in spec}
 
-    def bind(self, record: Record, kind: Kind[Any], uid: str) -> None:
-        """Let a policy end with its sandbox."""
-        name = object_name(record.id)
-        self._connection.patch(
-            NETWORK_POLICY, name, manifests.owned_by(kind.group, kind.name, name, uid)
-        )
+    def bind(self, record: Record, *owners: tuple[Kind[Any], Meta]) -> None:
+        """Let a policy end with the last of some objects."""
+        change = manifests.owned_by(*owners)
+        try:
+            self._connection.patch(NETWORK_POLICY, object_name(record.id), change)
+        except (ToolboxError, NotThere, Outdated) as error:
+            # It has an owner already, and none of these is the client's trouble.
+            log.warning("the network policy of %s ends as it did: %s", record.id, error)
+
+    def outlive(self, entry: Entry) -> None:
+        """Let the policy of a sandbox that is about to be deleted not end before its pod.
+
+        What runs there has some seconds to end, and might ignore that.
+        """
+        pod, record = entry.objects.pod, entry.record
+        if pod is not None and (record.network_block_all or record.network_allow_list):
+            primary = entry.objects.primary
+            self.bind(record, (kind_of(primary), primary.metadata), (POD, pod.metadata))
 
     def close(self, record: Record) -> None:
         """Remove a policy whose sandbox could not be created."""
         self._connection.delete(NETWORK_POLICY, object_name(record.id), "")
 
-    def change(self, entry: Entry, record: Record) -> None:
-        """Make the policy of a sandbox as in ``record``.
-
-        Raises InvalidValue, NoSuchResource, Unsupported.
-        """
+    def check(self, entry: Entry) -> None:
+        """Raise Unsupported if the network of a sandbox can't be changed."""
         primary = entry.objects.primary
         if isinstance(primary, Claim):
             self._check_unmanaged(primary)
+
+    def apply(self, entry: Entry) -> None:
+        """Make the policy of a sandbox as its record says, also if others change that meanwhile.
+
+        Raises NoSuchSandbox, NoSuchResource.
+        """
+        primary = entry.objects.primary
+        for _ in attempts():
+            record = entry.record
+            try:
+                self._make(primary, record)
+            except (NotThere, Outdated):
+                continue  # Another replica makes it, too, or has removed it.
+            with there():
+                self._feeds.put_primary(
+                    self._connection.get(kind_of(primary), primary.metadata.name)
+                )
+            if _limits(entry.record) == _limits(record):
+                return
+
+    def _make(self, primary: Claim | SandboxObject, record: Record) -> None:
+        if isinstance(primary, Claim):
             manifest = policy(record, self._owner, {CLAIM_UID: primary.metadata.uid}, None)
         else:
             shared = self._shared(self._templates.of(record.snapshot))
@@ -91,11 +136,11 @@ class Networks:
         if manifest is None:
             self._connection.delete(NETWORK_POLICY, name, "")
             return
+        manifest = _owned(manifest, kind_of(primary), primary.metadata)
         try:
             self._connection.create(NETWORK_POLICY, manifest)
         except AlreadyThere:
             self._connection.patch(NETWORK_POLICY, name, {"spec": manifest["spec"]})
-        self.bind(record, kind_of(primary), primary.metadata.uid)
 
     def _check_unmanaged(self, claim: Claim) -> None:
         """Raise Unsupported if another policy would still let a claim's pod out."""
@@ -121,8 +166,20 @@ class NetworkAbility:
             raise Unsupported("NetworkPolicies know addresses only; there is networkAllowList")
         networks(settings.network_allow_list)
         entry = self._lifecycle.entry(key)
-        self._networks.change(entry, _limited(entry.record, settings))
-        return self._lifecycle.change(key, lambda record: _limited(record, settings))
+        self._networks.check(entry)
+        # First what all replicas see: of several changes the last one is made everywhere.
+        changed = self._lifecycle.change(key, lambda record: _limited(record, settings))
+        self._networks.apply(entry)
+        return changed
+
+
+def _owned(manifest: dict[str, Any], kind: Kind[Any], owner: Meta) -> dict[str, Any]:
+    metadata = manifest["metadata"] | manifests.owned_by((kind, owner))["metadata"]
+    return {**manifest, "metadata": metadata}
+
+
+def _limits(record: Record) -> tuple[bool, str | None]:
+    return record.network_block_all, record.network_allow_list
 
 
 def _limited(record: Record, settings: NetworkSettings) -> Record:

@@ -12,6 +12,7 @@ from toolbox_fleet.errors import NameTaken
 from toolbox_fleet.errors import NoSuchResource
 from toolbox_fleet.errors import Refused
 from toolbox_fleet.errors import Unsupported
+from toolbox_fleet.models.sandboxes import BuildInfo
 from toolbox_fleet.models.sandboxes import NewSnapshot
 from toolbox_fleet.models.sandboxes import Sandbox
 from toolbox_fleet.models.snapshots import CreateSnapshot
@@ -112,13 +113,18 @@ class Snapshots:
 
 def _image(wanted: CreateSnapshot) -> str:
     if wanted.build_info is not None:
-        found = blueprints.image(wanted.build_info.dockerfile_content)
-        if found is None or wanted.build_info.context_hashes:
-            raise Unsupported(BUILDS)
-        return found
+        return build_image(wanted.build_info)
     if not wanted.image_name:
         raise InvalidValue("imageName is missing")
     return wanted.image_name
+
+
+def build_image(wanted: BuildInfo) -> str:
+    """Return the image that a declarative build is, if it only names one. Raises Unsupported."""
+    found = blueprints.image(wanted.dockerfile_content)
+    if found is None or wanted.context_hashes:
+        raise Unsupported(BUILDS)
+    return found
 
 
 def _snapshot(template: Template) -> Snapshot:

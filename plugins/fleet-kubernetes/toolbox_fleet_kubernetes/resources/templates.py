@@ -101,6 +101,7 @@ def fits(template: Template, wanted: CreateSandbox) -> bool:
         wanted.network_block_all,
         wanted.network_allow_list,
         wanted.user,
+        wanted.build_info,
     )
     if any(needs_start):
         return False

@@ -67,9 +67,8 @@ class WarmPools:
     def update(self, identity: str, size: int) -> WarmPool:
         """Set the size of a pool. Raises NoSuchResource, Unsupported."""
         pool = self._own(identity)
-        change = {"metadata": {"uid": pool.metadata.uid}, "spec": {"replicas": size}}
         try:
-            changed = self._connection.patch(WARM_POOL, pool.metadata.name, change)
+            changed = self._connection.merge(WARM_POOL, pool.metadata, {"spec": {"replicas": size}})
         except NotThere:
             raise NoSuchResource("no warm pool has this id") from None
         self._feeds.pools.put(changed)

@@ -45,9 +45,9 @@ def able(backend: Any, ability: type[T]) -> T:
     """
     if isinstance(backend, ability):
         return backend
-    if ability in _NOWHERE:
-        raise Unsupported(f"this control plane can't {_ASKED[ability]}: {_NOWHERE[ability]}")
     asked = _ASKED.get(ability, "do this")
+    if reason := _NOWHERE.get(ability) or getattr(backend, "lacks", {}).get(ability):
+        raise Unsupported(f"this control plane can't {asked}: {reason}")
     raise Unsupported(
         f"this control plane can't {asked}: its backend, {type(backend).__name__}, lacks"
         f" {ability.__name__}; [fleet] backend chooses another"
