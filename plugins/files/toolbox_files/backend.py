@@ -20,6 +20,9 @@ from toolbox_files.models import ArchiveFormat
 from toolbox_files.models import FileInfo
 from toolbox_files.models import SearchOptions
 from toolbox_files.models import UploadedFile
+from toolbox_files.page_models import GlobOptions
+from toolbox_files.page_models import GrepOptions
+from toolbox_files.page_models import TreePlace
 
 
 class SearchResults(Protocol):
@@ -68,6 +71,33 @@ class Unpacking(Protocol):
 
     def finish(self) -> int:
         """Complete the archive; return the number of members. Raises InvalidArchive."""
+
+
+class Changes(Protocol):
+    """Changes of files by their names below one directory, made by ``commit`` or not at all.
+
+    Names that lead out of the directory, by ``..``, as absolute paths or by links, raise
+    InvalidFilePath.
+    """
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file as it is now, None if there is none. Raises ContentTooLarge."""
+
+    def write(self, name: str, content: bytes, executable: bool | None, like: str = "") -> None:
+        """Give a file new content; None as ``executable`` leaves its mode.
+
+        A new file gets the mode of the file ``like``, if given.
+        """
+
+    def remove(self, name: str) -> None:
+        """Delete a file, and the directories that are empty then."""
+
+    def commit(self) -> None:
+        """Make all changes.
+
+        Raises PreconditionFailed if a file that was read has changed since, and any error of a
+        write; nothing has changed then.
+        """
 
 
 class FilesBackend(Protocol):
@@ -135,6 +165,19 @@ class FilesBackend(Protocol):
 
     def search_lines(self, options: SearchOptions) -> SearchResults:
         """Find lines that contain a text: :class:`toolbox_files.models.Match`, as JSON."""
+
+    def grep(self, options: GrepOptions, after: TreePlace | None) -> SearchResults:
+        """Find lines that match: a page of :class:`toolbox_files.page_models.GrepMatch`.
+
+        The last value is a :class:`toolbox_files.page_models.PageEnd`, without a newline. The page
+        begins after ``after``, the place of the end of the one before.
+        """
+
+    def glob(self, options: GlobOptions, after: TreePlace | None) -> SearchResults:
+        """Find files by their paths: a page of JSON strings, which ends as that of ``grep``."""
+
+    def changing(self, path: str) -> AbstractContextManager[Changes]:
+        """Change files below the directory ``path``, all or none of them."""
 
     def partial_upload(self, path: str, upload_id: str) -> ResumableUpload:
         """Return the upload to ``path`` with the client's id ``upload_id``, begun or not."""

@@ -30,6 +30,9 @@ from toolbox_files.errors import InvalidFilePath
 from toolbox_files.errors import WrongOffset
 from toolbox_files.models import ArchiveFormat
 from toolbox_files.models import SearchOptions
+from toolbox_files.page_models import GlobOptions
+from toolbox_files.page_models import GrepOptions
+from toolbox_files.page_models import TreePlace
 
 
 def write(backend: FilesBackend, path: str, content: bytes = b"content") -> None:
@@ -160,6 +163,68 @@ class FilesContract:
         assert values(backend.search_lines(lines)) == [
             {"file": "tree/file.txt", "line": 2, "content": "needle"}
         ]
+
+    def test_pages_go_on_after_a_place(self, backend: FilesBackend) -> None:
+        for name in ("a", "b/c", "d"):
+            write(backend, f"tree/{name}.txt", b"one\nneedle\nneedle\n")
+        names = GlobOptions(path="tree", pattern="**/*.txt", limit=2)
+        *found, end = values(backend.glob(names, None))
+        assert found == ["tree/a.txt", "tree/b/c.txt"]
+        assert end == {"truncated": "limit", "at": [["b", "c.txt"], 0], "error": ""}
+        place = TreePlace(["b", "c.txt"])
+        assert values(backend.glob(names, place))[:-1] == ["tree/d.txt"]
+        lines = GrepOptions(path="tree", pattern="^need", context=1, limit=3)
+        *found, end = values(backend.grep(lines, None))
+        assert found[2] == {
+            "file": "tree/b/c.txt",
+            "line": 2,
+            "column": 1,
+            "content": "needle",
+            "before": ["one"],
+        }
+        assert end["at"] == [["b", "c.txt"], 2]
+        *found, end = values(backend.grep(lines, TreePlace(["b", "c.txt"], 2)))
+        assert [(match["file"], match["line"]) for match in found] == [
+            ("tree/b/c.txt", 3),
+            ("tree/d.txt", 2),
+            ("tree/d.txt", 3),
+        ]
+        assert (end["truncated"], end["at"]) == ("", None)
+        malformed = GrepOptions(path="tree", pattern="(")
+        assert values(backend.grep(malformed, None))[-1]["error"]
+        with pytest.raises(FileNotFound):
+            backend.glob(GlobOptions(path="no", pattern="*"), None)
+        with pytest.raises(FileNotFound):
+            backend.grep(GrepOptions(path="no", pattern="x"), None)
+
+    def test_several_files_change_at_once_or_not(self, backend: FilesBackend) -> None:
+        write(backend, "tree/old", b"old")
+        write(backend, "tree/sub/gone", b"gone")
+        with backend.changing("tree") as changes:
+            assert (changes.read("old"), changes.read("new")) == (b"old", None)
+            changes.write("old", b"new", None)
+            changes.write("made/new", b"new", True, "old")
+            changes.remove("sub/gone")
+            assert read(backend, "tree/old") == b"old"
+            changes.commit()
+        assert read(backend, "tree/old") == read(backend, "tree/made/new") == b"new"
+        assert backend.info("tree/made/new").mode == "-rwxr-xr-x"
+        with pytest.raises(FileNotFound):
+            backend.info("tree/sub")
+        with backend.changing("tree") as changes:
+            changes.read("old")
+            changes.write("old", b"newer", None)
+            changes.write("other", b"other", None)
+            write(backend, "tree/old", b"changed")
+            with pytest.raises(PreconditionFailed):
+                changes.commit()
+        assert read(backend, "tree/old") == b"changed"
+        with pytest.raises(FileNotFound):
+            backend.info("tree/other")
+        with backend.changing("tree") as changes:
+            for name in ("../outside", "/outside", "made/..", ""):
+                with pytest.raises(InvalidFilePath):
+                    changes.read(name)
 
     def test_uploads_can_be_resumed(self, backend: FilesBackend) -> None:
         upload = backend.partial_upload("file", "id")

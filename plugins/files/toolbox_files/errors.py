@@ -69,6 +69,30 @@ class BinaryFile(Unprocessable):
     code = "BINARY_FILE"
 
 
+class InvalidPattern(BadRequest):
+    """The pattern is no regular expression, or no glob."""
+
+    code = "INVALID_PATTERN"
+
+
+class InvalidCursor(BadRequest):
+    """The cursor isn't one of a page of this search."""
+
+    code = "INVALID_CURSOR"
+
+
+class InvalidPatch(BadRequest):
+    """The patch is no unified diff, or one of something else than text."""
+
+    code = "INVALID_PATCH"
+
+
+class PatchConflict(Conflict):
+    """A hunk doesn't fit the file; the response lists all of them as ``conflicts``."""
+
+    code = "PATCH_CONFLICT"
+
+
 class InvalidArchive(Unprocessable):
     """The body isn't an archive, or a member of it would be written outside the directory."""
 

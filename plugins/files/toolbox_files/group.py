@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolbox.group import Group
+from toolbox_files import agents_routes
 from toolbox_files import archive_routes
 from toolbox_files import routes
 from toolbox_files import search_routes
@@ -20,4 +21,5 @@ group.include(
     archive_routes.operations,
     x_routes.operations,
     search_routes.operations,
+    agents_routes.operations,
 )

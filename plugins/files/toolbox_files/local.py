@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -25,11 +26,16 @@ from toolbox_files.models import UploadedFile
 from toolbox_files.names import absolute
 from toolbox_files.names import to_path
 from toolbox_files.names import to_text
+from toolbox_files.page_models import GlobOptions
+from toolbox_files.page_models import GrepOptions
+from toolbox_files.page_models import TreePlace
 from toolbox_files.read.info import file_info
 from toolbox_files.read.listing import list_directory
 from toolbox_files.read.regular_file import open_regular
 from toolbox_files.search.process import SearchProcess
 from toolbox_files.search.process import find_ripgrep
+from toolbox_files.search.process import search
+from toolbox_files.search.process import search_page
 from toolbox_files.settings import LocalSettings
 from toolbox_files.tree.archives import Unpacker
 from toolbox_files.tree.archives import pack
@@ -46,6 +52,8 @@ from toolbox_files.tree.permissions import set_permissions
 from toolbox_files.watch.socket import WatchSocket
 from toolbox_files.write.registry import UploadRegistry
 from toolbox_files.write.resumable import PartialUpload
+from toolbox_files.write.transaction import Transaction
+from toolbox_files.write.transaction import changing
 
 SWEEP_INTERVAL = 900
 """Seconds between two searches for expired uploads, at most."""
@@ -58,6 +66,7 @@ class LocalFiles:
         self._context = context
         self._base = context.work_dir
         self._ripgrep = find_ripgrep()
+        self._changing = threading.Lock()
         self._uploads = UploadRegistry(settings.upload_max_age, settings.state_dir)
         self._sweep_timer: Timer | None = None
         if settings.upload_max_age:
@@ -133,10 +142,21 @@ class LocalFiles:
             set_attributes(self._path(path), prefix, values)
 
     def search_names(self, options: SearchOptions) -> SearchProcess:
-        return SearchProcess("names", options, self._base, "")
+        return search("names", options, self._base, "")
 
     def search_lines(self, options: SearchOptions) -> SearchProcess:
-        return SearchProcess("lines", options, self._base, self._ripgrep)
+        return search("lines", options, self._base, self._ripgrep)
+
+    def grep(self, options: GrepOptions, after: TreePlace | None) -> SearchProcess:
+        with file_errors():
+            return search_page("grep", options, self._base, after)
+
+    def glob(self, options: GlobOptions, after: TreePlace | None) -> SearchProcess:
+        with file_errors():
+            return search_page("glob", options, self._base, after)
+
+    def changing(self, path: str) -> AbstractContextManager[Transaction]:
+        return changing(self._path(path), self._changing)
 
     def partial_upload(self, path: str, upload_id: str) -> PartialUpload:
         return PartialUpload(self._new_file(path), upload_id, self._uploads)

@@ -26,6 +26,12 @@ class Beneath:
         self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._last: tuple[list[str], int, list[str]] | None = None
 
+    def close(self) -> None:
+        """Close the descriptors."""
+        os.close(self._root)
+        if self._last is not None:
+            os.close(self._last[1])
+
     def directory(self, parts: list[str], make: bool) -> tuple[int, list[str]]:
         """Return a descriptor of the directory at ``parts``, and its path without links.
 

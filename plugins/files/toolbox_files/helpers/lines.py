@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 CHUNK = 1024 * 1024
@@ -21,6 +22,48 @@ def matching_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterator[tup
     Yields nothing for a binary or unreadable file. Takes little memory, however long the file or
     its lines: at most MAX_CONTENT bytes of a line are returned.
     """
+    return _scan_lines(_blocks(path, pattern, buffer), pattern)
+
+
+def all_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of every line of a file that contains ``pattern`` anywhere.
+
+    As :func:`matching_lines` in the rest. A large file's lines may be yielded without a match.
+    """
+    for number, content, length, newline in numbered(_blocks(path, pattern, buffer), MAX_CONTENT):
+        whole = length == len(content) + newline
+        yield number, _without_return(content) if whole else content
+
+
+Line = tuple[int, bytes, int, bool]
+"""A line: its number from 1, the beginning of its content, its length in bytes with the newline,
+and whether it ends with one.
+"""
+
+
+def numbered(blocks: Iterable[bytes], limit: int, number: int = 1) -> Iterator[Line]:
+    """Yield the lines of ``blocks``, the first as ``number``, with ``limit`` bytes of each.
+
+    A text that doesn't end with a newline ends with a line without one; what follows the last
+    newline is a line only if it isn't empty.
+    """
+    begun = b""
+    length = 0
+    for block in blocks:
+        *whole, rest = block.split(b"\n")
+        for piece in whole:
+            content = (begun + piece[:limit])[:limit] if length else piece[:limit]
+            yield number, content, length + len(piece) + 1, True
+            begun, length = b"", 0
+            number += 1
+        begun = (begun + rest[:limit])[:limit]
+        length += len(rest)
+    if length:
+        yield number, begun, length, False
+
+
+def _blocks(path: str, pattern: bytes, buffer: bytearray) -> Iterator[bytes]:
+    """Yield the content of a text file that contains ``pattern`` or is larger than ``buffer``."""
     try:
         # It may have become a FIFO: don't wait for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -34,17 +77,19 @@ def matching_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterator[tup
             if not os.readv(fd, [memoryview(buffer)[size:]]):
                 return  # The common case: a small file without a match.
             os.lseek(fd, size, os.SEEK_SET)
-        yield from _scan_lines(fd, bytes(memoryview(buffer)[:size]), pattern)
+        yield bytes(memoryview(buffer)[:size])
+        while block := os.read(fd, CHUNK):
+            yield block
     except OSError:
         return
     finally:
         os.close(fd)
 
 
-def _scan_lines(fd: int, block: bytes, pattern: bytes) -> Iterator[tuple[int, bytes]]:
+def _scan_lines(blocks: Iterator[bytes], pattern: bytes) -> Iterator[tuple[int, bytes]]:
     number = 1
     line = _LongLine(pattern)
-    while block:
+    for block in blocks:
         first, newline, rest = block.partition(b"\n")
         line.add(first)
         if newline:
@@ -58,7 +103,6 @@ def _scan_lines(fd: int, block: bytes, pattern: bytes) -> Iterator[tuple[int, by
                 yield number + found, content
             number += rest.count(b"\n", 0, whole)
             line.add(rest[whole:])
-        block = os.read(fd, CHUNK)
     if line.matches():
         yield number, line.content()
 

@@ -137,8 +137,10 @@ def run(task: Task, write: Callable[[bytes], object]) -> int:
                 batch.append(result)
                 size += len(result)
             if size > BATCH:
-                write(("\n".join(batch) + "\n").encode())
+                data = ("\n".join(batch) + "\n").encode()
+                # Before it is written: the time may be up right after that.
                 batch, size = [], 0
+                write(data)
     except OutOfTime:
         status = TRUNCATED_BY_TIME
     if batch:
@@ -154,6 +156,18 @@ def _out_of_time(number: int, frame: object) -> None:
     raise OutOfTime
 
 
+def begin_time(seconds: float) -> None:
+    """Raise OutOfTime in ``seconds``, 0 for never."""
+    if seconds:
+        signal.signal(signal.SIGALRM, _out_of_time)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def end_time() -> None:
+    """Raise OutOfTime no more."""
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
 def _write(data: bytes) -> None:
     """Write all of ``data`` to standard output, even if the time is up during it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
@@ -164,9 +178,7 @@ def _write(data: bytes) -> None:
 def main(arguments: list[str]) -> int:
     """Run the task on standard input; return the exit status."""
     task = Task(**json.loads(sys.stdin.buffer.read()))
-    if task.seconds:
-        signal.signal(signal.SIGALRM, _out_of_time)
-        signal.setitimer(signal.ITIMER_REAL, task.seconds)
+    begin_time(task.seconds)
     status = run(task, _write)
-    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    end_time()
     return status

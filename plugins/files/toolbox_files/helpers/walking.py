@@ -8,6 +8,7 @@ Symbolic links aren't followed, except at the start; unreadable directories are 
 
 from __future__ import annotations
 
+import bisect
 import operator
 import os
 import stat
@@ -17,33 +18,42 @@ from toolbox_files.helpers.gitignore import Ignored
 
 
 def walk(
-    root: str, shown: str, skip: frozenset[str], ignored: Ignored | None = None
+    root: str,
+    shown: str,
+    skip: frozenset[str],
+    ignored: Ignored | None = None,
+    start: tuple[str, ...] = (),
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield every entry at and below ``root``: its path, its shown path, its name and its type.
 
     The type is ``d``, ``f`` for a regular file, or empty. Directories whose names are in ``skip``
-    aren't entered; ``ignored`` entries are omitted.
+    aren't entered; ``ignored`` entries are omitted. With ``start``, the names of a path below
+    ``root`` that need not exist any more, the walk begins there.
     """
     try:
         mode = os.stat(root).st_mode
     except (OSError, ValueError):
         return
-    yield root, shown, shown.rpartition("/")[2] or shown, _type(mode)
+    if not start:
+        yield root, shown, shown.rpartition("/")[2] or shown, _type(mode)
     if not stat.S_ISDIR(mode):
         return
     prefix = "" if shown == "." else shown.rstrip("/") + "/"
-    levels = [(prefix, _entries(root), ignored)]
+    levels = [(prefix, _entries(root, start), ignored, start)]
     while levels:
-        prefix, entries, ignored = levels[-1]
+        prefix, entries, ignored, start = levels[-1]
         for entry in entries:
             name = entry.name
             kind = _entry_type(entry)
             if ignored is not None and ignored(name, kind == "d"):
                 continue
-            yield entry.path, prefix + name, name, kind
+            # Only the first entry of a level can be above the start, which was there before it.
+            rest = start[1:] if start and start[0] == name else ()
+            if not rest:
+                yield entry.path, prefix + name, name, kind
             if kind == "d" and name not in skip:
                 below = ignored and ignored.below(name, entry.path)
-                levels.append((f"{prefix}{name}/", _entries(entry.path), below))
+                levels.append((f"{prefix}{name}/", _entries(entry.path, rest), below, rest))
                 break
         else:
             levels.pop()
@@ -81,11 +91,15 @@ def sorted_names(directory: str) -> list[str]:
     return names
 
 
-def _entries(directory: str) -> Iterator[os.DirEntry[str]]:
+def _entries(directory: str, start: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:
+    """Return the entries from the first name of ``start`` on."""
     try:
-        return iter(sorted_entries(directory))
+        entries = sorted_entries(directory)
     except OSError:
         return iter(())
+    if start:
+        del entries[: bisect.bisect_left(entries, os.fsencode(start[0]), key=_name_bytes)]
+    return iter(entries)
 
 
 _name = operator.attrgetter("name")

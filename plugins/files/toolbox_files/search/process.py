@@ -10,23 +10,28 @@ import os
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Generator
 from collections.abc import Iterator
 from pathlib import Path
 from pathlib import PurePosixPath
+from typing import Any
 
 import msgspec
 
 from toolbox.errors import ToolboxError
 from toolbox.processes import popen
+from toolbox_files.errors import InvalidFilePath
 from toolbox_files.helpers import search_main
 from toolbox_files.helpers.command import helper_command
 from toolbox_files.models import SearchOptions
 from toolbox_files.names import one_root
 from toolbox_files.names import to_path
 from toolbox_files.names import to_text
+from toolbox_files.page_models import PageOptions
+from toolbox_files.page_models import TreePlace
 
 READ = 64 * 1024
 """Bytes read from the helper at once."""
@@ -41,24 +46,52 @@ def find_ripgrep() -> str:
     return shutil.which("rg") or (str(beside) if beside.exists() else "")
 
 
-class SearchProcess:
-    """A run of the helper. See :class:`toolbox_files.backend.SearchResults`."""
+def search(kind: str, options: SearchOptions, base: Path, rg: str) -> SearchProcess:
+    """Start a search of everything, for names or lines. A path that doesn't exist is empty."""
+    task = {
+        "kind": kind,
+        **_place(options.path, base),
+        "pattern": options.pattern,
+        "skip": options.skip,
+        "offset": options.offset,
+        "limit": options.limit,
+        "seconds": options.seconds,
+        "rg": rg,
+        "gitignore": options.gitignore,
+    }
+    return SearchProcess("search_main", task)
 
-    def __init__(self, kind: str, options: SearchOptions, base: Path, rg: str) -> None:
+
+def search_page(
+    kind: str, options: PageOptions, base: Path, after: TreePlace | None
+) -> SearchProcess:
+    """Start a search for a page, which begins after ``after``. Raises OSError, InvalidFilePath."""
+    root = to_path(options.path, base)
+    mode = root.stat().st_mode
+    if stat.S_ISDIR(mode):
+        os.scandir(root).close()  # Raises if it can't be read.
+    elif not stat.S_ISREG(mode):
+        raise InvalidFilePath(f"not a regular file or directory: {options.path}")
+    task = msgspec.structs.asdict(options)
+    del task["path"], task["cursor"]
+    task |= {"kind": kind, **_place(options.path, base), "after": after}
+    return SearchProcess("page_main", task)
+
+
+def _place(path: str, base: Path) -> dict[str, str]:
+    return {
+        "root": to_text(str(to_path(path, base))),
+        "shown": str(PurePosixPath(one_root(path))),
+    }
+
+
+class SearchProcess:
+    """A run of a helper with ``task``. See :class:`toolbox_files.backend.SearchResults`."""
+
+    def __init__(self, helper: str, task: dict[str, Any]) -> None:
         self.truncated = ""
         """``limit`` or ``time`` if that bound ended the search; set after the iteration."""
-        task = {
-            "kind": kind,
-            "root": to_text(str(to_path(options.path, base))),
-            "shown": str(PurePosixPath(one_root(options.path))),
-            "pattern": options.pattern,
-            "skip": options.skip,
-            "offset": options.offset,
-            "limit": options.limit,
-            "seconds": options.seconds,
-            "rg": rg,
-            "gitignore": options.gitignore,
-        }
+        self._helper = helper
         self._blocks = self._run(msgspec.json.encode(task))
         # Starts the helper now: failing to start it is an error response, not a truncated one.
         self._first = next(self._blocks)
@@ -72,9 +105,7 @@ class SearchProcess:
         self._blocks.close()
 
     def _run(self, task: bytes) -> Generator[bytes, None, None]:
-        process = popen(
-            helper_command("search_main"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        process = popen(helper_command(self._helper), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin and process.stdout
         try:
             with process.stdin as stdin:
