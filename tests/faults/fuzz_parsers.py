@@ -19,7 +19,6 @@ with atheris.instrument_imports(
     include=["toolbox", "toolbox_files", "toolbox_lsp", "toolbox_process", "toolbox_computeruse"]
 ):
     from toolbox_computeruse.input.chords import parse_hotkey
-    from toolbox_files.helpers.globs import compile_glob
     from toolbox_lsp.server.framing import BrokenStream
     from toolbox_lsp.server.framing import MessageSource
     from toolbox_process.terminals.headers import decode_envs
@@ -28,6 +27,7 @@ with atheris.instrument_imports(
     from toolbox.filenames import decode_name
     from toolbox.filenames import encode_name
     from toolbox.multipart import read_parts
+    from toolbox.patterns.globs import compile_glob
     from toolbox.request import Body
 
 

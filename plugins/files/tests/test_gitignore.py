@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from toolbox_files.helpers.gitignore import parse
 from toolbox_files.helpers.search_main import Task
 
+from toolbox.patterns.gitignore import parse
 from toolbox.testing import Service
 
 RULES = """\

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from toolbox_files.helpers import lines
 from toolbox_files.helpers import ripgrep
 from toolbox_files.helpers import search_main
-from toolbox_files.helpers.globs import compile_glob
 from toolbox_files.helpers.search_main import Task
 from toolbox_files.search.process import find_ripgrep
 
 from toolbox.filenames import decode_name
+from toolbox.patterns.globs import compile_glob
 from toolbox.processes import descendants
 from toolbox.testing import Service
 

@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toolbox_fleet.local.trees.attributes import Owner
-from toolbox_fleet.local.trees.errors import Cancelled
-from toolbox_fleet.local.trees.errors import TreeError
-from toolbox_fleet.local.trees.packing import pack
-from toolbox_fleet.local.trees.packing import unpack
-from toolbox_fleet.local.trees.removing import remove_tree
-from toolbox_fleet.local.trees.staging import Cancellation
-from toolbox_fleet.local.trees.staging import Staging
+from toolbox_fleet.local.storage.packing import pack
+from toolbox_fleet.local.storage.packing import unpack
+
+from toolbox.trees.attributes import Owner
+from toolbox.trees.errors import Cancelled
+from toolbox.trees.errors import TreeError
+from toolbox.trees.removing import remove_tree
+from toolbox.trees.staging import Cancellation
+from toolbox.trees.staging import Staging
 
 MIB = 1024**2
 LONG_NAME = "d" * 200

@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import toolbox
-
-_BOOT = """
-import importlib, sys, types
-for name, path in zip(("toolbox_files", "toolbox"), sys.argv[1:3]):
-    package = sys.modules[name] = types.ModuleType(name)
-    package.__path__ = [path]
-sys.path += filter(None, [sys.argv[3]])
-sys.exit(importlib.import_module(sys.argv[4]).main(sys.argv[5:]))
-"""
-"""Program that imports a helper without running ``__init__`` of the packages above it, which import
-a lot.
-"""
+from toolbox import helpers
 
 
 def helper_command(module: str, *arguments: str, libraries: str = "") -> list[str]:
-    """Return the command that runs ``main(arguments)`` of ``toolbox_files.helpers.<module>``.
-
-    Python runs isolated from the user's environment and without site-packages: the helpers need
-    neither. Modules in the directory ``libraries`` are found after the standard library.
-    """
-    # -I: no PYTHON* variables, no user site, no current directory (python(1)).
-    options = ["-I", "-S", "-X", "utf8", "-c", _BOOT]
-    return [
-        sys.executable,
-        *options,
-        str(Path(__file__).parent.parent),
-        str(Path(toolbox.__file__).parent),
-        libraries,
-        f"toolbox_files.helpers.{module}",
-        *arguments,
-    ]
+    """Return the command that runs ``toolbox_files.helpers.<module>``; see the core's."""
+    return helpers.helper_command(
+        f"toolbox_files.helpers.{module}", *arguments, libraries=libraries
+    )

@@ -19,10 +19,10 @@ from typing import Any
 
 from toolbox.filenames import decode_name
 from toolbox.filenames import encode_name
+from toolbox.patterns.gitignore import ignored_in
 from toolbox_files.helpers.expressions import MalformedExpression
 from toolbox_files.helpers.expressions import compile_expression
 from toolbox_files.helpers.expressions import needed_text
-from toolbox_files.helpers.gitignore import ignored_in
 from toolbox_files.helpers.grep import Found
 from toolbox_files.helpers.grep import Grep
 from toolbox_files.helpers.lines import CHUNK

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 
-from toolbox_files.helpers.globs import Match
-from toolbox_files.helpers.globs import compile_glob
+from toolbox.patterns.globs import Match
+from toolbox.patterns.globs import compile_glob
 
 MAX_PATTERNS = 100
 """Patterns that the braces of one may stand for."""

@@ -19,8 +19,8 @@ from json.encoder import encode_basestring_ascii as quote
 
 from toolbox.filenames import decode_name
 from toolbox.filenames import encode_name
-from toolbox_files.helpers.gitignore import ignored_in
-from toolbox_files.helpers.globs import compile_glob
+from toolbox.patterns.gitignore import ignored_in
+from toolbox.patterns.globs import compile_glob
 from toolbox_files.helpers.lines import CHUNK
 from toolbox_files.helpers.lines import matching_lines
 from toolbox_files.helpers.walking import walk

@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from toolbox_files.helpers.gitignore import Ignored
+from toolbox.patterns.gitignore import Ignored
 
 
 def walk(

@@ -9,8 +9,8 @@ import os
 import re
 from pathlib import Path
 
+from toolbox.trees.removing import remove_tree
 from toolbox_fleet.local.places import make_inside
-from toolbox_fleet.local.trees.removing import remove_tree
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """A UUID of version 4, as ``str(uuid.uuid4())``."""

@@ -10,11 +10,11 @@ from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
 
+from toolbox.trees.attributes import Owner
 from toolbox_fleet.errors import Unsupported
 from toolbox_fleet.local.layout import SandboxPaths
 from toolbox_fleet.local.places import link_inside
 from toolbox_fleet.local.supplies import Mount
-from toolbox_fleet.local.trees.attributes import Owner
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from collections.abc import Container
 from pathlib import Path
 
 from toolbox.settings import SettingsError
+from toolbox.trees.attributes import Owner
 from toolbox_fleet.errors import NoCapacity
 from toolbox_fleet.local.running.isolation import Cell
 from toolbox_fleet.local.running.isolation import NoIsolation
 from toolbox_fleet.local.running.isolation import name_of
-from toolbox_fleet.local.trees.attributes import Owner
 
 WHERE = "fleet.local.user"
 

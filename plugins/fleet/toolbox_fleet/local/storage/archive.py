@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from toolbox.trees.errors import described
+from toolbox.trees.staging import Staging
 from toolbox_fleet.local.layout import Layout
 from toolbox_fleet.local.lifecycle import Lifecycle
 from toolbox_fleet.local.records import Record
 from toolbox_fleet.local.states import Transition
+from toolbox_fleet.local.storage.packing import pack
+from toolbox_fleet.local.storage.packing import unpack
 from toolbox_fleet.local.storage.quiet import until
 from toolbox_fleet.local.supplies import Supply
-from toolbox_fleet.local.trees.errors import described
-from toolbox_fleet.local.trees.packing import pack
-from toolbox_fleet.local.trees.packing import unpack
-from toolbox_fleet.local.trees.staging import Staging
 from toolbox_fleet.models.sandboxes import Sandbox
 
 # A sandbox that can't be packed is as it was.

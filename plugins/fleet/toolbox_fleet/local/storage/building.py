@@ -16,10 +16,10 @@ import msgspec
 
 from toolbox.processes import popen
 from toolbox.settings import SettingsError
+from toolbox.trees.errors import TreeError
 from toolbox_fleet.errors import InvalidValue
 from toolbox_fleet.local.running.environment import MARKER
 from toolbox_fleet.local.running.environment import refuse_own_variables
-from toolbox_fleet.local.trees.errors import TreeError
 from toolbox_fleet.names import check_environment
 
 WAIT = 0.2

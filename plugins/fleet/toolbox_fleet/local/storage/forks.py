@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from toolbox.trees.staging import Staging
 from toolbox_fleet.errors import WrongState
 from toolbox_fleet.local.creating import new_record
 from toolbox_fleet.local.layout import Layout
@@ -17,7 +18,6 @@ from toolbox_fleet.local.storage.quiet import QUIET
 from toolbox_fleet.local.storage.quiet import quiet
 from toolbox_fleet.local.storage.quiet import until
 from toolbox_fleet.local.supplies import Supply
-from toolbox_fleet.local.trees.staging import Staging
 from toolbox_fleet.models.sandboxes import CreateSandbox
 from toolbox_fleet.models.sandboxes import Sandbox
 

@@ -17,6 +17,7 @@ from functools import partial
 import msgspec
 
 from toolbox.threads import Pool
+from toolbox.trees.errors import Cancelled
 from toolbox_fleet.errors import InvalidValue
 from toolbox_fleet.errors import NoSuchResource
 from toolbox_fleet.errors import Unsupported
@@ -28,7 +29,6 @@ from toolbox_fleet.local.storage.building import Command
 from toolbox_fleet.local.storage.templates import Templates
 from toolbox_fleet.local.store import Store
 from toolbox_fleet.local.supplies import Supply
-from toolbox_fleet.local.trees.errors import Cancelled
 from toolbox_fleet.models.sandboxes import BuildInfo
 from toolbox_fleet.models.sandboxes import CreateSandbox
 from toolbox_fleet.models.sandboxes import State

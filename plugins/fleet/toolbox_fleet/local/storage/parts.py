@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolbox.lifecycle import Context
+from toolbox.trees.staging import Staging
 from toolbox_fleet.local.lifecycle import Lifecycle
 from toolbox_fleet.local.recovery import Recovery
 from toolbox_fleet.local.settings import LocalSettings
@@ -25,7 +26,6 @@ from toolbox_fleet.local.storage.volumes import Volumes
 from toolbox_fleet.local.storage.warm_pools import WarmPoolAbility
 from toolbox_fleet.local.storage.warm_pools import WarmPools
 from toolbox_fleet.local.store import Store
-from toolbox_fleet.local.trees.staging import Staging
 from toolbox_fleet.models.sandboxes import CreateSandbox
 from toolbox_fleet.models.sandboxes import Sandbox
 

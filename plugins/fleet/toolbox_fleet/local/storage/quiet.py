@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable
 from collections.abc import Iterator
 
+from toolbox.trees.errors import Cancelled
 from toolbox_fleet.local.records import Record
 from toolbox_fleet.local.running.service import Services
-from toolbox_fleet.local.trees.errors import Cancelled
 
 QUIET = frozenset({"started", "stopped", "paused"})
 """States in which files can be copied."""

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from toolbox.trees.attributes import Owner
+from toolbox.trees.errors import described
+from toolbox.trees.staging import Staging
 from toolbox_fleet.errors import NameTaken
 from toolbox_fleet.errors import NoSuchResource
 from toolbox_fleet.errors import Refused
@@ -20,9 +23,6 @@ from toolbox_fleet.local.records import Record
 from toolbox_fleet.local.storage.defaults import Defaults
 from toolbox_fleet.local.store import Store
 from toolbox_fleet.local.store import Table
-from toolbox_fleet.local.trees.attributes import Owner
-from toolbox_fleet.local.trees.errors import described
-from toolbox_fleet.local.trees.staging import Staging
 from toolbox_fleet.models.snapshots import Snapshot
 from toolbox_fleet.models.snapshots import SnapshotState
 from toolbox_fleet.times import format_time

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 
-from toolbox_files.helpers.globs import Match
-from toolbox_files.helpers.globs import compile_glob
+from toolbox.patterns.globs import Match
+from toolbox.patterns.globs import compile_glob
 
 MAX_SIZE = 1024 * 1024
 """Maximum bytes read of a ``.gitignore``."""

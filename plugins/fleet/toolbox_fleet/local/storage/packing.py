@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toolbox.processes import popen
-from toolbox_fleet.local.trees.errors import TreeError
+from toolbox.trees.errors import TreeError
 
 WAIT = 0.2
 """Seconds between two checks whether the archive is still wanted."""

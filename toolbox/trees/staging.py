@@ -10,14 +10,14 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolbox_fleet.local.trees.attributes import Owner
-from toolbox_fleet.local.trees.copying import TreeCopy
-from toolbox_fleet.local.trees.errors import Cancelled
-from toolbox_fleet.local.trees.errors import TreeError
-from toolbox_fleet.local.trees.errors import described
-from toolbox_fleet.local.trees.removing import remove_tree
+from toolbox.trees.attributes import Owner
+from toolbox.trees.copying import TreeCopy
+from toolbox.trees.errors import Cancelled
+from toolbox.trees.errors import TreeError
+from toolbox.trees.errors import described
+from toolbox.trees.removing import remove_tree
 
-log = logging.getLogger("toolbox.fleet")
+log = logging.getLogger("toolbox")
 
 
 class Cancellation:

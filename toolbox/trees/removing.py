@@ -8,34 +8,43 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from toolbox_fleet.local.trees.errors import TreeError
-from toolbox_fleet.local.trees.listing import names_in
+from toolbox.trees.errors import TreeError
+from toolbox.trees.listing import names_in
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def remove_tree(root: Path) -> None:
+def remove_tree(root: Path) -> int:
     """Remove a tree, or a file, if it is there. Nothing on other file systems is touched.
 
-    Raises OSError, and TreeError for a directory on another file system; a part may be left then.
+    Returns the bytes of its files that no other name has. Raises OSError, and TreeError for a
+    directory on another file system; a part may be left then.
     """
     try:
         status = root.lstat()
         if not stat.S_ISDIR(status.st_mode):
             # A symlink, too, is removed itself: what it leads to is not ours.
             root.unlink()
-            return
+            return _last(status)
         fd = _open(str(root))
     except FileNotFoundError:
-        return
-    _Removal(fd).run()
+        return 0
+    removal = _Removal(fd)
+    removal.run()
     root.rmdir()
+    return removal.freed
+
+
+def _last(status: os.stat_result) -> int:
+    """Return the bytes of a file of which one name was left."""
+    return status.st_blocks * 512 if status.st_nlink == 1 else 0
 
 
 class _Removal:
     """Removes all below a directory, with one descriptor however deep it is."""
 
     def __init__(self, fd: int) -> None:
+        self.freed = 0
         self._fd = fd
         self._parents: list[_Parent] = []
 
@@ -66,6 +75,7 @@ class _Removal:
                     directories.append(name)
                 else:
                     os.unlink(name, dir_fd=self._fd)
+                    self.freed += _last(status)
         return directories
 
     def _leave(self) -> list[str]:

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolbox_fleet.local.trees.attributes import Owner
-from toolbox_fleet.local.trees.attributes import copy_attributes
-from toolbox_fleet.local.trees.attributes import copy_node_attributes
-from toolbox_fleet.local.trees.contents import Contents
-from toolbox_fleet.local.trees.errors import TreeError
-from toolbox_fleet.local.trees.listing import names_in
+from toolbox.trees.attributes import Owner
+from toolbox.trees.attributes import copy_attributes
+from toolbox.trees.attributes import copy_node_attributes
+from toolbox.trees.contents import Contents
+from toolbox.trees.errors import TreeError
+from toolbox.trees.listing import names_in
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -33,8 +33,34 @@ WHITEOUT = 0
 class Frame:
     """A directory that is being copied, and those of its directories that are still to be."""
 
+    name: str
     status: os.stat_result
     directories: list[str]
+
+
+class Choice:
+    """Decisions about each entry of a copy. This one takes all; others override what they change.
+
+    After :meth:`enter`, the entries of one directory follow, those of its directories later.
+    """
+
+    def enter(self, names: list[str], status: os.stat_result) -> None:
+        """Note that the directory at ``names``, relative to the top, comes next."""
+
+    def takes(self, name: str, status: os.stat_result) -> bool:
+        """Report whether an entry gets into the copy."""
+        return True
+
+    def is_linked(self, name: str, status: os.stat_result) -> bool:
+        """Report whether a file may have several names in the tree."""
+        return status.st_nlink > 1
+
+    def link(self, name: str, status: os.stat_result, target: int) -> bool:
+        """Make the entry in the open directory ``target`` without copying, or return False."""
+        return False
+
+    def copied(self, name: str, status: os.stat_result) -> None:
+        """Note that an entry was copied, by its status before that."""
 
 
 class TreeCopy:
@@ -44,12 +70,18 @@ class TreeCopy:
     the permissions of this machine. Not so what marks a deleted file for overlayfs, though it is a
     device. Directories on other file systems are empty in the copy.
     ``owner`` is given to all files, None keeps theirs. ``check`` is called often; it raises if the
-    copy isn't wanted any more.
+    copy isn't wanted any more. ``choice`` decides about each entry.
     """
 
     def __init__(
-        self, source: Path, target: Path, check: Callable[[], None], owner: Owner | None = None
+        self,
+        source: Path,
+        target: Path,
+        check: Callable[[], None],
+        owner: Owner | None = None,
+        choice: Choice | None = None,
     ) -> None:
+        self._choice = choice or Choice()
         self._root = source
         self._top = target
         self._check = check
@@ -72,7 +104,7 @@ class TreeCopy:
             # Closed to all others until its own mode is set at the end.
             self._top.mkdir(0o700)
             self._target = os.open(self._top, DIRECTORY)
-            self._enter()
+            self._enter("")
             while self._frames:
                 if directories := self._frames[-1].directories:
                     self._descend(directories.pop())
@@ -84,10 +116,11 @@ class TreeCopy:
             if fd >= 0:
                 os.close(fd)
 
-    def _enter(self) -> None:
+    def _enter(self, name: str) -> None:
         """Copy all but the directories of the current directory."""
-        frame = Frame(os.fstat(self._source), [])
+        frame = Frame(name, os.fstat(self._source), [])
         self._frames.append(frame)
+        self._choice.enter([above.name for above in self._frames[1:]], frame.status)
         # Another file system: of an own volume, or a part of the machine's.
         if frame.status.st_dev != self._frames[0].status.st_dev:
             return
@@ -95,6 +128,8 @@ class TreeCopy:
             self._check()
             with contextlib.suppress(FileNotFoundError):
                 status = os.stat(name, dir_fd=self._source, follow_symlinks=False)
+                if not self._choice.takes(name, status):
+                    continue
                 self.entries += 1
                 self.bytes += status.st_blocks * 512
                 if stat.S_ISDIR(status.st_mode):
@@ -113,7 +148,7 @@ class TreeCopy:
         target = os.open(name, DIRECTORY, dir_fd=self._target)
         os.close(self._target)
         self._target = target
-        self._enter()
+        self._enter(name)
 
     def _ascend(self) -> None:
         frame = self._frames.pop()
@@ -134,6 +169,7 @@ class TreeCopy:
         elif stat.S_ISLNK(status.st_mode):
             os.symlink(os.readlink(name, dir_fd=self._source), name, dir_fd=self._target)
             copy_node_attributes(name, self._target, status, self._owner)
+            self._choice.copied(name, status)
         elif stat.S_ISFIFO(status.st_mode):
             os.mkfifo(name, 0o600, dir_fd=self._target)
             copy_node_attributes(name, self._target, status, self._owner)
@@ -141,8 +177,17 @@ class TreeCopy:
             os.mknod(name, stat.S_IFCHR, WHITEOUT, dir_fd=self._target)
 
     def _copy_file(self, name: str, status: os.stat_result) -> None:
-        if status.st_nlink > 1 and self._links.link(status, self._target, name):
+        linked = self._choice.is_linked(name, status)
+        if linked and self._links.link(status, self._target, name):
+            self._choice.copied(name, status)
             return
+        if not self._choice.link(name, status, self._target):
+            status = self._copy_content(name)
+        self._choice.copied(name, status)
+        if linked:
+            self._links.keep(status, self._target, name)
+
+    def _copy_content(self, name: str) -> os.stat_result:
         try:
             source = os.open(name, _READ, dir_fd=self._source)
         except OSError as error:
@@ -157,8 +202,7 @@ class TreeCopy:
                 if stat.S_ISREG(status.st_mode):
                     self._contents.copy(source, target, status)
                 copy_attributes(source, target, status, self._owner)
-        if status.st_nlink > 1:
-            self._links.keep(status, self._target, name)
+        return status
 
 
 class _HardLinks:
