@@ -35,6 +35,7 @@ GROUPS = [name for name in PLUGINS if "-" not in name]
 
 OPERATIONS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "agentsandbox": ("GET", "/agentsandbox/v1/metadata", None),
+    "checkpoints": ("GET", "/x/checkpoints", None),
     "computeruse": ("GET", "/computeruse/status", None),
     "e2b": ("GET", "/e2b/envs", None),
     "files": ("POST", "/files/folder?path=new&mode=755", None),

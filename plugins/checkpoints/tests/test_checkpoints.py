@@ -1,0 +1,504 @@
+"""Checkpoints through a running service."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from toolbox.testing import Service
+
+from .trees import described
+from .trees import make_tree
+from .trees import spoil_tree
+
+MIB = 1024**2
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    return directory
+
+
+def create(service: Service, top: Path, **options: Any) -> dict[str, Any]:
+    made = service.http.post("/x/checkpoints", json={"path": str(top), **options})
+    assert made.status_code == 201, made.text
+    checkpoint: dict[str, Any] = made.json()
+    assert checkpoint["complete"]
+    return checkpoint
+
+
+def restore(service: Service, checkpoint: dict[str, Any], *paths: str) -> dict[str, Any]:
+    url = f"/x/checkpoints/{checkpoint['id']}/restore"
+    done = service.http.post(url, json={"paths": paths}) if paths else service.http.post(url)
+    assert done.status_code == 200, done.text
+    work: dict[str, Any] = done.json()
+    assert work["complete"]
+    assert work["error"] is None
+    return work
+
+
+def diff(service: Service, checkpoint: dict[str, Any], **query: Any) -> dict[str, Any]:
+    got = service.http.get(f"/x/checkpoints/{checkpoint['id']}/diff", params=query)
+    assert got.status_code == 200, got.text
+    found: dict[str, Any] = got.json()
+    return found
+
+
+def changes(found: dict[str, Any]) -> dict[str, str]:
+    return {file["path"]: file["change"] for file in found["files"]}
+
+
+def store_of(service: Service) -> Path:
+    return service.directory / "state" / "toolbox" / "checkpoints"
+
+
+def is_clean(store: Path) -> bool:
+    """Nothing incomplete is left."""
+    return not [*store.glob(".making/*"), *store.glob(".work/*"), *store.glob(".trash/*")]
+
+
+def test_a_restore_makes_everything_what_it_was(service: Service, top: Path) -> None:
+    make_tree(top)
+    before = described(top)
+    checkpoint = create(service, top, label="first")
+    assert checkpoint["consistent"] is True
+    assert (checkpoint["files"], checkpoint["directories"]) == (8, 4)
+    assert diff(service, checkpoint)["total"] == 0
+
+    inode = top.stat().st_ino
+    spoil_tree(top)
+    restore(service, checkpoint)
+    assert described(top) == before
+    # Shells that are in it stay in it.
+    assert top.stat().st_ino == inode
+    # The hole is there again.
+    assert (top / "sparse").stat().st_blocks * 512 < MIB
+    assert sorted(file.name for file in top.iterdir() if "toolbox" in file.name) == []
+    work = service.http.get(f"/x/checkpoints/{checkpoint['id']}").json()["works"][-1]
+    assert (work["kind"], work["complete"]) == ("restore", True)
+
+
+def test_a_restore_of_a_removed_directory(service: Service, top: Path) -> None:
+    make_tree(top)
+    before = described(top)
+    checkpoint = create(service, top)
+    subprocess.run(["rm", "-r", top], check=True)
+    restore(service, checkpoint)
+    assert described(top) == before
+
+
+def test_hard_links_are_made_again(service: Service, top: Path) -> None:
+    (top / "a").mkdir()
+    for name in ("a/one", "other", "third"):
+        (top / name).write_text(name)
+    (top / "a" / "two").hardlink_to(top / "a" / "one")
+    (top / "three").hardlink_to(top / "a" / "one")
+    before = described(top)
+    checkpoint = create(service, top)
+    # A name less, and two files that are one.
+    (top / "a" / "two").unlink()
+    (top / "third").unlink()
+    (top / "third").hardlink_to(top / "other")
+    restore(service, checkpoint)
+    assert described(top) == before
+    subprocess.run(["rm", "-r", top / "a"], check=True)
+    restore(service, checkpoint)
+    assert described(top) == before
+
+
+def test_extended_attributes_are_kept(service: Service, top: Path) -> None:
+    file = top / "file"
+    file.write_text("text")
+    try:
+        os.setxattr(file, "user.note", b"\0note")
+    except OSError as error:
+        pytest.skip(f"no extended attributes here: {error}")
+    checkpoint = create(service, top)
+    os.setxattr(file, "user.note", b"other")
+    restore(service, checkpoint)
+    assert os.getxattr(file, "user.note") == b"\0note"
+
+
+def test_pipes_and_sockets_are_counted_and_stay(service: Service, top: Path) -> None:
+    os.mkfifo(top / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(top / "socket"))
+    (top / "file").touch()
+    checkpoint = create(service, top)
+    assert checkpoint["files"] == 1
+    assert {reason: n for reason, n in checkpoint["skipped"].items() if n} == {
+        "fifos": 1,
+        "sockets": 1,
+    }
+    (top / "file").unlink()
+    restore(service, checkpoint)
+    assert sorted(os.listdir(top)) == ["fifo", "file", "socket"]
+
+
+def test_excluded_files_stay_as_they_are(service: Service, top: Path) -> None:
+    make_tree(top)
+    (top / "node_modules" / "library").mkdir(parents=True)
+    (top / "src" / "server.log").write_text("one")
+    checkpoint = create(service, top, exclude=["node_modules/", "*.log", "!keep.log"])
+    assert checkpoint["skipped"]["excluded"] == 2
+    (top / "node_modules" / "new").write_text("new")
+    (top / "src" / "server.log").write_text("two")
+    (top / "added" / "below").mkdir(parents=True)
+    (top / "added" / "below" / "some.log").write_text("in a directory that is new")
+    (top / "added" / "file").write_text("goes")
+    (top / "keep.log").write_text("is not excluded")
+    assert changes(diff(service, checkpoint)).keys() == {
+        *("added", "added/below", "added/file", "keep.log")
+    }
+    restore(service, checkpoint)
+    assert (top / "node_modules" / "new").read_text() == "new"
+    assert (top / "src" / "server.log").read_text() == "two"
+    assert (top / "added" / "below" / "some.log").exists()
+    assert not (top / "added" / "file").exists()
+    assert not (top / "keep.log").exists()
+
+
+def test_an_excluded_file_in_the_way_is_a_conflict(service: Service, top: Path) -> None:
+    (top / "build").write_text("a file")
+    checkpoint = create(service, top, exclude=["*.log"])
+    (top / "build").unlink()
+    (top / "build").mkdir()
+    (top / "build" / "make.log").write_text("precious")
+    refused = service.http.post(f"/x/checkpoints/{checkpoint['id']}/restore")
+    assert (refused.status_code, refused.json()["code"]) == (409, "CHECKPOINT_CONFLICT")
+    assert (top / "build" / "make.log").read_text() == "precious"
+
+
+def test_the_diff_is_one_that_git_reverts(service: Service, top: Path, tmp_path: Path) -> None:
+    make_tree(top)
+    (top / "crlf").write_bytes(b"one\r\ntwo\r\nthree\r\n")
+    (top / "form").write_text("a\fb\nc\u2028d\nlast")
+    (top / "many").write_text("".join(f"{number}\n" for number in range(3000)))
+    checkpoint = create(service, top)
+    before = described(top)
+    (top / "src" / "main.py").write_text("print('one')\nprint('2')")
+    (top / "src" / "run").chmod(0o644)
+    (top / "crlf").write_bytes(b"one\r\n2\r\nthree\r\n")
+    (top / "form").write_text("a\fb\nc\u2028e\nlast\n")
+    (top / "many").write_text("".join(f"{number * 7 % 3001}\n" for number in range(3000)))
+    (top / "new file").write_text("new\n")
+    (top / "src" / "deep" / "data.bin").write_bytes(b"\0other")
+    found = diff(service, checkpoint)
+    assert changes(found) == {
+        "crlf": "changed",
+        "form": "changed",
+        "many": "changed",
+        "new file": "added",
+        "src/deep/data.bin": "changed",
+        "src/main.py": "changed",
+        "src/run": "mode",
+        "twin": "changed",
+    }
+    assert "Binary files a/src/deep/data.bin and b/src/deep/data.bin differ\n" in found["diff"]
+    assert not found["truncated"]
+    text = found["diff"].split("diff --git ")
+    patch = tmp_path / "patch"
+    # Both names of the file have changed; the second can't be reverted again. Git has no binary.
+    parts = [part for part in text if part and "Binary" not in part and "a/twin" not in part]
+    patch.write_bytes("".join(f"diff --git {part}" for part in parts).encode())
+    run = subprocess.run(
+        ["git", "apply", "-R", "--whitespace=nowarn", patch], cwd=top, capture_output=True
+    )
+    assert run.returncode == 0, run.stderr
+    after = described(top)
+    for name in (b"crlf", b"form", b"many", b"src/main.py"):
+        assert after[name][2] == before[name][2]
+    assert os.access(top / "src" / "run", os.X_OK)
+    assert not (top / "new file").exists()
+
+
+def test_a_diff_is_bounded_and_can_be_narrowed(service: Service, top: Path) -> None:
+    make_tree(top)
+    checkpoint = create(service, top)
+    for number in range(20):
+        (top / f"file{number:02}").write_text("line\n" * 100)
+    found = diff(service, checkpoint, files=5, bytes=1500)
+    assert (len(found["files"]), found["total"], found["truncated"]) == (5, 20, True)
+    assert 0 < len(found["diff"]) <= 1500
+    assert changes(diff(service, checkpoint, path="file07")) == {"file07": "added"}
+    second = create(service, top)
+    found = diff(service, checkpoint, against=second["id"], path="file19")
+    assert changes(found) == {"file19": "added"}
+    assert diff(service, second, path="src")["total"] == 0
+
+
+def test_single_paths_are_restored(service: Service, top: Path) -> None:
+    make_tree(top)
+    before = described(top)
+    checkpoint = create(service, top)
+    spoil_tree(top)
+    restore(service, checkpoint, "src/deep/data.bin", "./empty/")
+    after = described(top)
+    for name in (b"src/deep/data.bin", b"empty"):
+        assert after[name] == before[name]
+    assert (top / "src" / "main.py").read_text().endswith("print('three')")
+    assert (top / "new" / "below" / "file").exists()
+    # What wasn't there is removed, and nothing beside it.
+    (top / "new" / "other").write_text("stays")
+    restore(service, checkpoint, "new/below/file")
+    assert not (top / "new" / "below" / "file").exists()
+    assert (top / "new" / "other").exists()
+    url = f"/x/checkpoints/{checkpoint['id']}/restore"
+    missing = service.http.post(url, json={"paths": ["src/nothing"]})
+    assert (missing.status_code, missing.json()["code"]) == (404, "CHECKPOINT_PATH_NOT_FOUND")
+
+
+def test_a_fork_is_a_whole_copy(service: Service, top: Path, tmp_path: Path) -> None:
+    make_tree(top)
+    checkpoint = create(service, top)
+    # The names that checkpoints share are no hard links of the files.
+    assert create(service, top)["stored"] < 64 * 1024
+    before = described(top)
+    url = f"/x/checkpoints/{checkpoint['id']}/fork"
+    for name in ("fork", "there"):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        done = service.http.post(url, json={"path": str(tmp_path / name)})
+        assert done.status_code == 200, done.text
+        assert described(tmp_path / name) == before
+    (tmp_path / "fork" / "src" / "run").write_text("other")
+    assert described(top) == before
+    assert diff(service, checkpoint)["total"] == 0
+    (tmp_path / "file").touch()
+    (tmp_path / "symlink").symlink_to("there")
+    for name in ("there", "file", "symlink"):
+        refused = service.http.post(url, json={"path": str(tmp_path / name)})
+        assert (refused.status_code, refused.json()["code"]) == (409, "CHECKPOINT_CONFLICT")
+    refused = service.http.post(url, json={"path": str(tmp_path / "none" / "fork")})
+    assert refused.status_code == 404
+
+
+def test_unchanged_files_are_shared_and_outlive_each_other(service: Service, top: Path) -> None:
+    (top / "big").write_bytes(os.urandom(MIB))
+    (top / "small").write_text("one")
+    first = create(service, top)
+    (top / "small").write_text("two")
+    second = create(service, top)
+    assert first["stored"] >= MIB
+    assert second["stored"] < MIB
+    assert changes(diff(service, first, against=second["id"])) == {"small": "changed"}
+    assert service.http.delete(f"/x/checkpoints/{first['id']}").status_code == 204
+    store = store_of(service)
+    service.wait_for(lambda: is_clean(store), "the removal")
+    # What was the first one's is the second one's now.
+    assert service.http.get(f"/x/checkpoints/{second['id']}").json()["stored"] >= MIB
+    content = (top / "big").read_bytes()
+    (top / "big").write_text("gone")
+    restore(service, second)
+    assert (top / "big").read_bytes() == content
+
+
+def test_the_oldest_are_deleted(make_service: Callable[..., Service], top: Path) -> None:
+    service = make_service(settings="[checkpoints.local]\nkeep = 2\n")
+    (top / "file").touch()
+    ids = [create(service, top)["id"] for _ in range(4)]
+    listed = service.http.get("/x/checkpoints").json()["checkpoints"]
+    assert [checkpoint["id"] for checkpoint in listed] == ids[2:]
+    assert service.http.get(f"/x/checkpoints/{ids[0]}").status_code == 404
+    # Another service finds them.
+    state = {"XDG_STATE_HOME": str(service.directory / "state")}
+    settings = f'[checkpoints.local]\ndirectory = "{store_of(service)}"\n'
+    other = make_service(settings=settings, env=state)
+    assert other.http.get(f"/x/checkpoints/{ids[3]}").json()["complete"]
+
+
+def test_more_than_the_bound_is_refused_and_leaves_nothing(
+    make_service: Callable[..., Service], top: Path
+) -> None:
+    service = make_service(settings="[checkpoints.local]\nmax_bytes = 3000000\n")
+    (top / "one").write_bytes(os.urandom(2 * MIB))
+    checkpoint = create(service, top)
+    (top / "two").write_bytes(os.urandom(2 * MIB))
+    refused = service.http.post("/x/checkpoints", json={"path": str(top)})
+    assert (refused.status_code, refused.json()["code"]) == (507, "CHECKPOINTS_FULL")
+    store = store_of(service)
+    assert is_clean(store)
+    # It is shown until it is deleted, or forgotten.
+    failed = service.http.get("/x/checkpoints").json()["checkpoints"][1]
+    assert not failed["complete"]
+    assert "max_bytes" in failed["error"]
+    assert service.http.delete(f"/x/checkpoints/{failed['id']}").status_code == 204
+    listed = service.http.get("/x/checkpoints").json()["checkpoints"]
+    assert [one["id"] for one in listed] == [checkpoint["id"]]
+
+
+def test_a_full_disk_leaves_nothing_and_changes_nothing(
+    make_service: Callable[..., Service], top: Path, small_disk: Callable[[int], Path]
+) -> None:
+    disk = small_disk(4)
+    service = make_service(settings=f'[checkpoints.local]\ndirectory = "{disk}/store"\n')
+    (top / "file").write_bytes(os.urandom(8 * MIB))
+    full = service.http.post("/x/checkpoints", json={"path": str(top)})
+    assert (full.status_code, full.json()["code"]) == (507, "CHECKPOINTS_FULL")
+    assert is_clean(disk / "store")
+    assert subprocess.run(["du", "-sm", disk], capture_output=True).stdout.split()[0] in (
+        b"0",
+        b"1",
+    )
+
+
+def test_a_restore_on_a_full_disk_changes_nothing(
+    service: Service, small_disk: Callable[[int], Path]
+) -> None:
+    disk = small_disk(8)
+    (disk / "one").write_bytes(os.urandom(3 * MIB))
+    (disk / "two").write_text("two")
+    checkpoint = create(service, disk)
+    (disk / "one").unlink()
+    (disk / "two").write_text("other")
+    (disk / "fill").write_bytes(bytes(6 * MIB))
+    before = described(disk)
+    full = service.http.post(f"/x/checkpoints/{checkpoint['id']}/restore")
+    assert (full.status_code, full.json()["code"]) == (507, "CHECKPOINTS_FULL")
+    after = described(disk)
+    assert {path: after[path][2] for path in after if path not in (b".", b"links")} == {
+        path: before[path][2] for path in before if path not in (b".", b"links")
+    }
+
+
+def test_the_store_may_be_inside(make_service: Callable[..., Service], top: Path) -> None:
+    store = top / ".state" / "checkpoints"
+    service = make_service(settings=f'[checkpoints.local]\ndirectory = "{store}"\n')
+    (top / "file").write_text("one")
+    checkpoint = create(service, top)
+    again = create(service, top)
+    assert again["files"] == 1
+    (top / "file").write_text("two")
+    restore(service, checkpoint)
+    assert (top / "file").read_text() == "one"
+    assert service.http.get(f"/x/checkpoints/{again['id']}").json()["complete"]
+    for path in (store, store / checkpoint["id"] / "tree"):
+        refused = service.http.post("/x/checkpoints", json={"path": str(path)})
+        assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_CHECKPOINT_PATH")
+    url = f"/x/checkpoints/{checkpoint['id']}/fork"
+    assert service.http.post(url, json={"path": str(store / "fork")}).status_code == 400
+
+
+def test_a_symlink_is_the_directory_that_it_leads_to(
+    service: Service, top: Path, tmp_path: Path
+) -> None:
+    (top / "file").write_text("one")
+    (tmp_path / "way").symlink_to(top)
+    checkpoint = create(service, tmp_path / "way")
+    assert checkpoint["path"] == str(top)
+    # The directory is restored, wherever the link leads now.
+    (tmp_path / "way").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine").touch()
+    (tmp_path / "way").symlink_to("elsewhere")
+    (top / "file").write_text("two")
+    restore(service, checkpoint)
+    assert (top / "file").read_text() == "one"
+    assert (tmp_path / "elsewhere" / "mine").exists()
+    # A link in its place is no directory to restore.
+    top.rename(tmp_path / "moved")
+    top.symlink_to("elsewhere")
+    refused = service.http.post(f"/x/checkpoints/{checkpoint['id']}/restore")
+    assert (refused.status_code, refused.json()["code"]) == (409, "CHECKPOINT_CONFLICT")
+    assert (tmp_path / "elsewhere" / "mine").exists()
+
+
+def test_other_file_systems_are_left_alone(
+    service: Service, small_disk: Callable[[int], Path]
+) -> None:
+    disk = small_disk(4)
+    (disk / "file").write_text("of another file system")
+    top = disk.parent
+    checkpoint = create(service, top)
+    assert checkpoint["skipped"]["mounts"] == 1
+    (top / "new").touch()
+    restore(service, checkpoint)
+    assert not (top / "new").exists()
+    assert (disk / "file").read_text() == "of another file system"
+
+
+BAD_CREATIONS = {
+    "no body": (None, 400),
+    "no path": ({}, 400),
+    "empty": ({"path": ""}, 400),
+    "a NUL": ({"path": "a\0b"}, 400),
+    "nothing there": ({"path": "/nowhere/at/all"}, 404),
+    "a file": ({"path": "/etc/passwd"}, 400),
+    "below a file": ({"path": "/etc/passwd/x"}, 404),
+    "the root": ({"path": "/"}, 400),
+    "the root by a link": ({"path": "/proc/self/root"}, 400),
+    "too long": ({"path": "/tmp/" + "x" * 300}, 404),
+    "far too long": ({"path": "x" * 5000}, 400),
+    "a number": ({"path": 7}, 400),
+    "no list": ({"path": "/tmp", "exclude": "a"}, 400),
+    "a long label": ({"path": "/tmp", "label": "x" * 300}, 400),
+    "a NUL to exclude": ({"path": "/tmp", "exclude": ["a\0b"]}, 400),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CREATIONS)
+def test_bad_creations_are_refused(service: Service, case: str) -> None:
+    body, status = BAD_CREATIONS[case]
+    refused = service.http.post("/x/checkpoints", json=body)
+    assert refused.status_code == status, refused.text
+    assert refused.json()["code"]
+
+
+BAD_IDS = ["0" * 32, "..", "%2e%2e", ".making", "a" * 3000, "%00", "%2Fetc", "A" * 32, "\u00e9"]
+
+
+@pytest.mark.parametrize("identity", BAD_IDS)
+def test_an_id_is_no_path(service: Service, identity: str) -> None:
+    for method, below in (
+        *(("GET", ""), ("DELETE", ""), ("GET", "/diff"), ("POST", "/restore")),
+        ("POST", "/fork"),
+    ):
+        body = {"path": "/tmp/never"} if below == "/fork" else None
+        url = f"/x/checkpoints/{identity}{below}"
+        refused = service.http.request(method, httpx.URL(service.url + url), json=body)
+        assert refused.status_code in (400, 404), refused.text
+
+
+def test_bad_queries_are_refused(service: Service, top: Path) -> None:
+    checkpoint = create(service, top)
+    url = f"/x/checkpoints/{checkpoint['id']}"
+    for path in ("../x", "/etc", "a/../../b"):
+        got = service.http.get(f"{url}/diff", params={"path": path})
+        assert (got.status_code, got.json()["code"]) == (400, "INVALID_CHECKPOINT_PATH")
+        assert service.http.post(f"{url}/restore", json={"paths": [path]}).status_code == 400
+    for query in ({"files": 0}, {"bytes": -1}, {"bytes": 10**30}, {"files": "x"}):
+        assert service.http.get(f"{url}/diff", params=query).status_code == 400
+    assert service.http.get(url, params={"wait": "nan"}).status_code == 400
+    got = service.http.get(f"{url}/diff", params={"against": "0" * 32})
+    assert (got.status_code, got.json()["code"]) == (404, "CHECKPOINT_NOT_FOUND")
+    assert service.http.post(f"{url}/fork", json={"path": ".."}).status_code == 400
+
+
+def test_many_at_once(service: Service, top: Path) -> None:
+    make_tree(top)
+    before = described(top)
+    body = {"path": str(top), "label": "many"}
+
+    def make(_: int) -> tuple[int, str]:
+        made = service.http.post("/x/checkpoints", json=body)
+        return made.status_code, made.json().get("id", "")
+
+    with ThreadPoolExecutor(30) as threads:
+        results = list(threads.map(make, range(60)))
+    assert {status for status, _ in results} <= {201, 429}
+    made = {identity for status, identity in results if status == 201}
+    listed = service.http.get("/x/checkpoints").json()["checkpoints"]
+    assert {one["id"] for one in listed if one["label"] == "many"} == made
+    spoil_tree(top)
+    restore(service, {"id": made.pop()})
+    assert described(top) == before
+    assert is_clean(store_of(service))

@@ -1,0 +1,1 @@
+"""The helper program that copies, compares, restores and removes trees, in its own process."""

@@ -1,0 +1,178 @@
+"""Steps of a restore that are done by renaming, and can be undone or finished at any time.
+
+A staging directory in the restored one has ``new``, a tree with everything that is to be put in
+place, and ``old``, which takes what was there, named by the number of the step. The two tell how
+far each step has come, so a step that is done again does only what is left of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from toolbox.trees.attributes import copy_attributes
+from toolbox.trees.copying import DIRECTORY
+from toolbox_checkpoints.helpers.places import exists
+from toolbox_checkpoints.helpers.places import opened
+from toolbox_checkpoints.helpers.places import split
+from toolbox_checkpoints.helpers.planning import Plan
+
+PLAN = "plan.json"
+
+
+class Application:
+    """A plan, its staging directory, and the open directory ``top`` that it changes."""
+
+    def __init__(self, top: int, staging: Path, plan: Plan) -> None:
+        self._top = top
+        self._staging = staging
+        self._plan = plan
+        self._steps = [
+            *((path, False) for path in plan.remove),
+            *((path, True) for path in plan.put),
+        ]
+
+    def commit(self) -> None:
+        """Write the plan: from now on, whoever finds it finishes it. Raises OSError."""
+        file = self._staging / PLAN
+        with file.with_suffix(".new").open("x", encoding="ascii") as opened_file:
+            json.dump(self._plan, opened_file)
+            opened_file.flush()
+            os.fsync(opened_file.fileno())
+        file.with_suffix(".new").rename(file)
+
+    def apply(self, tree: Path | None) -> None:
+        """Do what is left of all steps. Raises OSError.
+
+        ``tree`` has the attributes of directories, None if it is gone.
+        """
+        with self._rooms() as (new, old):
+            for number, (path, put) in enumerate(self._steps):
+                self._do(number, path, put, new, old)
+        if tree is not None:
+            set_attributes(self._top, tree, self._plan.attributes)
+        self._finish()
+
+    def undo(self) -> None:
+        """Undo what was done of all steps, the last one first. Raises OSError."""
+        with self._rooms() as (new, old):
+            for number, (path, put) in reversed(list(enumerate(self._steps))):
+                # Of a directory that somebody else has removed since there is nothing to save.
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    self._undo(number, path, put, new, old)
+        self._finish()
+
+    def _finish(self) -> None:
+        # Without it, nothing is left that anybody has to finish.
+        (self._staging / PLAN).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _rooms(self) -> Iterator[tuple[int, int]]:
+        (self._staging / "old").mkdir(exist_ok=True)
+        with contextlib.ExitStack() as closing:
+            rooms = []
+            for name in ("new", "old"):
+                rooms.append(os.open(self._staging / name, DIRECTORY))
+                closing.callback(os.close, rooms[-1])
+            yield rooms[0], rooms[1]
+
+    def _do(self, number: int, path: str, put: bool, new: int, old: int) -> None:
+        above, name = split(path)
+        taken = str(number)
+        if not put:
+            with contextlib.suppress(FileNotFoundError), self._opened(above) as place:
+                if not exists(taken, old):
+                    _rename(name, place, taken, old)
+            return
+        with opened(new, above) as source:
+            if not exists(name, source):
+                return
+            with self._opened(above) as place:
+                if not exists(taken, old):
+                    _take(name, place, taken, old, is_directory=_is_directory(name, source))
+                _rename(name, source, name, place)
+
+    def _undo(self, number: int, path: str, put: bool, new: int, old: int) -> None:
+        above, name = split(path)
+        taken = str(number)
+        with self._opened(above) as place:
+            if put:
+                with opened(new, above) as source:
+                    if not exists(name, source):
+                        _rename(name, place, name, source)
+            if exists(taken, old):
+                _rename(taken, old, name, place)
+                # rename(2) does nothing for two names of the same file.
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(taken, dir_fd=old)
+
+    @contextlib.contextmanager
+    def _opened(self, path: str) -> Iterator[int]:
+        with opened(self._top, path) as place:
+            _permit(place)
+            yield place
+
+
+def _take(name: str, place: int, taken: str, old: int, *, is_directory: bool) -> None:
+    """Give what is in the way of a file or a directory a name in ``old``, if anything is."""
+    with contextlib.suppress(FileNotFoundError):
+        if not is_directory:
+            # A file also keeps its own name until that is replaced: there is always one of both.
+            # Not a directory, nor where there are no links or it is another's (proc_sys_fs(5)).
+            with contextlib.suppress(OSError):
+                os.link(name, taken, src_dir_fd=place, dst_dir_fd=old, follow_symlinks=False)
+                return
+        _rename(name, place, taken, old)
+
+
+def _is_directory(name: str, place: int) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=place, follow_symlinks=False).st_mode)
+
+
+def _rename(name: str, place: int, target: str, to: int) -> None:
+    try:
+        os.rename(name, target, src_dir_fd=place, dst_dir_fd=to)
+    except PermissionError:
+        # A directory gets another parent, for which its own mode must permit a change (rename(2)).
+        if not _is_directory(name, place):
+            raise
+        with opened(place, name) as directory:
+            mode = os.fstat(directory).st_mode
+            _permit(directory)
+            os.rename(name, target, src_dir_fd=place, dst_dir_fd=to)
+            os.fchmod(directory, stat.S_IMODE(mode))
+
+
+def _permit(directory: int) -> None:
+    """Let the owner of an open directory change it."""
+    mode = os.fstat(directory).st_mode
+    if os.geteuid() and mode & stat.S_IRWXU != stat.S_IRWXU:
+        with contextlib.suppress(PermissionError):
+            os.fchmod(directory, stat.S_IMODE(mode) | stat.S_IRWXU)
+
+
+def read_plan(staging: Path) -> Plan | None:
+    """Return the plan that was committed, or None if there is none."""
+    try:
+        return Plan(*json.loads((staging / PLAN).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def set_attributes(top: int, tree: Path, paths: list[str]) -> None:
+    """Give directories below ``top`` the attributes that they have in ``tree``. Raises OSError."""
+    source = os.open(tree, DIRECTORY)
+    try:
+        for path in paths:
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                opened(source, path) as old,
+                opened(top, path) as new,
+            ):
+                copy_attributes(old, new, os.fstat(old))
+    finally:
+        os.close(source)

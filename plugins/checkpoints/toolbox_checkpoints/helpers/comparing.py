@@ -1,0 +1,212 @@
+"""The differences between a checkpoint and a tree, or two checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Literal
+from typing import NamedTuple
+
+from toolbox_checkpoints.helpers.manifest import Manifest
+from toolbox_checkpoints.helpers.places import entries
+from toolbox_checkpoints.helpers.places import exists
+from toolbox_checkpoints.helpers.places import join
+from toolbox_checkpoints.helpers.places import opened
+from toolbox_checkpoints.helpers.places import split
+from toolbox_checkpoints.helpers.rules import EMPTY
+from toolbox_checkpoints.helpers.rules import Rules
+
+Kind = Literal["added", "deleted", "changed", "type", "mode", "times", "kept"]
+"""``added`` is in the tree alone, ``deleted`` in the checkpoint alone. ``times`` are those of the
+last change, and extended attributes. ``kept`` is what checkpoints leave out.
+"""
+
+BLOCK = 256 * 1024
+"""Bytes compared at once."""
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class Difference(NamedTuple):
+    """An entry that differs, with its status on each side that has it."""
+
+    path: str
+    kind: Kind
+    before: os.stat_result | None
+    after: os.stat_result | None
+
+    @property
+    def is_directory(self) -> bool:
+        """Report whether it is a directory on a side."""
+        return any(side and stat.S_ISDIR(side.st_mode) for side in (self.before, self.after))
+
+
+class Comparison:
+    """Compares the open directories ``before``, of a checkpoint, and ``after``.
+
+    ``manifest`` saves reading what didn't change since. ``rules`` are for ``after``, None if that
+    is a checkpoint, too. ``only`` are the paths to look at, without any all.
+    """
+
+    def __init__(
+        self,
+        before: int,
+        after: int,
+        manifest: Manifest,
+        rules: Rules | None,
+        only: list[str],
+        check: Callable[[], None],
+    ) -> None:
+        self._before = before
+        self._after = after
+        self._manifest = manifest
+        self._rules = rules
+        self._only = only
+        self._check = check
+        self._is_root = os.geteuid() == 0
+        self.directories: list[str] = []
+        """Directories that both have, each after the one that it is in."""
+        self.pairs: list[tuple[str, os.stat_result, os.stat_result | None]] = []
+        """Files of ``before`` with those of ``after``, if one of them may have several names."""
+
+    def run(self) -> Iterator[Difference]:
+        """Yield the differences, directories before what is in them. Raises OSError, TreeError."""
+        pending = [("", True, True)]
+        while pending:
+            path, in_before, in_after = pending.pop()
+            if in_before and in_after:
+                self.directories.append(path)
+            with contextlib.ExitStack() as closing:
+                old = self._open(closing, self._before, path) if in_before else -1
+                new = self._open(closing, self._after, path) if in_after else -1
+                for difference, below in self._entries(path, old, new):
+                    if difference:
+                        yield difference
+                    if below:
+                        pending.append(below)
+
+    def _open(self, closing: contextlib.ExitStack, top: int, path: str) -> int:
+        try:
+            return closing.enter_context(opened(top, path))
+        except (FileNotFoundError, NotADirectoryError):
+            # Gone since its name was read: as if it was empty.
+            return -1
+
+    def _entries(
+        self, path: str, old: int, new: int
+    ) -> Iterator[tuple[Difference | None, tuple[str, bool, bool] | None]]:
+        before = entries(old) if old >= 0 else {}
+        after = entries(new) if new >= 0 else {}
+        reason = self._rules.at(path) if self._rules else (lambda *_: "")
+        for name in {**before, **after}:
+            self._check()
+            place = join(path, name)
+            if not self.concerns(place):
+                continue
+            a, b = before.get(name), after.get(name)
+            why = reason(name, b) if b else ""
+            if why and (not a or why not in EMPTY):
+                yield Difference(place, "kept", a, b), None
+                continue
+            kind = self._kind((path, name), (a, old), (b, new))
+            # A directory on one side is walked for what is in it, also if the other has a file.
+            a_below, b_below = _is_directory(a), _is_directory(b)
+            below = (place, a_below, b_below) if a_below or b_below else None
+            yield Difference(place, kind, a, b) if kind else None, below
+
+    def concerns(self, path: str) -> bool:
+        """Report whether a path is to be looked at, or on the way there."""
+        return self.is_within(path) or any(f"{one}/".startswith(f"{path}/") for one in self._only)
+
+    def is_within(self, path: str) -> bool:
+        """Report whether a path is to be looked at."""
+        return not self._only or any(f"{path}/".startswith(f"{one}/") for one in self._only)
+
+    def has(self, path: str) -> bool:
+        """Report whether either side has an entry at a path. Raises OSError."""
+        above, name = split(path)
+        for top in (self._before, self._after):
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                opened(top, above) as directory,
+            ):
+                if exists(name, directory):
+                    return True
+        return False
+
+    def _kind(
+        self,
+        place: tuple[str, str],
+        before: tuple[os.stat_result | None, int],
+        after: tuple[os.stat_result | None, int],
+    ) -> Kind | None:
+        a, b = before[0], after[0]
+        if a is None:
+            return "added"
+        if stat.S_ISREG(a.st_mode) and (a.st_nlink > 1 or (b and b.st_nlink > 1)):
+            self.pairs.append((join(*place), a, b))
+        if b is None:
+            return "deleted"
+        if stat.S_IFMT(a.st_mode) != stat.S_IFMT(b.st_mode):
+            return "type"
+        is_known = os.path.samestat(a, b) or self._manifest.knows(*place, b)
+        if is_known and not stat.S_ISDIR(a.st_mode):
+            return None
+        try:
+            return self._compare(place[1], a, before[1], b, after[1])
+        except FileNotFoundError:
+            return "deleted"
+
+    def _compare(
+        self, name: str, a: os.stat_result, old: int, b: os.stat_result, new: int
+    ) -> Kind | None:
+        attributes = True
+        if stat.S_ISLNK(a.st_mode):
+            if os.readlink(name, dir_fd=old) != os.readlink(name, dir_fd=new):
+                return "changed"
+        else:
+            with _both(name, old, new) as files:
+                if stat.S_ISREG(a.st_mode) and not self._is_same(a, b, files):
+                    return "changed"
+                attributes = _attributes(files[0]) == _attributes(files[1])
+        # Others can't give files away: theirs belong to them in the checkpoint, whoever had them.
+        owners = self._is_root and (a.st_uid, a.st_gid) != (b.st_uid, b.st_gid)
+        if a.st_mode != b.st_mode or owners:
+            return "mode"
+        return None if attributes and a.st_mtime_ns == b.st_mtime_ns else "times"
+
+    def _is_same(self, a: os.stat_result, b: os.stat_result, files: tuple[int, int]) -> bool:
+        if a.st_size != b.st_size:
+            return False
+        while block := os.read(files[0], BLOCK):
+            self._check()
+            # Read to the end of the block: of a file that is written meanwhile less may come.
+            if os.read(files[1], len(block)) != block:
+                return False
+        return not os.read(files[1], 1)
+
+
+def _is_directory(status: os.stat_result | None) -> bool:
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+@contextlib.contextmanager
+def _both(name: str, old: int, new: int) -> Iterator[tuple[int, int]]:
+    with contextlib.ExitStack() as closing:
+        files = []
+        for directory in (old, new):
+            files.append(os.open(name, _READ, dir_fd=directory))
+            closing.callback(os.close, files[-1])
+        yield files[0], files[1]
+
+
+def _attributes(file: int) -> dict[str, bytes]:
+    try:
+        # Those of a user: others may be unsettable in the copy, and stay as they are then.
+        names = [name for name in os.listxattr(file) if name.startswith("user.")]
+        return {name: os.getxattr(file, name) for name in names}
+    except OSError:
+        return {}

@@ -1,0 +1,214 @@
+"""The differences between a checkpoint and now, to be read: a list, and a unified diff."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from toolbox.filenames import decode_name
+from toolbox.trees.copying import DIRECTORY
+from toolbox_checkpoints.helpers.comparing import Comparison
+from toolbox_checkpoints.helpers.comparing import Difference
+from toolbox_checkpoints.helpers.manifest import read_manifest
+from toolbox_checkpoints.helpers.places import opened
+from toolbox_checkpoints.helpers.places import split
+from toolbox_checkpoints.helpers.rules import Rules
+from toolbox_checkpoints.helpers.service import Service
+
+SHOWN = frozenset(("added", "deleted", "changed", "type", "mode"))
+
+MAX_TEXT = 2 * 1024 * 1024
+"""Maximum bytes of a file whose lines are compared."""
+
+MAX_WORK = 4_000_000
+"""Maximum product of the differing lines of two files: comparing them takes that much time."""
+
+CONTEXT = 3
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def diff(task: dict[str, Any], service: Service) -> dict[str, Any]:
+    """Return the differences, at most ``files`` of them and ``bytes`` of text.
+
+    Raises OSError, TreeError and Cancelled.
+    """
+    checkpoint = Path(task["checkpoint"])
+    with contextlib.ExitStack() as closing:
+        tops = []
+        for path in (checkpoint / "tree", Path(task["other"])):
+            tops.append(os.open(path, DIRECTORY))
+            closing.callback(os.close, tops[-1])
+        rules = Rules(task["exclude"], tops[1], task["store"]) if task["is_live"] else None
+        manifest = read_manifest(checkpoint / "manifest.json")
+        comparison = Comparison(tops[0], tops[1], manifest, rules, task["only"], service.check)
+        found = [
+            entry
+            for entry in comparison.run()
+            if entry.kind in SHOWN and (not entry.is_directory or entry.kind != "changed")
+            if comparison.is_within(entry.path)
+        ]
+        found.sort(key=lambda entry: os.fsencode(entry.path))
+        shown = found[: task["files"]]
+        text, cut = _text(shown, tops, task["bytes"], service)
+    return {
+        "files": [_file(entry) for entry in shown],
+        "total": len(found),
+        "diff": text,
+        "truncated": cut or len(shown) < len(found),
+    }
+
+
+def _file(entry: Difference) -> dict[str, Any]:
+    before, after = entry.before, entry.after
+    return {
+        "path": decode_name(os.fsencode(entry.path)),
+        "change": entry.kind,
+        "before": _side(before),
+        "after": _side(after),
+    }
+
+
+def _side(status: os.stat_result | None) -> dict[str, Any] | None:
+    if status is None:
+        return None
+    kinds = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "symlink"}
+    return {
+        "type": kinds.get(stat.S_IFMT(status.st_mode), "other"),
+        "mode": f"{stat.S_IMODE(status.st_mode):04o}",
+        "size": status.st_size,
+    }
+
+
+def _text(
+    entries: list[Difference], tops: list[int], limit: int, service: Service
+) -> tuple[str, bool]:
+    """Return the unified diff of files, as much as fits into ``limit`` bytes, and if it was cut."""
+    pieces: list[str] = []
+    for entry in entries:
+        if limit <= 0:
+            return "".join(pieces), True
+        piece = "".join(_lines(entry, tops, service))
+        size = len(piece.encode("utf-8", "replace"))
+        if size > limit:
+            # Whole files only, so that the rest can be applied.
+            return "".join(pieces), True
+        pieces.append(piece)
+        limit -= size
+    return "".join(pieces), False
+
+
+def _lines(entry: Difference, tops: list[int], service: Service) -> Iterator[str]:
+    """Yield the diff of one file in the form that git(1) writes and patch(1) reads."""
+    path = decode_name(os.fsencode(entry.path))
+    modes = [_mode(side) for side in (entry.before, entry.after)]
+    if entry.kind == "type" or modes == ["", ""]:
+        return
+    yield f"diff --git a/{path} b/{path}\n"
+    if not modes[0]:
+        yield f"new file mode {modes[1]}\n"
+    elif not modes[1]:
+        yield f"deleted file mode {modes[0]}\n"
+    elif modes[0] != modes[1]:
+        yield f"old mode {modes[0]}\nnew mode {modes[1]}\n"
+    if entry.kind == "mode":
+        return
+    contents = []
+    for side, top in zip((entry.before, entry.after), tops, strict=True):
+        contents.append(_content(entry.path, side, top))
+    old, new = contents
+    if old is None or new is None:
+        yield f"Binary files a/{path} and b/{path} differ\n"
+    elif old or new:
+        yield f"--- {f'a/{path}' if modes[0] else '/dev/null'}\n"
+        yield f"+++ {f'b/{path}' if modes[1] else '/dev/null'}\n"
+        yield from _hunks(old, new, service)
+
+
+def _mode(status: os.stat_result | None) -> str:
+    """Return the mode as git writes it, empty for what has no lines."""
+    if status is None or stat.S_ISDIR(status.st_mode):
+        return ""
+    return f"{status.st_mode:06o}"
+
+
+def _content(path: str, status: os.stat_result | None, top: int) -> list[str] | None:
+    """Return the lines of a file, without any if it isn't there, None if it is no text."""
+    if status is None:
+        return []
+    above, name = split(path)
+    try:
+        with opened(top, above) as directory:
+            if stat.S_ISLNK(status.st_mode):
+                return [os.readlink(name, dir_fd=directory)]
+            file = os.open(name, _READ, dir_fd=directory)
+    except FileNotFoundError:
+        return []
+    with os.fdopen(file, "rb") as opened_file:
+        content = opened_file.read(MAX_TEXT + 1)
+    if len(content) > MAX_TEXT or b"\0" in content:
+        return None
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    # Not by splitlines(), for which a form feed ends a line, too.
+    return [line for line in text.replace("\n", "\n\0").split("\0") if line]
+
+
+def _hunks(old: list[str], new: list[str], service: Service) -> Iterator[str]:
+    service.check()
+    # What is equal at both ends needs no search; of the rest, each line may be compared with each.
+    shorter = min(len(old), len(new))
+    start = next((at for at in range(shorter) if old[at] != new[at]), shorter)
+    end = 0
+    while end < shorter - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    lead = max(0, start - CONTEXT)
+    tail = max(0, end - CONTEXT)
+    a, b = old[lead : len(old) - tail], new[lead : len(new) - tail]
+    differing = (len(old) - start - end) * (len(new) - start - end)
+    if differing > MAX_WORK:
+        groups = [[("equal", 0, start - lead, 0, start - lead)]]
+        ends = len(a) - (end - tail), len(b) - (end - tail)
+        groups[0].append(("replace", start - lead, ends[0], start - lead, ends[1]))
+        groups[0].append(("equal", ends[0], len(a), ends[1], len(b)))
+    else:
+        matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
+        groups = list(matcher.get_grouped_opcodes(CONTEXT))
+    for group in groups:
+        yield from _hunk(group, a, b, lead)
+
+
+def _hunk(
+    group: list[tuple[str, int, int, int, int]], old: list[str], new: list[str], lead: int
+) -> Iterator[str]:
+    first, last = group[0], group[-1]
+    yield f"@@ -{_range(first[1], last[2], lead)} +{_range(first[3], last[4], lead)} @@\n"
+    for tag, i1, i2, j1, j2 in group:
+        if tag == "equal":
+            yield from _marked(" ", old[i1:i2])
+        else:
+            yield from _marked("-", old[i1:i2])
+            yield from _marked("+", new[j1:j2])
+
+
+def _range(start: int, end: int, lead: int) -> str:
+    count = end - start
+    # An empty range begins at the line before it (diff -u).
+    begin = start + lead + (1 if count else 0)
+    return f"{begin}" if count == 1 else f"{begin},{count}"
+
+
+def _marked(mark: str, lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        yield (
+            f"{mark}{line}"
+            if line.endswith("\n")
+            else f"{mark}{line}\n\\ No newline at end of file\n"
+        )

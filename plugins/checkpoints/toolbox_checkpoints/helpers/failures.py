@@ -1,0 +1,17 @@
+"""The failures of the helper that the service distinguishes."""
+
+from __future__ import annotations
+
+from toolbox.trees.errors import TreeError
+
+
+class NoRoom(TreeError):
+    """The bound on all checkpoints would be exceeded."""
+
+
+class Refused(TreeError):
+    """The tree is in a state that doesn't allow the work."""
+
+
+class Missing(TreeError):
+    """There is nothing at the path."""

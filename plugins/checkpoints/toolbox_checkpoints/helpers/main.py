@@ -1,0 +1,66 @@
+"""The helper program. It reads a task from standard input, and writes JSON texts, one a line:
+
+``{"progress": [files, bytes]}`` now and then, at last ``{"result": ...}`` or ``{"error": ...}``.
+It ends when its standard input does, and removes what is incomplete.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from typing import Any
+
+from toolbox.filenames import decode_name
+from toolbox.trees.errors import Cancelled
+from toolbox_checkpoints.helpers.creating import create
+from toolbox_checkpoints.helpers.differing import diff
+from toolbox_checkpoints.helpers.restoring import fork
+from toolbox_checkpoints.helpers.restoring import restore
+from toolbox_checkpoints.helpers.service import Service
+from toolbox_checkpoints.helpers.service import read_task
+from toolbox_checkpoints.helpers.sweeping import sweep
+
+MAX_MEMORY = 2 * 1024**3
+"""Maximum bytes of data: trees may have any number of entries."""
+
+_WORKS: dict[str, Callable[[dict[str, Any], Service], dict[str, Any]]] = {
+    "create": create,
+    "diff": diff,
+    "fork": fork,
+    "restore": restore,
+    "sweep": sweep,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Do the task; return the exit status."""
+    # Files get the modes of those they are copied from, whatever the service's mask is.
+    os.umask(0o022)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    task = read_task()
+    service = Service()
+    try:
+        result = _WORKS[task["kind"]](task, service)
+        service.send(progress=[service.files, service.bytes])
+        service.send(result=result)
+    except Cancelled:
+        return 1
+    except MemoryError:
+        service.send(error={"kind": "Refused", "message": "the tree has too many entries"})
+    except Exception as error:
+        service.send(error=_describe(error))
+    return 0
+
+
+def _describe(error: Exception) -> dict[str, Any]:
+    number = error.errno if isinstance(error, OSError) else None
+    name = error.filename if isinstance(error, OSError) else None
+    return {
+        "kind": type(error).__name__,
+        "message": decode_name(os.fsencode(str(error)))[:1000],
+        "errno": number or 0,
+        "name": decode_name(os.fsencode(name))[-200:] if isinstance(name, str | bytes) else "",
+    }

@@ -1,0 +1,91 @@
+"""Directories below a top that somebody else may change at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from toolbox.trees.copying import DIRECTORY
+from toolbox.trees.errors import TreeError
+
+MAX_PATH = 4000
+"""Maximum bytes of a path below the top: the kernel takes 4095 in one call (PATH_MAX)."""
+
+
+def join(path: str, name: str) -> str:
+    """Return the path of an entry. Raises TreeError if it is too long."""
+    if not path:
+        return name
+    joined = f"{path}/{name}"
+    if len(joined) > MAX_PATH and len(os.fsencode(joined)) > MAX_PATH:
+        raise TreeError(f"a path is longer than {MAX_PATH} bytes: {name[:80]!r} is too deep")
+    return joined
+
+
+def split(path: str) -> tuple[str, str]:
+    """Return the path of the directory, and the name in it."""
+    above, _, name = path.rpartition("/")
+    return above, name
+
+
+@contextlib.contextmanager
+def opened(top: int, path: str) -> Iterator[int]:
+    """Open the directory at ``path`` below an open one, without following a link. Raises OSError.
+
+    Each by its name: by the whole path, a link that has just taken the place of a directory
+    would be followed.
+    """
+    fd = os.dup(top)
+    try:
+        for name in path.split("/") if path else ():
+            below = os.open(name, DIRECTORY, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def entries(directory: int) -> dict[str, os.stat_result]:
+    """Return the entries of an open directory. Raises OSError."""
+    found = {}
+    with os.scandir(directory) as scanned:
+        for entry in scanned:
+            with contextlib.suppress(FileNotFoundError):
+                found[entry.name] = entry.stat(follow_symlinks=False)
+    return found
+
+
+def exists(name: str, directory: int) -> bool:
+    """Report whether an open directory has an entry of that name."""
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock on a file or directory for the block; yield False if somebody else has it.
+
+    A process that is killed loses it, so whoever gets it knows that nobody works there.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Not of what was removed between the two calls.
+            free = path.exists() and os.path.samestat(os.fstat(fd), path.stat())
+        except BlockingIOError:
+            free = False
+        yield free
+    finally:
+        os.close(fd)
