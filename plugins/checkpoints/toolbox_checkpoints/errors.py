@@ -61,9 +61,11 @@ class CheckpointsFull(InsufficientStorage):
 
 
 _BY_KIND: dict[str, type[ToolboxError]] = {
+    # Its own, of helpers/failures.py.
     "NoRoom": CheckpointsFull,
     "Missing": CheckpointPathNotFound,
     "Refused": CheckpointConflict,
+    # A tree that was moved, or that has a mount in it, while it was copied or removed.
     "TreeError": CheckpointConflict,
 }
 """Errors by the names of the helper's exceptions."""
@@ -84,6 +86,7 @@ def from_failure(failure: dict[str, Any]) -> ToolboxError:
 
 def from_exit(status: int) -> ToolboxError:
     """Return the error for a helper that has ended without a word."""
+    # The only failure that it has no words for: whoever would read them asked for the end.
     if status == 1:
         return Unavailable("cancelled")
     return Unavailable(f"the helper was ended, with the status {status}")

@@ -41,6 +41,7 @@ class Run:
         self.result: dict[str, Any] | None = None
         self.error: ToolboxError | None = None
         self.done = threading.Event()
+        # Cancelled by any thread, while another one may be closing it after the end.
         self._closing = threading.Lock()
         try:
             self._process = popen(
@@ -77,6 +78,7 @@ class Run:
 
     def kill(self) -> None:
         """End it at once; the next sweep removes what it leaves."""
+        # It leads a session of its own, in which nobody else is.
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -100,6 +102,7 @@ class Run:
             status = process.wait()
             if self.result is None and self.error is None:
                 self.error = from_exit(status)
+            # Those who wait are told last: what they see then is already true for all.
             try:
                 if ended is not None:
                     ended(self)

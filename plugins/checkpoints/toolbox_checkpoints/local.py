@@ -53,6 +53,7 @@ class LocalCheckpoints:
         self._running = Running(context.pool)
         self._ready = threading.Event()
         self._sweeping = threading.Lock()
+        # A service that has never made a checkpoint has nothing to finish, and starts no helper.
         if self._store.exists():
             self._pool.submit(self._begin)
         else:
@@ -72,6 +73,7 @@ class LocalCheckpoints:
             "exclude": exclude,
             "created": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         }
+        # By the latest, not by one of the same excludes: what both have is shared in any case.
         bound = self._settings.max_bytes
         task = self._task("create", record) | {
             "previous": self._store.latest(path),
@@ -79,6 +81,7 @@ class LocalCheckpoints:
             "record": record,
         }
         run = self._running.start(task, record, reads=(path,), ended=self._created)
+        # A failure is the response of whoever waits for it; others find it in the list.
         if run.wait(wait, is_disconnected):
             return show_checkpoint(run.outcome(), complete=True)
         return show_checkpoint(record, run)
@@ -88,6 +91,7 @@ class LocalCheckpoints:
             show_checkpoint(record | {"changed": []}, None, self._running.works(record["id"]), True)
             for record in self._store.records()
         ]
+        # One can become complete between the two looks, and must not be listed twice.
         complete = {checkpoint.id for checkpoint in shown}
         for record, run in self._running.creating():
             if record["id"] not in complete:
@@ -152,6 +156,7 @@ class LocalCheckpoints:
     def delete(self, identity: str) -> None:
         if self._running.cancel(identity):
             return
+        # A restore or a fork would miss files in the middle.
         if self._running.uses(identity):
             raise CheckpointConflict("the checkpoint is in use")
         self._store.discard(identity)

@@ -33,6 +33,7 @@ def existing(text: str, base: Path, store: Path) -> str:
 
     Raises InvalidCheckpointPath and CheckpointPathNotFound.
     """
+    # Once, now: a restore is of this directory, wherever links lead then.
     path = os.path.realpath(base / to_name(text))
     if not os.path.isdir(path):  # noqa: PTH112
         if os.path.lexists(path):

@@ -60,6 +60,7 @@ class Running:
         ended: Callable[[Run], None] | None = None,
     ) -> Run:
         """Start a work. Raises CheckpointConflict, TooManyWorks and what :class:`Run` raises."""
+        # Checked and entered in one step: of two at once, one has to see the other.
         with self._lock:
             self._check(reads, writes)
             run = Run(task)
@@ -163,6 +164,7 @@ class Running:
         with self._lock:
             self._jobs.remove(job)
             self._last_end = Mark.now()
+            # Nobody can ask for the result of a diff again.
             if job.run.task["kind"] != "diff":
                 self._ended.append(job)
         if ended is not None:

@@ -41,6 +41,7 @@ class Store:
         """Return the records, the oldest first."""
         found = []
         if self.exists():
+            # What is being made or removed has other names.
             for path in self.directory.iterdir():
                 if _ID.fullmatch(path.name) and (record := _read(path)):
                     found.append(record)

@@ -116,6 +116,7 @@ def _lines(entry: Difference, tops: list[int], service: Service) -> Iterator[str
         yield f"deleted file mode {modes[0]}\n"
     elif modes[0] != modes[1]:
         yield f"old mode {modes[0]}\nnew mode {modes[1]}\n"
+    # The header tells all of it.
     if entry.kind == "mode":
         return
     contents = []
@@ -174,6 +175,7 @@ def _hunks(old: list[str], new: list[str], service: Service) -> Iterator[str]:
     a, b = old[lead : len(old) - tail], new[lead : len(new) - tail]
     differing = (len(old) - start - end) * (len(new) - start - end)
     if differing > MAX_WORK:
+        # One hunk that replaces all of it: correct, if not the shortest.
         groups = [[("equal", 0, start - lead, 0, start - lead)]]
         ends = len(a) - (end - tail), len(b) - (end - tail)
         groups[0].append(("replace", start - lead, ends[0], start - lead, ends[1]))

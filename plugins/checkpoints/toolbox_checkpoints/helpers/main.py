@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
     """Do the task; return the exit status."""
     # Files get the modes of those they are copied from, whatever the service's mask is.
     os.umask(0o022)
+    # Above that the helper fails, before the machine runs out of memory.
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))

@@ -30,6 +30,7 @@ class Plan(NamedTuple):
 
 def make_plan(comparison: Comparison, only: list[str]) -> Plan:
     """Return the plan that undoes all differences. Raises OSError, TreeError, Refused, Missing."""
+    # All of them first: that something is kept decides about the directories above it.
     found = list(comparison.run())
     # What stays keeps the directories that it is in.
     holding = {above for entry in found if entry.kind == "kept" for above in _above(entry.path)}
@@ -48,6 +49,7 @@ def make_plan(comparison: Comparison, only: list[str]) -> Plan:
                 remove.append(path)
                 whole.add(path)
         elif kind == "type" and path in holding:
+            # It would have to be in a file, or in nothing.
             raise Refused(f"{os.path.basename(path)[:80]!r} has excluded files in it")  # noqa: PTH119
         elif kind in ("mode", "times") and before and stat.S_ISDIR(before.st_mode):
             attributes.add(path)
@@ -100,6 +102,7 @@ def _relinked(comparison: Comparison, put: set[str]) -> list[str]:
     wanted = []
     for paths in before.values():
         inodes = {now[path] for path in paths}
+        # Files that are one now and weren't, and one that has fallen apart.
         joined = any(len(after[inode]) > 1 for inode in inodes)
         torn = len(paths) > 1 and (len(inodes) > 1 or any(path in put for path in paths))
         if joined or torn:

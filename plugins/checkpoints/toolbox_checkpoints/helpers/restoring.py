@@ -157,6 +157,7 @@ def finish(note: Path) -> None:
     if plan is not None:
         top = os.open(staging.parent, DIRECTORY)
         application = Application(top, staging, plan)
+        # Forward first: everything that it needs is there, and most of it may be done.
         try:
             # Without attributes of directories: the checkpoint may be gone, but the files are here.
             application.apply(None)

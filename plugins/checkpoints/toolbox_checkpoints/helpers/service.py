@@ -31,6 +31,7 @@ class Service:
 
     def check(self) -> None:
         """Report progress, now and then. Raises Cancelled if nobody wants the result."""
+        # Called for each file: most of the time it must cost nothing.
         self._calls += 1
         if self._calls & _CALLS:
             return
