@@ -23,7 +23,7 @@ KeyPath = tuple[str, ...]
 T = TypeVar("T", bound=msgspec.Struct)
 
 HINTS = {
-    "Expected `array`": """; write a list, as ["a", "b"]""",
+    "Expected `array": """; write a list, as ["a", "b"]""",
     "Expected `bool`": "; allowed: true, false",
 }
 """Advice on what to write instead, by the beginning of msgspec's reason."""
@@ -172,7 +172,9 @@ class Values:
             yield self._describe(name, kind, error)
 
     def _describe(self, path: KeyPath, kind: Any, error: msgspec.ValidationError) -> str:
-        reason, _, where = str(error).partition(" - at `$")
+        # Of a wrong key msgspec says in which table it is.
+        text = str(error).replace(" - at `key` in `$", " - at `$")
+        reason, _, where = text.partition(" - at `$")
         # msgspec's path begins with a dot, and has [...] for any item of a list.
         full = ".".join(path) + where.rstrip("`").replace("[...]", "")
         if reason.startswith("Invalid enum value"):

@@ -21,6 +21,7 @@ __all__ = [
     "NotEnded",
     "ProcessNotFound",
     "ProgramMissing",
+    "ServiceNotFound",
     "SessionEnded",
     "SpawnFailed",
     "TooManyFollowers",
@@ -58,6 +59,12 @@ class ProcessNotFound(NotFound):
 
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message, _reason_header(reason))
+
+
+class ServiceNotFound(NotFound):
+    """There is no service of that name."""
+
+    code = "SERVICE_NOT_FOUND"
 
 
 class SessionEnded(Gone):

@@ -7,6 +7,7 @@ from toolbox_process.backend import ProcessBackend
 from toolbox_process.commands import routes as commands_routes
 from toolbox_process.interpreters import routes as interpreters_routes
 from toolbox_process.jobs import routes as jobs_routes
+from toolbox_process.services import routes as services_routes
 from toolbox_process.sessions import routes as sessions_routes
 from toolbox_process.settings import ProcessSettings
 from toolbox_process.terminals import routes as terminals_routes
@@ -16,7 +17,7 @@ group = Group(
     backend=ProcessBackend,
     default_backend="local",
     settings=ProcessSettings,
-    summary="Commands, code, sessions, terminals and interpreters",
+    summary="Commands, code, sessions, terminals, interpreters and services",
 )
 group.include(
     commands_routes.operations,
@@ -24,4 +25,5 @@ group.include(
     jobs_routes.operations,
     terminals_routes.operations,
     sessions_routes.operations,
+    services_routes.operations,
 )

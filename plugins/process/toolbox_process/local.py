@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+
 from toolbox.activity import Work
 from toolbox.lifecycle import Context
 from toolbox.plugins.capabilities import Figure
 from toolbox_process.commands.local import LocalCommands
+from toolbox_process.definition import Definition
+from toolbox_process.definition import LogLimits
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import WORK
+from toolbox_process.engine.job import Job
 from toolbox_process.interpreters.registry import LocalInterpreters
 from toolbox_process.jobs.registry import LocalJobs
 from toolbox_process.launchers.loading import find_launcher
+from toolbox_process.services.registry import LocalServices
+from toolbox_process.sessions.protocol import ENTRYPOINT
 from toolbox_process.sessions.registry import LocalSessions
 from toolbox_process.settings import LocalSettings
 from toolbox_process.terminals.registry import LocalTerminals
@@ -23,7 +30,9 @@ class LocalProcess:
         self.max_result: int = context.group_settings.max_result
         self._engine = Engine(settings, context, find_launcher(settings)(settings))
         self.commands = LocalCommands(self._engine, self.max_result)
-        self.sessions = LocalSessions(self._engine)
+        declared = {**context.group_settings.services, **_entrypoint(settings)}
+        self.services = LocalServices(self._engine, declared)
+        self.sessions = LocalSessions(self._engine, self._find_entrypoint)
         self.terminals = LocalTerminals(self._engine)
         self.interpreters = LocalInterpreters(self._engine)
         self.jobs = LocalJobs(self._engine, self.sessions)
@@ -39,7 +48,12 @@ class LocalProcess:
         running = sum(not job.done.is_set() for job in jobs)
         finished, sessions = len(jobs) - running, len(self.sessions.list())
         terminals = len(self.terminals.list())
+        states = self.services.states()
         return [
+            *(
+                Figure(name="services", value=count, help="Services.", labels={"state": state})
+                for state, count in states.items()
+            ),
             Figure(name="jobs_running", value=running, help="Jobs that run."),
             Figure(name="jobs_finished", value=finished, help="Jobs kept after their end."),
             Figure(name="sessions", value=sessions, help="Sessions that exist."),
@@ -49,9 +63,29 @@ class LocalProcess:
     def activity(self) -> Work:
         """Count what runs for clients. A :class:`toolbox.plugins.capabilities.HasActivity`."""
         running = sum((job.kind in WORK and not job.done.is_set()) for job in self._engine.jobs())
-        running += self.terminals.busy() + self.interpreters.busy()
+        running += self.terminals.busy() + self.interpreters.busy() + self.services.busy()
         return Work(running=running, last_end=self._engine.last_end)
+
+    def _find_entrypoint(self) -> Job | None:
+        service = self.services.find(ENTRYPOINT)
+        return service.job if service else None
 
     def close(self) -> None:
         """End everything that runs."""
+        self.services.close()
         self._engine.close()
+
+
+def _entrypoint(settings: LocalSettings) -> dict[str, Definition]:
+    """Return the service that the program after ``--`` of ``toolbox serve`` is."""
+    if not settings.entrypoint:
+        return {}
+    # By the shell: a program that isn't there has an exit code, and a line in the log.
+    return {
+        ENTRYPOINT: Definition(
+            command=shlex.join(settings.entrypoint),
+            restart="never",
+            logs=LogLimits(limit=settings.output_limit),
+            keepalive=True,
+        )
+    }

@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from toolbox.settings.bounds import BELOW_THREADS
+from toolbox_process.definition import Definition
+from toolbox_process.definition import ServiceName
 
 
 class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,13 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
             extra=BELOW_THREADS,
         ),
     ] = 224
+    services: Annotated[
+        dict[ServiceName, Definition],
+        Meta(
+            description="Services to keep running, each a table [process.services.NAME]: command "
+            "or argv, cwd, envs, restart, backoff, ready, logs, grace, keepalive."
+        ),
+    ] = {}
 
 
 class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +75,14 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     state_dir: Annotated[
         str,
-        Meta(description="Directory for output and pipes; in the temporary directory if empty."),
+        Meta(
+            description="Directory for output, pipes and definitions of services; if empty, in the "
+            "temporary directory, but definitions in $XDG_STATE_HOME or ~/.local/state."
+        ),
     ] = ""
     entrypoint: Annotated[
         list[str],
-        Meta(description="Program and arguments to run as the session ``entrypoint``."),
+        Meta(description="Program and arguments to run as the service and session ``entrypoint``."),
     ] = []
     timeout_grace: Annotated[
         float,

@@ -128,6 +128,11 @@ class BlockList:
             self._blocks.append(block)
         self._trim()
 
+    def rebound(self, limit: int) -> None:
+        """Keep about ``limit`` bytes from now on."""
+        self._limit = limit
+        self._trim()
+
     def drop_before(self, offset: int) -> None:
         """Drop the blocks that end at ``offset`` or earlier, but not the last one."""
         while self._blocks[0].end <= offset and len(self._blocks) > 1:

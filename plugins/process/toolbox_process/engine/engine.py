@@ -80,10 +80,16 @@ class Engine:
         self.find = self._jobs.find
         self.waiting = new_gate(context.group_settings.max_waiting)
         self.restarted = context.restarted
+        self.private: list[Path] = []
+        """More directories to keep from programs."""
         directories = (self.state, self.pipes, lasting)
         secrets = context.auth.store.files.paths() if context.auth else []
         launcher.hide(
-            lambda: [*secrets, *(path for each in directories for path in each.private_paths())]
+            lambda: [
+                *secrets,
+                *self.private,
+                *(path for each in directories for path in each.private_paths()),
+            ]
         )
 
     @property

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     TERMINAL = "pty"
     INTERPRETER = "interpreter"
     JOB = "job"
+    SERVICE = "service"
 
 
 WORK = frozenset({Kind.EXECUTE, Kind.CODE, Kind.COMMAND, Kind.JOB})

@@ -132,6 +132,12 @@ class Child(Protocol):
         """
         return self.signal(number)
 
+    def left(self) -> bool:
+        """Report whether something it has started lives, once it has ended itself. Raises
+        OSError.
+        """
+        return False
+
     def resize(self, size: TerminalSize) -> None:
         """Change the size of its terminal; the program gets SIGWINCH."""
         return

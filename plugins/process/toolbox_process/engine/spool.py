@@ -132,6 +132,11 @@ class Spool:
             if discarding:
                 self.discard()
 
+    def rebound(self, limit: int) -> None:
+        """Keep about ``limit`` bytes from now on."""
+        with self._lock:
+            self._blocks.rebound(limit)
+
     def discard(self) -> None:
         """Free everything, and store nothing from now on; offsets continue to count."""
         with self._lock:

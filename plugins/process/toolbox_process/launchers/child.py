@@ -131,6 +131,9 @@ class LocalChild(Child):
 
         return [process.pid for process in self.host.spare.look(end)]
 
+    def left(self) -> bool:
+        return bool(self.host.spare.look(lambda: self.tree(self.leader()).members()))
+
     def resize(self, size: TerminalSize) -> None:
         with self._lock:
             if self._device is not None:

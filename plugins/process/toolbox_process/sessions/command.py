@@ -36,7 +36,6 @@ class Task:
     echo: bool = False
     cwd: str | None = None
     envs: Mapping[str, str] = field(default_factory=dict)
-    command_id: str = ""
 
 
 class Command(Job):
@@ -48,7 +47,7 @@ class Command(Job):
         journal: SessionJournal,
         task: Task,
     ) -> None:
-        job_id = task.command_id or new_id()
+        job_id = new_id()
         settings = engine.settings
         self.task = task
         self._journal = journal.begin(job_id, task.text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 
 from toolbox.errors import BadRequest
@@ -22,29 +21,28 @@ from toolbox_process.sessions.command import Command
 from toolbox_process.sessions.command import Task
 from toolbox_process.sessions.ending import cancel
 from toolbox_process.sessions.ending import send_signal
+from toolbox_process.sessions.entrypoint import ENTRYPOINT_COMMAND
+from toolbox_process.sessions.entrypoint import EntrypointCommand
+from toolbox_process.sessions.entrypoint import EntrypointSession
+from toolbox_process.sessions.entrypoint import FindJob
 from toolbox_process.sessions.models import SessionExecuteRequest
 from toolbox_process.sessions.previous_worker import PreviousSession
 from toolbox_process.sessions.previous_worker import find_previous_sessions
 from toolbox_process.sessions.protocol import ENTRYPOINT
 from toolbox_process.sessions.session import Session
 
-ENTRYPOINT_COMMAND = "entrypoint_command"
-
 
 class LocalSessions:
     """See :class:`toolbox_process.sessions.protocol.Sessions`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, find_entrypoint: FindJob) -> None:
         self._engine = engine
+        self._entrypoint = EntrypointSession(engine, find_entrypoint)
         self._lock = threading.Lock()
         self._sessions: dict[str, Session | None] = {}
         self._previous = find_previous_sessions(engine) if engine.restarted else {}
         if self._previous:
             engine.loop.call_later(engine.settings.keep_seconds, self._forget_previous)
-        if program := engine.settings.entrypoint:
-            session = self._start(ENTRYPOINT, None)
-            task = Task(shlex.join(program), wait=False, command_id=ENTRYPOINT_COMMAND)
-            session.submit(task)
 
     def _start(self, session_id: str, cwd: str | None) -> Session:
         with self._lock:
@@ -52,8 +50,6 @@ class LocalSessions:
                 raise AlreadyExists(f"session already exists: {session_id!r}")
             self._sessions[session_id] = None  # Reserves the id while the shell starts.
         journal = self._engine.journals.open(session_id)
-        if session_id == ENTRYPOINT:
-            journal.remove()  # Each worker runs the entrypoint anew; only the latest log is shown.
         try:
             shell = self._engine.shell()
             session = Session(self._engine, session_id, session_arguments(shell), cwd, journal)
@@ -89,14 +85,18 @@ class LocalSessions:
         return note
 
     def _alive(self) -> list[Session]:
-        sessions = self._sessions.values()
-        return [session for session in sessions if session is not None and session.id != ENTRYPOINT]
+        return [session for session in self._sessions.values() if session is not None]
 
     def list(self) -> list[Session | PreviousSession]:
         with self._lock:
             return [*self._previous.values(), *self._alive()]
 
-    def get(self, session_id: str) -> Session | PreviousSession:
+    def get(self, session_id: str) -> Session | PreviousSession | EntrypointSession:
+        if session_id == ENTRYPOINT:
+            return self._entrypoint
+        return self._get(session_id)
+
+    def _get(self, session_id: str) -> Session | PreviousSession:
         with self._lock:
             session = self._sessions.get(session_id) or self._previous.get(session_id)
         if session is None:
@@ -104,7 +104,7 @@ class LocalSessions:
         return session
 
     def _get_alive(self, session_id: str) -> Session:
-        session = self.get(session_id)
+        session = self._get(session_id)
         if isinstance(session, PreviousSession):
             raise SessionEnded(
                 f"session {session_id!r} ended when the service was restarted",
@@ -112,12 +112,12 @@ class LocalSessions:
             )
         return session
 
-    def entrypoint(self) -> Command:
-        return self._get_alive(ENTRYPOINT).command(ENTRYPOINT_COMMAND)
+    def entrypoint(self) -> EntrypointCommand:
+        return self._entrypoint.command(ENTRYPOINT_COMMAND)
 
     def delete(self, session_id: str) -> None:
         self._refuse_entrypoint(session_id)
-        session = self.get(session_id)
+        session = self._get(session_id)
         if isinstance(session, PreviousSession):
             self._remove_previous(session)
             return

@@ -1,0 +1,195 @@
+"""All services, by name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from toolbox.errors import Conflict
+from toolbox.errors import Unavailable
+from toolbox_process.definition import Definition
+from toolbox_process.engine.engine import Engine
+from toolbox_process.engine.waiting import IsDisconnected
+from toolbox_process.engine.waiting import never
+from toolbox_process.errors import ServiceNotFound
+from toolbox_process.services.matching import Matcher
+from toolbox_process.services.models import State
+from toolbox_process.services.service import LocalService
+from toolbox_process.services.store import Record
+from toolbox_process.services.store import Store
+
+MAX_SERVICES = 500
+"""Services that may exist at once: each has open files, and its output on disk."""
+
+# States in which waiting for another one ends, because it doesn't come by itself.
+FINAL: frozenset[State] = frozenset({"stopped", "failed"})
+
+log = logging.getLogger("toolbox")
+
+
+class LocalServices:
+    """See :class:`toolbox_process.services.protocol.Services`.
+
+    ``declared`` are those of the settings; they come before stored ones of the same name.
+    """
+
+    def __init__(self, engine: Engine, declared: Mapping[str, Definition]) -> None:
+        self._engine = engine
+        self._matcher = Matcher(engine.loop, engine.pool)
+        self._store = Store(engine.settings.state_dir, engine.work_dir)
+        engine.private += self._store.paths
+        self._lock = threading.Lock()
+        self._services: dict[str, LocalService] = {}
+        self._closing = False
+        # Records of declared ones say only whether they were stopped.
+        records = {record.name: record for record in self._store.load()}
+        for name, definition in declared.items():
+            self._services[name] = self._new(name, definition, declared=True)
+        for name, record in records.items():
+            if name not in declared and record.definition is not None:
+                self._services[name] = self._new(name, record.definition)
+        for name, service in self._services.items():
+            service.stopped = name in records and records[name].stopped
+            if not service.stopped:
+                service.start()
+
+    def _new(self, name: str, definition: Definition, declared: bool = False) -> LocalService:
+        return LocalService(self._engine, self._matcher, name, definition, declared)
+
+    def list(self) -> list[LocalService]:
+        with self._lock:
+            return [self._services[name] for name in sorted(self._services)]
+
+    def find(self, name: str) -> LocalService | None:
+        """Return a service, None if there is none of that name."""
+        with self._lock:
+            return self._services.get(name)
+
+    def get(self, name: str) -> LocalService:
+        service = self.find(name)
+        if service is None:
+            raise ServiceNotFound(f"service not found: {name!r}")
+        return service
+
+    def put(self, name: str, definition: Definition) -> tuple[LocalService, bool]:
+        while True:
+            with ExitStack() as held:
+                service, is_new = self._enter(name, definition, held)
+                # Deleted while its turn was waited for: then it is a new one.
+                if not service.removed:
+                    self._define(service, definition, is_new)
+                    return service, is_new
+
+    def _enter(
+        self, name: str, definition: Definition, held: ExitStack
+    ) -> tuple[LocalService, bool]:
+        """Return a service with its turn ``held``, and whether it is new."""
+        with self._lock:
+            if self._closing:
+                raise Unavailable("the service is stopping")
+            service = self._services.get(name)
+            if service is None:
+                if len(self._services) >= MAX_SERVICES:
+                    raise Conflict(f"there are {MAX_SERVICES} services already")
+                service = self._new(name, definition)
+                # Nobody else can have it: it isn't waited for with the lock.
+                held.enter_context(service.turn)
+                self._services[name] = service
+                return service, True
+        held.enter_context(service.turn)
+        return service, False
+
+    def _define(self, service: LocalService, definition: Definition, is_new: bool) -> None:
+        if not is_new and service.definition == definition:
+            return
+        if service.declared:
+            raise Conflict(f"service {service.id!r} is declared in the settings")
+        # First: if it can't be stored, the old one goes on as if nothing had been asked for.
+        try:
+            self._store.save(Record(name=service.id, definition=definition))
+            service.stopped = False
+        except BaseException:
+            if is_new:
+                self._forget(service)
+            raise
+        if is_new:
+            service.start()
+        else:
+            service.replace(definition)
+
+    def _forget(self, service: LocalService) -> None:
+        service.remove()
+        with self._lock:
+            del self._services[service.id]
+
+    def start(self, name: str) -> LocalService:
+        service = self.get(name)
+        with service.turn:
+            service.start()
+            self._remember(service, stopped=False)
+        return service
+
+    def stop(self, name: str) -> LocalService:
+        service = self.get(name)
+        with service.turn:
+            service.stop()
+            self._remember(service, stopped=True)
+        return service
+
+    def restart(self, name: str) -> LocalService:
+        service = self.get(name)
+        with service.turn:
+            service.stop()
+            service.start()
+            self._remember(service, stopped=False)
+        return service
+
+    def _remember(self, service: LocalService, stopped: bool) -> None:
+        """Store whether it is to run after the service's own restart. With its turn."""
+        # After the deed: a full disk must not keep a program from being stopped.
+        if service.removed or service.stopped == stopped:
+            return
+        definition = None if service.declared else service.definition
+        self._store.save(Record(name=service.id, definition=definition, stopped=stopped))
+        service.stopped = stopped
+
+    def delete(self, name: str) -> None:
+        service = self.get(name)
+        with service.turn:
+            if service.declared:
+                raise Conflict(f"service {name!r} is declared in the settings: it can be stopped")
+            if not service.removed:
+                # In this order: what could not be ended can be deleted again.
+                service.stop()
+                self._store.remove(name)
+                self._forget(service)
+
+    def wait(
+        self, name: str, ready: bool, timeout: float, is_disconnected: IsDisconnected = never
+    ) -> LocalService:
+        service = self.get(name)
+        with self._engine.waiting.admitted():
+            service.status.wait(FINAL | {"ready"} if ready else FINAL, timeout, is_disconnected)
+        return service
+
+    def busy(self) -> int:
+        """Return the number of those that run and keep the sandbox busy."""
+        services = self.list()
+        return sum(service.running and service.definition.keepalive for service in services)
+
+    def states(self) -> Counter[State]:
+        """Return the number of services in each state."""
+        return Counter(service.status.state for service in self.list())
+
+    def close(self) -> None:
+        """Start nothing any more; the engine ends what runs."""
+        with self._lock:
+            self._closing = True
+            services = [*self._services.values()]
+        for service in services:
+            service.close()
+        self._matcher.close()
+        self._store.close()
