@@ -10,15 +10,24 @@ import msgspec
 from msgspec import Meta
 
 from toolbox_process.models import Environment
+from toolbox_process.models import PreviewText
 from toolbox_process.models import Seconds
 
 
 class RunHeaders(
-    msgspec.Struct, frozen=True, kw_only=True, rename={"streams": "X-Toolbox-Streams"}
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={"streams": "X-Toolbox-Streams", "preview": "X-Toolbox-Preview"},
 ):
-    """With ``separate`` the response has ``stdout`` and ``stderr``, too, each within the limit."""
+    """With ``separate`` the response has ``stdout`` and ``stderr``, too, each within the limit.
+
+    ``preview`` shortens each to bytes from its beginning and its end, with a note between them:
+    ``2000,4000``. Headers then have the totals.
+    """
 
     streams: Literal["combined", "separate"] = "combined"
+    preview: PreviewText | None = None
 
     @property
     def separate(self) -> bool:

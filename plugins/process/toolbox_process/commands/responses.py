@@ -12,7 +12,6 @@ from toolbox_process.commands.models import Artifacts
 from toolbox_process.commands.models import CodeRunResponse
 from toolbox_process.commands.models import ExecuteResponse
 from toolbox_process.commands.protocol import Finished
-from toolbox_process.engine.excerpt import Excerpt
 from toolbox_process.engine.job import Reason
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
@@ -22,6 +21,9 @@ from toolbox_process.wire.headers import end_headers
 from toolbox_process.wire.headers import note_headers
 from toolbox_process.wire.headers import output_path
 from toolbox_process.wire.long_json import long_json_response
+from toolbox_process.wire.preview import Preview
+from toolbox_process.wire.preview import preview_headers
+from toolbox_process.wire.preview import shortened
 
 NOT_STARTED = -1
 """The exit code of a command that could not be started."""
@@ -37,18 +39,18 @@ def not_started(
 
 
 def execute_response(
-    finished: Finished, separate: bool, limit: int
+    finished: Finished, separate: bool, limit: int, preview: Preview | None = None
 ) -> JsonResponse | StreamResponse:
     """Return the response for a command, each stream within ``limit`` bytes."""
-    return _response(ExecuteResponse, finished, separate, limit)
+    return _response(ExecuteResponse, finished, separate, limit, preview)
 
 
 def code_run_response(
-    finished: Finished, separate: bool, limit: int
+    finished: Finished, separate: bool, limit: int, preview: Preview | None = None
 ) -> JsonResponse | StreamResponse:
     """Return the response for a program, with its charts."""
     artifacts = Artifacts(finished.charts) if finished.charts else UNSET
-    return _response(CodeRunResponse, finished, separate, limit, artifacts=artifacts)
+    return _response(CodeRunResponse, finished, separate, limit, preview, artifacts=artifacts)
 
 
 def _response(
@@ -56,16 +58,19 @@ def _response(
     finished: Finished,
     separate: bool,
     limit: int,
+    preview: Preview | None,
     **others: Any,
 ) -> JsonResponse | StreamResponse:
     job = finished.job
     # None selects both streams, in the order they came.
     streams = {"result": None, **({"stdout": OUT, "stderr": ERR} if separate else {})}
+    where = output_path(job.id)
     texts = {
-        name: Excerpt(job.spool, stream, limit, output_path(job.id))
+        name: shortened(job.spool, stream, limit, preview, where)
         for name, stream in streams.items()
     }
     headers = {**end_headers(job, texts["result"].dropped), **note_headers(finished.note)}
+    headers |= preview_headers(job.spool, preview, where, separate)
     return long_json_response(
         kind, job.spool, headers, {**texts}, exit_code=job.exit_code, **others
     )

@@ -20,6 +20,7 @@ from toolbox_process.commands.responses import not_started
 from toolbox_process.errors import ExecutionTimeout
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.errors import TooManyWaiting
+from toolbox_process.wire.preview import parse_preview
 
 operations = Operations()
 
@@ -33,10 +34,11 @@ def execute_command(
     backend: HasCommands, body: ExecuteRequest, headers: RunHeaders, request: RequestInfo
 ) -> JsonResponse | StreamResponse:
     """Run a command in the shell and wait for its end."""
+    preview = parse_preview(headers.preview or "")
     run = backend.commands.execute(body, request.is_disconnected, headers.separate)
     try:
         with run as finished:
-            return execute_response(finished, headers.separate, backend.max_result)
+            return execute_response(finished, headers.separate, backend.max_result, preview)
     except SpawnFailed as error:
         return not_started(ExecuteResponse, error)
 
@@ -50,9 +52,10 @@ def code_run(
     backend: HasCommands, body: CodeRunRequest, headers: RunHeaders, request: RequestInfo
 ) -> JsonResponse | StreamResponse:
     """Run a Python, JavaScript or TypeScript program and wait for its end."""
+    preview = parse_preview(headers.preview or "")
     run = backend.commands.run_code(body, request.is_disconnected, headers.separate)
     try:
         with run as finished:
-            return code_run_response(finished, headers.separate, backend.max_result)
+            return code_run_response(finished, headers.separate, backend.max_result, preview)
     except SpawnFailed as error:
         return not_started(CodeRunResponse, error)

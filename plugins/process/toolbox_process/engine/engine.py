@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from toolbox.activity import Mark
+from toolbox.errors import BadRequest
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
 from toolbox_process.engine.followers import FollowerLimit
@@ -50,6 +52,9 @@ from toolbox_process.settings import LocalSettings
 
 AFTER_KILL = 5.0
 """Seconds the output of something killed is waited for; its drain takes far less."""
+
+TERMINAL_BURST = 16
+"""Reads of a terminal in a row: one returns at most 4 KiB (N_TTY_BUF_SIZE)."""
 
 AGAIN = 1.0
 """Seconds until another attempt to end what could not be ended."""
@@ -159,6 +164,18 @@ class Engine:
     def start(self, spec: Spec, spool: Spool | None = None) -> ProcessJob:
         """Start a program. Raises SpawnFailed, or OSError if the system has no room for it."""
         job = ProcessJob(self.outfit(spec.kind, spec.label, spec.job_id, spool))
+        job.limits = spec.limits
+        if spec.terminal is None:
+            child = self._start_on_pipes(spec, job)
+        else:
+            child = self.launch(spec, job.id, spec.terminal)
+            job.stdin = StdinWriter(self.loop, child.terminal, own=False)
+            self.loop.call_soon(partial(job.reader.add, child.terminal, OUT, False, TERMINAL_BURST))
+        job.run(child)
+        self.register(job)
+        return job
+
+    def _start_on_pipes(self, spec: Spec, job: ProcessJob) -> Child:
         # All that needs a descriptor is there before there is a program that isn't watched.
         with (
             open_pipes(2 if spec.split else 1) as pipes,
@@ -171,19 +188,28 @@ class Engine:
                 job.stdin = StdinWriter(self.loop, inputs[0].pop(1))
         for fd, stream in zip(readers, (OUT, ERR), strict=False):
             self.loop.call_soon(partial(job.reader.add, fd, stream))
-        job.run(child)
-        self.register(job)
-        return job
+        return child
 
     def launch(self, spec: Spec, job_id: str, streams: Pipes | TerminalSize) -> Child:
-        """Start the program alone. Raises as :meth:`start`."""
+        """Start the program alone. Raises as :meth:`start`, and BadRequest for a ``user`` or
+        ``limits`` that the launcher can't heed.
+        """
+        for name in ("user", "limits"):
+            if getattr(spec, name) and name not in self.launcher.chooses:
+                raise BadRequest(f"{name}: not possible with this service's launcher")
+        cwd, variables = self.directory(spec.cwd), self.launcher.environment()
+        if spec.user:
+            home, variables = self.launcher.outfit(spec.user, self.work_dir)
+            cwd = self.work_dir / spec.cwd if spec.cwd else home
         program = Program(
             job_id,
             spec.arguments,
-            self.directory(spec.cwd),
-            self._environment(spec),
+            cwd,
+            self._environment(spec, variables),
             spec.pass_fds,
             spec.state,
+            spec.user,
+            spec.limits,
         )
         try:
             return self.launcher.start(program, streams)
@@ -192,9 +218,10 @@ class Engine:
                 raise
             raise SpawnFailed(describe_os_error(error)) from None
 
-    def _environment(self, spec: Spec) -> dict[str, str]:
+    @staticmethod
+    def _environment(spec: Spec, variables: Mapping[str, str]) -> dict[str, str]:
         """Return the launcher's variables, the profile's, and the job's, which win."""
-        env = {**self.launcher.environment(), **spec.envs}
+        env = {**variables, **spec.envs}
         return {**env, **VARIABLES, **spec.envs} if applies(env) else env
 
     # Ending

@@ -77,8 +77,7 @@ class Excerpt:
         yield from decode(self._bytes(self._tail, self._tail + self.size - self._head))
 
     def _note(self) -> str:
-        note = f"\n[... {self.dropped} bytes left out ...]\n"
-        return f"{note}[of {self.dropped + self.size}: {self._where}]\n" if self._where else note
+        return left_out(self.dropped, self.dropped + self.size, self._where)
 
     def _bytes(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes of the stream from position ``start`` to ``stop``."""
@@ -91,6 +90,12 @@ class Excerpt:
             if piece := data[max(0, start - position) : stop - position]:
                 yield piece
             position += len(data)
+
+
+def left_out(dropped: int, total: int, where: str = "") -> str:
+    """Return the note that stands where ``dropped`` of ``total`` bytes are left out."""
+    note = f"\n[... {dropped} bytes left out ...]\n"
+    return f"{note}[of {total}: {where}]\n" if where else note
 
 
 def decode(pieces: Iterator[bytes]) -> Iterator[str]:

@@ -17,9 +17,11 @@ from toolbox_process.engine.end_event import EndEvent
 from toolbox_process.engine.followers import FollowerLimit
 from toolbox_process.engine.launcher import Child
 from toolbox_process.engine.launcher import Counts
+from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.engine.pipe_reader import PipeReader
 from toolbox_process.engine.spool import Spool
 from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.models import Limits
 
 POLL = 0.01
 """Seconds between looks at a child that has no descriptor to wait with."""
@@ -172,6 +174,7 @@ class ProcessJob(Job):
 
     def __init__(self, parts: JobParts) -> None:
         super().__init__(parts)
+        self.limits: Limits | None = None
         self._child: Child | None = None
         self._counts = Counts()
         self._lock = threading.Lock()
@@ -246,6 +249,10 @@ class ProcessJob(Job):
         with self._lock:
             if not self._exited:
                 self._ending = self._ending or reason
+
+    def resize_terminal(self, size: TerminalSize) -> None:
+        """Change the size of its terminal. *Any thread.*"""
+        self.child.resize(size)
 
     def signal(self, number: int) -> bool:
         """Send a signal to the program; return False if it has ended. *Any thread.*"""

@@ -7,6 +7,7 @@ its own (a container, another machine) subclasses both Protocols and writes what
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -15,12 +16,19 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from signal import SIGTERM
+from types import MappingProxyType
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
 
 from toolbox.processes import environment
 from toolbox.settings.variables import home_directory
+from toolbox_process.models import Limits
+
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+"""Flags to open a file for output. Without a wait for the reader of a FIFO, and not emptied before
+it is known what it is.
+"""
 
 SHORTAGE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """Errnos that pass by themselves; every other is a fault of what was to be started."""
@@ -58,7 +66,8 @@ class Program:
     """A program to start. ``job_id`` names the job that everything it starts belongs to.
 
     ``state`` are the directories of the service that the program must be able to use although a
-    launcher may hide the others.
+    launcher may hide the others. ``user`` is empty for the launcher's choice. ``entrance`` is what
+    a launcher of ours runs before anything else, to set the ``limits``.
     """
 
     job_id: str
@@ -67,6 +76,9 @@ class Program:
     environment: Mapping[str, str]
     pass_fds: tuple[int, ...] = ()
     state: tuple[Path, ...] = field(default=())
+    user: str = ""
+    limits: Limits | None = None
+    entrance: tuple[str, ...] = ()
 
 
 class Started(Protocol):
@@ -101,6 +113,10 @@ class Child(Protocol):
     wait_fd: int = -1
     """A descriptor that is readable once the program has ended; -1 to have :meth:`poll` called
     every few milliseconds instead.
+    """
+    applied: Mapping[str, str] = MappingProxyType({})
+    """The means by which each limit that was asked for is enforced, by its name; ``none`` if it
+    isn't.
     """
     terminal: int = -1
     """The master's side of its pseudo-terminal, -1 without one."""
@@ -181,6 +197,9 @@ class Launcher(Protocol):
     The class is called with the settings, and :meth:`check` with the same before.
     """
 
+    chooses: frozenset[str] = frozenset()
+    """The options of a :class:`Program` that it heeds, of ``user`` and ``limits``."""
+
     @classmethod
     def check(cls, settings: Any) -> None:
         """Raise ValueError, with the reason, if it can't work here with these settings."""
@@ -208,6 +227,16 @@ class Launcher(Protocol):
     def start_directory(self, preferred: Path) -> Path:
         """Return ``preferred``, or where programs start if they can't start there."""
         return preferred
+
+    def outfit(self, user: str, preferred: Path) -> tuple[Path, dict[str, str]]:
+        """Return :meth:`start_directory` and :meth:`environment` of another user. Raises
+        BadRequest.
+        """
+        return self.start_directory(preferred), self.environment()
+
+    def create(self, path: Path, user: str) -> int:
+        """Open a file for output, with the rights of programs. Raises OSError, BadRequest."""
+        return os.open(path, CREATE, 0o666)
 
     def hide(self, find: Callable[[], Iterable[Path]]) -> None:
         """Keep programs from the files and directories that ``find()`` returns, as far as that can

@@ -13,6 +13,8 @@ from dataclasses import field
 from pathlib import Path
 
 from toolbox_process.engine.job import Kind
+from toolbox_process.engine.launcher import TerminalSize
+from toolbox_process.models import Limits
 
 PIPE = -1
 """Standard input that is written to later."""
@@ -23,7 +25,8 @@ class Spec:
     """A program to start, with its streams.
 
     ``stdin`` is a file descriptor, :data:`PIPE`, or None for nothing to read. ``split`` gives
-    standard error its own pipe. ``state`` as in :class:`~toolbox_process.engine.launcher.Program`.
+    standard error its own pipe. With a ``terminal`` there are no pipes. The others are as in
+    :class:`~toolbox_process.engine.launcher.Program`.
     """
 
     kind: Kind
@@ -36,6 +39,9 @@ class Spec:
     pass_fds: tuple[int, ...] = ()
     job_id: str = ""
     state: tuple[Path, ...] = ()
+    user: str = ""
+    limits: Limits | None = None
+    terminal: TerminalSize | None = None
 
 
 @contextmanager

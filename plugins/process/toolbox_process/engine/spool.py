@@ -38,6 +38,26 @@ class Chunk(NamedTuple):
         return self.offset + len(self.data)
 
 
+class Run(NamedTuple):
+    """Consecutive bytes of one stream, without the bytes."""
+
+    stream: int
+    start: int
+    end: int
+
+
+class Totals(NamedTuple):
+    """Bytes written so far: of both streams, and of each."""
+
+    output: int
+    stdout: int
+    stderr: int
+
+    def of(self, stream: int | None) -> int:
+        """Return the bytes of a stream, of both for None."""
+        return self.output if stream is None else (self.stderr if stream == ERR else self.stdout)
+
+
 class Spool:
     """A byte sequence that one thread appends to and any thread reads.
 
@@ -51,6 +71,7 @@ class Spool:
         self._blocks = BlockList(memory, limit, directory, keep_head)
         self._streams = StreamChanges()
         self._end = 0
+        self._errors = 0
         self._floor = 0  # Offsets below it are not read, whatever the blocks still hold.
         self._lock = threading.Lock()
         self._discarded = False
@@ -67,6 +88,20 @@ class Spool:
         """Lowest offset that can be read."""
         return max(self._floor, self._blocks.start)
 
+    def totals(self) -> Totals:
+        """Return the bytes written so far, whether or not they are still kept."""
+        with self._lock:
+            return Totals(self._end, self._end - self._errors, self._errors)
+
+    def run_at(self, offset: int) -> Run:
+        """Return the run of one stream that the byte at ``offset`` is in, up to the present end.
+
+        Nothing is read for it: long output is walked through by a few of these.
+        """
+        with self._lock:
+            stream, start, end = self._streams.run_at(offset)
+            return Run(stream, start, self._end if end is None else end)
+
     def size(self) -> Size:
         """Return the resources in use."""
         with self._lock:
@@ -77,6 +112,8 @@ class Spool:
         if not data:
             return
         with self._lock:
+            if stream == ERR:
+                self._errors += len(data)
             if self._discarded:
                 # A background process may still write: readers see a gap.
                 self._end += len(data)

@@ -38,6 +38,7 @@ class StdinWriter:
         self._lock = threading.Lock()
         self._queue: deque[memoryview] = deque()
         self._pending = 0
+        self._accepted = 0
         self._ending = False
         self._closed = False
         self._watched = -1
@@ -48,6 +49,11 @@ class StdinWriter:
     def pending(self) -> int:
         """Bytes queued."""
         return self._pending
+
+    @property
+    def accepted(self) -> int:
+        """Bytes that were ever queued: a client that reconnects goes on from there."""
+        return self._accepted
 
     @property
     def closed(self) -> bool:
@@ -63,6 +69,7 @@ class StdinWriter:
                 raise InputFull
             self._queue.append(memoryview(data))
             self._pending += len(data)
+            self._accepted += len(data)
         # At once where that is possible: a key typed into a terminal shouldn't wait for a round.
         if self._loop.here:
             self._flush()

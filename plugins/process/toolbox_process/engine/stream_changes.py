@@ -49,6 +49,13 @@ class StreamChanges:
         # The two streams alternate, so the number of changes before it tells which one it is.
         return self._first ^ (index & 1), following
 
+    def run_at(self, offset: int) -> tuple[int, int, int | None]:
+        """Return the stream at ``offset``, and the offsets where it begins there and ends."""
+        index = bisect_right(self._offsets, offset)
+        start = self._offsets[index - 1] if index else 0
+        following = self._offsets[index] if index < len(self._offsets) else None
+        return self._first ^ (index & 1), start, following
+
     def clear(self) -> None:
         """Forget all changes."""
         self._offsets = array("Q")

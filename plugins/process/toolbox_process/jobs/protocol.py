@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Protocol
 
+from toolbox.errors import ToolboxError
 from toolbox_process.engine.job import Job
+from toolbox_process.engine.output import FlowControl
 from toolbox_process.engine.waiting import IsDisconnected
 from toolbox_process.engine.waiting import never
 from toolbox_process.jobs.models import StartJobRequest
@@ -20,10 +23,13 @@ class Jobs(Protocol):
     def get(self, job_id: str) -> Job:
         """Return a job. Raises ProcessNotFound."""
 
-    def start(self, request: StartJobRequest) -> tuple[Job, str]:
-        """Start a command, once for each id; return the job and a note for the client.
+    def start(
+        self, request: StartJobRequest, wait: float = 0, is_disconnected: IsDisconnected = never
+    ) -> tuple[Job, str]:
+        """Start a program, once for each id; return the job and a note for the client.
 
-        Raises BadRequest, AlreadyExists, SpawnFailed.
+        Wait for its end at most ``wait`` seconds. Raises BadRequest, AlreadyExists, SpawnFailed,
+        and with ``wait`` as :meth:`wait`.
         """
 
     def wait(self, job_id: str, timeout: float, is_disconnected: IsDisconnected = never) -> Job:
@@ -36,6 +42,17 @@ class Jobs(Protocol):
         """Send a signal to its first process or to all. Raises BadRequest, ProcessNotFound,
         CommandCompleted.
         """
+
+    def signal_soon(
+        self, job_id: str, number: int, tree: bool, failed: Callable[[ToolboxError], object]
+    ) -> None:
+        """As :meth:`signal`, without blocking: call ``failed(error)`` instead of raising it."""
+
+    def resize(self, job_id: str, rows: int, columns: int) -> None:
+        """Change the size of its terminal. Raises BadRequest, ProcessNotFound, CommandCompleted."""
+
+    def flow(self, job_id: str) -> FlowControl:
+        """Return what makes it wait for its clients. Raises BadRequest, ProcessNotFound."""
 
     def write(self, job_id: str, data: bytes, eof: bool) -> None:
         """Write to its standard input, and close that if ``eof``. Raises ProcessNotFound,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import threading
+from collections.abc import Callable
 from typing import Protocol
+from weakref import WeakKeyDictionary
+
+import msgspec
 
 from toolbox.errors import BadRequest
-from toolbox_process.engine.checks import check_environment
-from toolbox_process.engine.checks import check_text
+from toolbox.errors import ToolboxError
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
 from toolbox_process.engine.job import Reason
-from toolbox_process.engine.shells import command_line
-from toolbox_process.engine.spec import PIPE
-from toolbox_process.engine.spec import Spec
+from toolbox_process.engine.launcher import TerminalSize
+from toolbox_process.engine.output import FlowControl
 from toolbox_process.engine.stdin_writer import InputClosed
 from toolbox_process.engine.stdin_writer import InputFull
 from toolbox_process.engine.waiting import IsDisconnected
@@ -26,6 +28,8 @@ from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import InputUnavailable
 from toolbox_process.jobs.models import StartJobRequest
+from toolbox_process.jobs.starting import check_request
+from toolbox_process.jobs.starting import start_job
 
 
 class SessionCommands(Protocol):
@@ -45,7 +49,8 @@ class LocalJobs:
         self._engine = engine
         self._commands = commands
         self._starting = threading.Lock()
-        self._requests: dict[str, StartJobRequest] = {}
+        self._requests: dict[str, bytes] = {}
+        self._flows: WeakKeyDictionary[ProcessJob, FlowControl] = WeakKeyDictionary()
 
     def list(self) -> list[Job]:
         return self._engine.jobs()
@@ -56,62 +61,40 @@ class LocalJobs:
             raise self._engine.not_there("job", job_id)
         return job
 
-    def start(self, request: StartJobRequest) -> tuple[Job, str]:
-        if not request.command.strip():
-            raise BadRequest("the command is empty")
-        check_text("the command", request.command)
-        check_text("cwd", request.cwd or "")
-        envs = check_environment(request.envs)
-        note = self._engine.note(request.cwd)
+    def start(
+        self, request: StartJobRequest, wait: float = 0, is_disconnected: IsDisconnected = never
+    ) -> tuple[Job, str]:
+        check_request(request)
+        note = "" if request.user else self._engine.note(request.cwd)
+        if not wait:
+            return self._start(request), note
+        # The place first: without one, nothing must have been started.
+        with self._engine.waiting.admitted():
+            job = self._start(request)
+            with job.spool.held():
+                wait_for(job.done, wait, is_disconnected)
+        return job, note
+
+    def _start(self, request: StartJobRequest) -> Job:
         if request.id is None:
-            return self._start(request, envs), note
+            return start_job(self._engine, request)
+        # Instead of the request, whose input may be long.
+        digest = hashlib.sha256(msgspec.json.encode(request)).digest()
         # Serialized: the second of two requests with one id must find the job of the first.
         with self._starting:
             if known := self._engine.find(request.id):
-                if self._requests.get(request.id) != request:
+                if self._requests.get(request.id) != digest:
                     raise AlreadyExists(
                         f"job already exists: id {request.id!r} is used by a different request"
                     )
-                return known, ""
-            job = self._start(request, envs)
+                return known
+            job = start_job(self._engine, request)
             # As long as their jobs are known, so that these don't grow without limit.
             self._requests = {
                 name: earlier for name, earlier in self._requests.items() if self._engine.find(name)
             }
-            self._requests[request.id] = request
-            return job, note
-
-    def _start(self, request: StartJobRequest, envs: dict[str, str]) -> Job:
-        engine = self._engine
-        shell = engine.shell()
-        arguments, script = command_line(shell, request.command, engine.state.path)
-        try:
-            job = engine.start(
-                Spec(
-                    Kind.JOB,
-                    request.command,
-                    arguments,
-                    request.cwd,
-                    envs,
-                    stdin=PIPE if request.stdin else None,
-                    split=True,
-                    pass_fds=() if script is None else (script,),
-                    job_id=request.id or "",
-                )
-            )
-        finally:
-            if script is not None:
-                os.close(script)
-        if request.timeout:
-            # If the job has ended by then, when_ended cancels the timer at once.
-            timer = engine.loop.call_later(request.timeout, lambda: self._time_is_over(job))
-            engine.loop.call_soon(lambda: job.when_ended(timer.cancel))
-        return job
-
-    def _time_is_over(self, job: ProcessJob) -> None:
-        if not job.done.is_set():
-            grace = self._engine.settings.timeout_grace
-            self._engine.end_soon(job, Reason.TIMEOUT, grace)
+            self._requests[request.id] = digest
+            return job
 
     def wait(self, job_id: str, timeout: float, is_disconnected: IsDisconnected = never) -> Job:
         job = self.get(job_id)
@@ -131,12 +114,43 @@ class LocalJobs:
         send = job.child.signal_tree if tree else job.signal
         return self._engine.surely(lambda: send(number))
 
+    def signal_soon(
+        self, job_id: str, number: int, tree: bool, failed: Callable[[ToolboxError], object]
+    ) -> None:
+        def send() -> None:
+            try:
+                self.signal(job_id, number, tree)
+            except ToolboxError as error:
+                failed(error)
+
+        # Looking for everything it has started takes a while.
+        self._engine.pool.submit(send)
+
+    def resize(self, job_id: str, rows: int, columns: int) -> None:
+        job = self.get(job_id)
+        if job.done.is_set():
+            raise CommandCompleted(f"job {job_id!r} has ended")
+        if not isinstance(job, ProcessJob) or job.child.terminal < 0:
+            raise BadRequest(f"job {job_id!r} has no terminal")
+        job.resize_terminal(TerminalSize(rows, columns))
+
+    def flow(self, job_id: str) -> FlowControl:
+        job = self.get(job_id)
+        if not isinstance(job, ProcessJob) or job.kind is not Kind.JOB:
+            raise BadRequest("flow: only what was started by POST /x/jobs waits for a client")
+        with self._starting:
+            if job not in self._flows:
+                flow = self._flows[job] = FlowControl(job)
+                self._engine.loop.call_soon(lambda: job.reader.listen(flow.pump))
+            return self._flows[job]
+
     def write(self, job_id: str, data: bytes, eof: bool) -> None:
         job = self.get(job_id)
         if job.done.is_set():
             raise CommandCompleted(f"job {job_id!r} has ended")
         # Of a terminal there is no end: the program reads it from the terminal (Ctrl-D).
-        takes = job.kind is Kind.JOB or (job.kind is Kind.TERMINAL and not eof)
+        on_terminal = isinstance(job, ProcessJob) and job.child.terminal >= 0
+        takes = job.kind in (Kind.JOB, Kind.TERMINAL) and not (on_terminal and eof)
         if not takes or job.stdin is None:
             raise InputUnavailable(f"job {job_id!r} takes no input")
         try:

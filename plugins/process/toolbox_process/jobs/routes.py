@@ -13,23 +13,32 @@ from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import InputUnavailable
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.errors import SpawnFailed
+from toolbox_process.errors import TooManyWaiting
 from toolbox_process.jobs.models import JobInfo
 from toolbox_process.jobs.models import JobList
 from toolbox_process.jobs.models import JobOutput
 from toolbox_process.jobs.models import OutputQuery
+from toolbox_process.jobs.models import PreviewQuery
 from toolbox_process.jobs.models import SignalRequest
 from toolbox_process.jobs.models import StartJobRequest
+from toolbox_process.jobs.models import StartQuery
 from toolbox_process.jobs.models import StdinQuery
+from toolbox_process.jobs.models import StreamQuery
 from toolbox_process.jobs.models import WaitQuery
 from toolbox_process.jobs.protocol import HasJobs
 from toolbox_process.jobs.responses import job_info
 from toolbox_process.jobs.responses import read_output
 from toolbox_process.jobs.socket import JobFollower
+from toolbox_process.jobs.stream import JobStream
 from toolbox_process.wire.headers import note_headers
+from toolbox_process.wire.preview import parse_preview
 
 operations = Operations()
 
 MAX_STDIN = 4 * 1024 * 1024
+
+MAX_REQUEST = 64 * 1024 * 1024
+"""Bytes of a request to start a job: its input is in there."""
 
 
 @operations.get("/x/jobs")
@@ -42,22 +51,26 @@ def list_jobs(backend: HasJobs) -> JobList:
     "/x/jobs",
     status=201,
     returns=JobInfo,
-    errors=(BadRequest, InvalidBody, AlreadyExists, SpawnFailed),
+    max_body=MAX_REQUEST,
+    errors=(BadRequest, InvalidBody, AlreadyExists, SpawnFailed, TooManyWaiting),
 )
-def start_job(backend: HasJobs, body: StartJobRequest) -> JsonResponse:
-    """Start a command without waiting for it.
+def start_job(
+    backend: HasJobs, body: StartJobRequest, query: StartQuery, request: RequestInfo
+) -> JsonResponse:
+    """Start a program, and wait for its end for as long as the client wants.
 
     It belongs to no session, so it runs until it ends, is ended, or the service stops. The same
     request with the same ``id`` returns the same job.
     """
-    job, note = backend.jobs.start(body)
-    return JsonResponse(job_info(job), headers=note_headers(note))
+    parse_preview(query.preview or "")  # Before anything is started.
+    job, note = backend.jobs.start(body, query.wait, request.is_disconnected)
+    return JsonResponse(job_info(job, query), headers=note_headers(note))
 
 
-@operations.get("/x/jobs/{job_id}", errors=(ProcessNotFound,))
-def get_job(backend: HasJobs, job_id: str) -> JobInfo:
-    """Show a job."""
-    return job_info(backend.jobs.get(job_id))
+@operations.get("/x/jobs/{job_id}", errors=(BadRequest, ProcessNotFound))
+def get_job(backend: HasJobs, job_id: str, query: PreviewQuery) -> JobInfo:
+    """Show a job, with both ends of its output if a preview is asked for."""
+    return job_info(backend.jobs.get(job_id), query)
 
 
 @operations.get("/x/jobs/{job_id}/output", errors=(BadRequest, ProcessNotFound))
@@ -72,10 +85,24 @@ def follow_job_output(backend: HasJobs, job_id: str, query: OutputQuery) -> JobF
     return JobFollower(backend.jobs.get(job_id), query)
 
 
+@operations.websocket("/x/jobs/{job_id}/stream", errors=(BadRequest, ProcessNotFound))
+def stream_job(backend: HasJobs, job_id: str, query: StreamQuery) -> JobStream:
+    """Connect to a job's input and output, both ways.
+
+    Binary messages are a channel, one byte, and bytes: 0 is standard input, 1 standard output, 2
+    standard error. Texts are JSON with a ``type``; from the client ``eof``, ``signal`` (``signal``,
+    ``tree``) and ``resize`` (``rows``, ``cols``); to the client ``open`` (``job``, ``offset``,
+    ``stdinOffset``), ``gap`` (``offset``, ``bytes``), ``error`` (``code``, ``message``) and at last
+    ``exit`` (``job``).
+    """
+    return JobStream(backend.jobs, backend.jobs.get(job_id), query)
+
+
 @operations.get("/x/jobs/{job_id}/wait", errors=(BadRequest, ProcessNotFound))
 def wait_for_job(backend: HasJobs, job_id: str, query: WaitQuery, request: RequestInfo) -> JobInfo:
     """Wait for a job's end; ``done`` reports whether it has ended."""
-    return job_info(backend.jobs.wait(job_id, query.timeout, request.is_disconnected))
+    job = backend.jobs.wait(job_id, query.timeout, request.is_disconnected)
+    return job_info(job, query)
 
 
 @operations.post(

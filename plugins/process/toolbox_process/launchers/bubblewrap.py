@@ -24,12 +24,10 @@ from toolbox_process.launchers.identity import check_rights
 from toolbox_process.launchers.identity import find_identity
 from toolbox_process.launchers.plain import NULL
 from toolbox_process.launchers.plain import PlainLauncher
+from toolbox_process.launchers.sharing import check_program
+from toolbox_process.launchers.sharing import share_with
 from toolbox_process.launchers.terminal import PtyDevice
 from toolbox_process.launchers.terminal import on_terminal
-from toolbox_process.launchers.user import check_program
-from toolbox_process.launchers.user import share
-from toolbox_process.launchers.user import share_with
-from toolbox_process.launchers.user import start_directory
 from toolbox_process.launchers.wrapped import WrappedChild
 from toolbox_process.linux.marks import Mark
 from toolbox_process.settings import LocalSettings
@@ -70,7 +68,8 @@ class BubblewrapLauncher(PlainLauncher):
 
     def __init__(self, settings: LocalSettings) -> None:
         super().__init__(settings)
-        self.identity = find_identity(settings.launcher_user) if settings.launcher_user else None
+        if settings.launcher_user:
+            self.identity = find_identity(settings.launcher_user)
         self._bwrap = shutil.which("bwrap") or "bwrap"
         self._options = settings.bubblewrap_options
         self._find_private: Callable[[], Iterable[Path]] = list
@@ -105,9 +104,10 @@ class BubblewrapLauncher(PlainLauncher):
     def spawn(
         self, program: Program, mark: Mark, streams: Pipes, device: PtyDevice | None = None
     ) -> LocalChild:
-        if self.identity is not None:
-            check_program(self.identity, program)
-            share_with(self.identity, program, streams, device)
+        identity = self.identity_of(program.user)
+        if identity is not None:
+            check_program(identity, program)
+            share_with(identity, program, streams, device)
         program = delay_unsafe(program)
         private = [path.resolve() for path in self._find_private()]
         wrapper = self._wrapper(private, program.state, device)
@@ -115,7 +115,7 @@ class BubblewrapLauncher(PlainLauncher):
         try:
             arguments = (
                 *(*wrapper, "--info-fd", str(writing), "--chdir", str(program.cwd), "--"),
-                *(self.identity.arguments() if self.identity else ()),
+                *(identity.arguments() if identity else ()),
                 *program.arguments,
             )
             pass_fds = (*program.pass_fds, writing)
@@ -151,22 +151,6 @@ class BubblewrapLauncher(PlainLauncher):
             command += ["--dir", str(path.parent), "--ro-bind", str(path), str(path)]
         command += _capabilities()
         return [*command, *self._options]
-
-    def environment(self) -> dict[str, str]:
-        variables = super().environment()
-        return self.identity.variables(variables) if self.identity else variables
-
-    def home(self) -> Path:
-        return self.identity.home if self.identity else super().home()
-
-    def start_directory(self, preferred: Path) -> Path:
-        if self.identity is not None:
-            return start_directory(self.identity, preferred)
-        return super().start_directory(preferred)
-
-    def share(self, path: Path | int) -> None:
-        if self.identity is not None:
-            share(self.identity, path)
 
 
 def _covered(path: Path) -> Iterator[str]:

@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from operator import add
 from pathlib import Path
 from signal import SIGCHLD
 from signal import SIGINT
@@ -24,6 +25,7 @@ from toolbox_process.engine.launcher import Started
 from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.launchers.host import Host
 from toolbox_process.launchers.terminal import PtyDevice
+from toolbox_process.linux.bounds import Bounds
 from toolbox_process.linux.marks import Mark
 from toolbox_process.linux.tree import Tree
 from toolbox_process.linux.tree import signal_all
@@ -73,8 +75,14 @@ class LocalChild(Child):
         with suppress(OSError):  # Old kernels, gVisor and seccomp filters know no pidfds.
             self.wait_fd = os.pidfd_open(process.pid)
         self._device = device
+        self._bounds: Bounds | None = None
         self._lock = threading.Lock()
         host.enter(self)
+
+    def bind(self, bounds: Bounds) -> None:
+        """Note the limits that the program was started with. Once."""
+        self._bounds = bounds
+        self.applied = bounds.applied
 
     @property
     def pid(self) -> int:
@@ -140,7 +148,9 @@ class LocalChild(Child):
                 self._device.resize(size)
 
     def counts(self) -> Counts:
-        return self.host.limits.counts()
+        counts = self.host.limits.counts()
+        # The service's group may count what happens in those below it, or not.
+        return counts if self._bounds is None else Counts(*map(add, counts, self._bounds.counts()))
 
     def close(self) -> None:
         with self._lock:
@@ -149,6 +159,8 @@ class LocalChild(Child):
         if self.wait_fd >= 0:
             os.close(self.wait_fd)
             self.wait_fd = -1
+        if self._bounds is not None:
+            self._bounds.close()
 
     # A session's shell
 

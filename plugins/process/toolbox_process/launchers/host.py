@@ -6,6 +6,7 @@ import threading
 from typing import Protocol
 
 from toolbox_process.linux.cores import Cores
+from toolbox_process.linux.groups import JobGroups
 from toolbox_process.linux.limits import Limits
 from toolbox_process.linux.marks import Mark
 from toolbox_process.linux.marks import new_mark
@@ -24,6 +25,7 @@ class Host:
     def __init__(self) -> None:
         self.limits = Limits()
         self.cores = Cores()
+        self.groups = JobGroups()
         self.spare = Spare()
         self._lock = threading.Lock()
         self._running: set[Marked] = set()

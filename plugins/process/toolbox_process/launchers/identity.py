@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from toolbox.linux.procfs import read
 
+NOBODY = 2**32 - 1
+"""The number that stands for no user (chown(2))."""
+
 STALE = ("XDG_RUNTIME_DIR", "MAIL", "SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND")
 """Variables that hold for the user of the service only."""
 
@@ -70,21 +73,27 @@ class Identity(NamedTuple):
 
 
 def find_identity(text: str) -> Identity:
-    """Return the user named ``text``, or ``uid:gid``. Raises ValueError."""
-    uid, colon, gid = text.partition(":")
-    if colon:
-        if not (uid.isdigit() and gid.isdigit()):
-            raise ValueError(f'{text!r} is not of the form "uid:gid"')
-        found = _numeric(int(uid), int(gid))
-    else:
-        try:
-            entry = pwd.getpwnam(text)
-        except KeyError:
-            raise ValueError(f"no such user: {text!r}") from None
-        found = _from_entry(entry, entry.pw_gid)
+    """Return the user named ``text``, or ``uid:gid``, who isn't root. Raises ValueError."""
+    found = look_up(text)
     if found.uid == 0:
         raise ValueError(f"{text!r} is root, whom nothing is hidden from")
     return found
+
+
+def look_up(text: str) -> Identity:
+    """Return the user named ``text``, or ``uid:gid``. Raises ValueError."""
+    uid, colon, gid = text.partition(":")
+    if colon:
+        if not all(each.isdecimal() and len(each) < 11 for each in (uid, gid)):
+            raise ValueError(f'{text!r} is not of the form "uid:gid"')
+        if max(int(uid), int(gid)) >= NOBODY:
+            raise ValueError(f"{text!r} is beyond the largest number of a user")
+        return _numeric(int(uid), int(gid))
+    try:
+        entry = pwd.getpwnam(text)
+    except (KeyError, ValueError):
+        raise ValueError(f"no such user: {text!r}") from None
+    return _from_entry(entry, entry.pw_gid)
 
 
 def _numeric(uid: int, gid: int) -> Identity:

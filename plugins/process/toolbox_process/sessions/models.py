@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from toolbox_process.models import Environment
+from toolbox_process.models import PreviewText
 
 
 class CreateSessionRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -94,12 +95,18 @@ class ClientHeaders(
         "accept": "Accept",
         "subprotocols": "Sec-WebSocket-Protocol",
         "agent": "User-Agent",
+        "preview": "X-Toolbox-Preview",
     },
 ):
-    """The headers by which the dialect of a client is recognized."""
+    """The headers by which the dialect of a client is recognized.
+
+    ``preview`` shortens output to bytes from its beginning and its end, with a note between them:
+    ``2000,4000``. Headers then have the totals.
+    """
 
     version: str = ""
     split_output: str = ""
     accept: str = ""
     subprotocols: list[str] = []
     agent: str = ""
+    preview: PreviewText | None = None

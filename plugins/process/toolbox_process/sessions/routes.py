@@ -36,6 +36,7 @@ from toolbox_process.sessions.responses import session_execute_response
 from toolbox_process.sessions.socket import LogFollower
 from toolbox_process.wire.headers import end_headers
 from toolbox_process.wire.headers import note_headers
+from toolbox_process.wire.preview import parse_preview
 
 operations = Operations()
 
@@ -100,8 +101,11 @@ def session_execute_command(
     Commands run one after the other. With ``runAsync`` the response is 202, before the command
     ends.
     """
+    preview = parse_preview(headers.preview or "")
     command = backend.sessions.execute(session_id, body, request.is_disconnected)
-    return session_execute_response(command, body.wait, http_dialect(headers), backend.max_result)
+    return session_execute_response(
+        command, body.wait, http_dialect(headers), backend.max_result, preview
+    )
 
 
 @operations.get(
@@ -142,7 +146,8 @@ def get_session_command_logs(
 ) -> Any:
     """Show the output of a command so far."""
     command = backend.sessions.get(session_id).command(command_id)
-    return log_response(command, http_dialect(headers), backend.max_result)
+    preview = parse_preview(headers.preview or "")
+    return log_response(command, http_dialect(headers), backend.max_result, preview)
 
 
 @operations.websocket(
@@ -165,7 +170,8 @@ def get_entrypoint_logs(backend: HasSessions, headers: ClientHeaders) -> Any:
     """Show the output of the configured entrypoint so far."""
     dialect = http_dialect(headers)
     marked = dialect if dialect is Dialect.JSON else Dialect.MARKED
-    return log_response(backend.sessions.entrypoint(), marked, backend.max_result)
+    preview = parse_preview(headers.preview or "")
+    return log_response(backend.sessions.entrypoint(), marked, backend.max_result, preview)
 
 
 @operations.websocket("/process/session/entrypoint/logs", errors=(ProcessNotFound,))

@@ -1,0 +1,152 @@
+"""Control groups of single jobs, for limits of everything that a job starts.
+
+Sources: the kernel's ``cgroup-v2`` and ``cgroup-v1`` documents, cgroups(7). A job's group is made
+below this service's own, in each hierarchy where one may be made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from toolbox_process.engine.launcher import Counts
+
+MOUNT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+PREFIX = "toolbox-job-"
+
+PERIOD = 100_000
+"""Microseconds of a period of the CPU limit, the kernel's default."""
+
+_V2 = {"cpu": "cpu.max", "memory": "memory.max", "pids": "pids.max"}
+_V1 = {"cpu": "cpu.cfs_quota_us", "memory": "memory.limit_in_bytes", "pids": "pids.max"}
+
+# Swap would only make what exceeds its memory slow. Not every kernel counts it.
+_SWAP_V2, _SWAP_V1 = "memory.swap.max", "memory.memsw.limit_in_bytes"
+
+
+class Group(NamedTuple):
+    """A job's directories by the controllers that could be limited; in version 2 they are one."""
+
+    directories: Mapping[str, Path]
+
+    def files(self) -> list[Path]:
+        """Return the files by which a process enters."""
+        return [path / "cgroup.procs" for path in sorted(set(self.directories.values()))]
+
+    def counts(self) -> Counts:
+        """Return the kernel's counts of limits that were reached."""
+        memory, pids = self.directories.get("memory"), self.directories.get("pids")
+        kills = 0
+        if memory is not None:
+            kills = _count(memory / "memory.events", "oom_kill")
+            kills += _count(memory / "memory.oom_control", "oom_kill")
+        return Counts(kills, 0 if pids is None else _count(pids / "pids.events", "max"))
+
+    def remove(self) -> bool:
+        """Remove it; False if processes are left in it."""
+        for path in set(self.directories.values()):
+            with suppress(OSError):
+                path.rmdir()
+        return not any(path.is_dir() for path in self.directories.values())
+
+
+class JobGroups:
+    """The groups of a service's jobs. *Any thread.*"""
+
+    def __init__(self, mount: Path = MOUNT, own: Path = OWN) -> None:
+        self._mount = mount
+        self._paths = _own_paths(own)
+        self._unified = (mount / "cgroup.controllers").exists()
+        self._left: list[Group] = []
+
+    def make(self, limits: Mapping[str, float]) -> Group:
+        """Make a group with those of the limits that can be set here, by their names."""
+        self._remove_left()
+        name = f"{PREFIX}{os.getpid()}-{os.urandom(6).hex()}"
+        made: dict[str, Path] = {}
+        for controller, value in limits.items():
+            parent = self._parent(controller)
+            if parent is not None:
+                path = parent / name
+                with suppress(OSError):
+                    path.mkdir(exist_ok=True)
+                    self._limit(path, controller, value)
+                    made[controller] = path
+                if controller not in made and path not in made.values():
+                    with suppress(OSError):
+                        path.rmdir()
+        return Group(made)
+
+    def _limit(self, path: Path, controller: str, value: float) -> None:
+        text = str(int(value))
+        if controller == "cpu":
+            # A quota under a millisecond is refused.
+            quota = max(1000, int(value * PERIOD))
+            text = f"{quota} {PERIOD}" if self._unified else str(quota)
+        (path / (_V2 if self._unified else _V1)[controller]).write_text(text, "ascii")
+        if controller == "memory":
+            with suppress(OSError):
+                swap = "0" if self._unified else text
+                (path / (_SWAP_V2 if self._unified else _SWAP_V1)).write_text(swap, "ascii")
+
+    def _parent(self, controller: str) -> Path | None:
+        """Return the directory to make groups in, None if that can't be done."""
+        mount = self._mount if self._unified else self._mount / controller
+        own = self._paths.get("" if self._unified else controller)
+        if own is None:
+            return None
+        parent = mount.joinpath(*(part for part in own.split("/") if part))
+        if ".." in parent.parts or not parent.is_dir():
+            # The path may be another namespace's. Only if we are there, the top is our group: a
+            # job must not get out of the limits that hold for this service.
+            if str(os.getpid()) not in _read(mount / "cgroup.procs").split():
+                return None
+            parent = mount
+        return parent if not self._unified or _is_delegated(parent, controller) else None
+
+    def release(self, group: Group) -> None:
+        """Remove the group of a job that has ended, now or when its last process has."""
+        if not group.remove():
+            self._left.append(group)
+
+    def _remove_left(self) -> None:
+        left, self._left = self._left, []
+        self._left += [group for group in left if not group.remove()]
+
+
+def _is_delegated(parent: Path, controller: str) -> bool:
+    """Report whether groups below have a controller, after having asked for it."""
+    control = parent / "cgroup.subtree_control"
+    if controller not in _read(control).split():
+        # Refused where processes are in the group itself, as this service usually is.
+        with suppress(OSError):
+            control.write_text(f"+{controller}", "ascii")
+    return controller in _read(control).split()
+
+
+def _own_paths(file: Path) -> dict[str, str]:
+    """Return the path of our group in each v1 hierarchy by controller, in v2 under ``""``."""
+    paths: dict[str, str] = {}
+    for line in _read(file).splitlines():
+        controllers, _, path = line.partition(":")[2].partition(":")
+        paths.update(dict.fromkeys(controllers.split(","), path))
+    return paths
+
+
+def _count(file: Path, name: str) -> int:
+    for line in _read(file).splitlines():
+        key, _, number = line.partition(" ")
+        if key == name and number.isdigit():
+            return int(number)
+    return 0
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("ascii", "replace")
+    except OSError:
+        return ""
