@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import toolbox_files
 
 from toolbox.testing import Service
@@ -186,3 +187,47 @@ def test_a_bug_of_terminals_begins_with_a_test(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "1 passed" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def stdio_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the recipe for servers that speak over standard streams."""
+    directory = tmp_path_factory.mktemp("stdio")
+    text = section("Use a stdio server from outside")
+    # Each code block follows the name of its file.
+    *parts, _ = re.split(CODE, text)
+    files = dict(zip(parts[::2], parts[1::2], strict=True))
+    for before, code in files.items():
+        name = re.findall(r"``(\w+\.py)``", before)[-1]
+        (directory / name).write_text(unindented(code))
+    assert len(files) == 6
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("client", "arguments", "printed"),
+    [
+        ("words_client.py", ["text"], ["3"]),
+        ("completion_client.py", ["file:///text.py", "import tomlli"], ["tomllib"]),
+        ("counting_client.py", ["one two three"], ["3 words", "end_turn"]),
+    ],
+)
+def test_a_stdio_server_is_used_from_outside(
+    stdio_files: Path, service: Service, client: str, arguments: list[str], printed: list[str]
+) -> None:
+    for server in ("words_server.py", "counting_agent.py"):
+        shutil.copy(stdio_files / server, service.work_dir)
+    (service.work_dir / "text").write_text("one two three")
+    run = subprocess.run(
+        [sys.executable, client, service.url, service.token, *arguments],
+        cwd=stdio_files,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == printed
+    # Nothing is left running in the sandbox once the client has ended.
+    service.wait_for(
+        lambda: all(job["done"] for job in service.http.get("/x/jobs").json()["jobs"]), "the end"
+    )

@@ -9,6 +9,7 @@ import shlex
 from contextlib import ExitStack
 
 from toolbox.errors import BadRequest
+from toolbox.errors import InvalidBody
 from toolbox.linux.nameless import nameless_file
 from toolbox_process.engine.checks import check_environment
 from toolbox_process.engine.checks import check_text
@@ -70,9 +71,9 @@ def start_job(engine: Engine, request: StartJobRequest) -> ProcessJob:
 
 
 def check_request(request: StartJobRequest) -> None:
-    """Raise BadRequest for what no program can be given."""
+    """Raise BadRequest, or InvalidBody, for what no program can be given."""
     if (request.command is None) == (request.argv is None):
-        raise BadRequest("either command or argv is required")
+        raise InvalidBody("either command or argv is required")
     if request.argv is None and not (request.command or "").strip():
         raise BadRequest("the command is empty")
     if request.argv is not None and not request.argv[0]:
