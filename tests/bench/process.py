@@ -32,6 +32,7 @@ from bench.servers import terminado
 from bench.servers import toolbox
 
 MUCH = 100_000_000
+GIBIBYTE = 1 << 30
 KEYS = 500
 LINES = 200
 
@@ -53,6 +54,19 @@ def bench_session(bench: Bench) -> Iterator[Row]:
             limit=("posix_spawn", posix_spawn),
             floor="<= 1.5x",
             stretch="<= 1x",
+        )
+
+
+def bench_preview(bench: Bench) -> Iterator[Row]:
+    """A job that writes 1 GiB and is waited for, with both ends of its output or without."""
+    with toolbox() as server:
+        yield Row(
+            "job of 1 GiB with a preview",
+            "s",
+            ours=lambda: waited_for(server, "&preview=2000,4000"),
+            limit=("without", lambda: waited_for(server, "")),
+            floor="<= 1.05x",
+            rounds=max(5, bench.rounds),
         )
 
 
@@ -118,6 +132,16 @@ def post(server: Server, path: str, body: object) -> bytes:
     head, _, answer = request(server.port, data).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 20"), head
     return answer
+
+
+def waited_for(server: Server, query: str) -> float:
+    """Seconds until a job's end, all of its output written."""
+    began = time.perf_counter()
+    body = {"command": f"head -c {GIBIBYTE} /dev/zero"}
+    job = json.loads(post(server, f"/x/jobs?wait=300{query}", body))
+    took = time.perf_counter() - began
+    assert (job["done"], job["outputEnd"]) == (True, GIBIBYTE)
+    return took
 
 
 def connect(server: Server, path: str) -> websocket.WebSocket:

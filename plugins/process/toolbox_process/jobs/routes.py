@@ -37,7 +37,7 @@ operations = Operations()
 
 MAX_STDIN = 4 * 1024 * 1024
 
-MAX_REQUEST = 64 * 1024 * 1024
+MAX_REQUEST = 16 * 1024 * 1024
 """Bytes of a request to start a job: its input is in there."""
 
 
