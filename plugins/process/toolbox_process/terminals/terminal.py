@@ -137,10 +137,13 @@ class LocalTerminal(ProcessJob):
 
     def resize(self, size: PtySize) -> None:
         """Change the size, now or for the start."""
+        self.resize_terminal(TerminalSize(size.rows, size.cols))
+
+    def resize_terminal(self, size: TerminalSize) -> None:
         with self._state:
-            self._size = TerminalSize(size.rows, size.cols)
+            self._size = size
             if self._child is not None:
-                self._child.resize(self._size)
+                self._child.resize(size)
 
     def end(self) -> None:
         """End the shell and everything it has started. Blocks."""
