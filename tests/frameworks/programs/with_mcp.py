@@ -62,7 +62,7 @@ async def use(mode: str) -> dict[str, Any]:
         await call("write_file", path=f"{mode}.txt", content="a resource")
         listed = {each.name: each.uri for each in (await client.list_resources()).resources}
         (content,) = (await client.read_resource(listed[f"{mode}.txt"])).contents
-        found["resource"] = [str(content.uri), content.text]
+        found["resource"] = [str(content.uri), getattr(content, "text", "")]
         templates = (await client.list_resource_templates()).resource_templates
         found["templates"] = [template.uri_template for template in templates]
         return found
