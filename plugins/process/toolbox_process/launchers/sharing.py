@@ -1,4 +1,4 @@
-"""What a program that runs as another user needs of the service: files, streams, a directory."""
+"""The needs of a program that runs as another user: files of the service, streams, a directory."""
 
 from __future__ import annotations
 
