@@ -53,12 +53,15 @@ def test_programs_ignore_nothing(tmp_path):
 """
 
 
-def run(directory: Path, source: str, *arguments: str, before: str = "") -> tuple[int, str]:
+def run(
+    directory: Path, source: str, *arguments: str, before: str = "", timeout: int = 5
+) -> tuple[int, str]:
     """Run a test file with our ``conftest.py``; return the exit status and the output."""
     shutil.copy(CONFTEST, directory)
     (directory / "test_it.py").write_text(source)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout=5", *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    command.append(f"--timeout={timeout}")
     process = subprocess.Popen(
         ["sh", "-c", f'{before} exec "$@"', "sh", *command],
         cwd=directory,
@@ -92,5 +95,5 @@ def test_a_thread_that_does_not_end_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]])
 def test_programs_are_started_as_by_a_service(tmp_path: Path, workers: list[str]) -> None:
     before = "trap '' HUP INT QUIT;"
-    status, output = run(tmp_path, STARTS_A_PROGRAM, *workers, before=before)
+    status, output = run(tmp_path, STARTS_A_PROGRAM, *workers, before=before, timeout=60)
     assert status == 0, output
