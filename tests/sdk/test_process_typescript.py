@@ -25,6 +25,7 @@ def test_commands_and_code(javascript: JavaScript) -> None:
         const stuck = await run.codeRun('import time; time.sleep(1000)', undefined, 1)
             .catch(error => error.constructor.name)
         const drawn = await run.codeRun(`
+import logging; logging.disable()
 import matplotlib.pyplot as plt
 import datetime as d
 plt.bar(['x', 'y'], [1, 2.5]); plt.title('Bars'); plt.show()

@@ -22,6 +22,9 @@ from toolbox_process.settings import ProcessSettings
 
 from toolbox.testing import Service
 
+QUIET = "import logging; logging.disable()\n"
+"""Where matplotlib is slow to look for the machine's fonts, it says so on standard error."""
+
 PNG = b"\x89PNG\r\n\x1a\n"
 PYTHON = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
 """The interpreter that runs the tests has matplotlib."""
@@ -142,7 +145,7 @@ def test_errors(service: Service) -> None:
 def charts(service: Service, body: str) -> list[dict[str, Any]]:
     """The charts a program shows, as the answer has them and the SDK's strict model takes them."""
     pytest.importorskip("matplotlib")
-    code = f"import matplotlib.pyplot as plt\nimport datetime as d\n{body}\nprint('after')\n"
+    code = f"{QUIET}import matplotlib.pyplot as plt\nimport datetime as d\n{body}\nprint('after')\n"
     answer = post(service, code)
     assert answer.json()["exitCode"] == 0, answer.text
     assert answer.json()["result"] == "after\n"
@@ -329,7 +332,7 @@ def test_a_program_with_charts_is_run_as_any_other(service: Service) -> None:
 
 def test_text_beside_charts_is_left_alone(service: Service) -> None:
     pytest.importorskip("matplotlib")
-    program = (
+    program = QUIET + (
         "import sys, matplotlib.pyplot as plt\nsys.stderr.write('no newline')\n"
         "plt.plot([1, 2]); plt.show()\nprint('dtn_artifact_k39fd2:{}')"
     )
