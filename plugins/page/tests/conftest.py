@@ -74,6 +74,7 @@ class Browser:
                 start_new_session=True,
             )
         self.console: list[str] = []
+        self._chooser: int | None = None
         self._numbers = itertools.count(1)
         port_file = profile / "DevToolsActivePort"
         deadline = time.monotonic() + DEADLINE
@@ -104,6 +105,8 @@ class Browser:
         match event["method"]:
             case "Log.entryAdded":
                 self.console.append(parameters["entry"]["text"])
+            case "Page.fileChooserOpened":
+                self._chooser = parameters["backendNodeId"]
             case "Runtime.exceptionThrown":
                 self.console.append(json.dumps(parameters["exceptionDetails"]))
             case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "warning"):
@@ -203,6 +206,31 @@ class Browser:
         where = {"x": at[0], "y": at[1], "button": "left", "clickCount": count}
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, **where)
+
+    def choose(self, selector: str, *files: Path) -> None:
+        """Click on a button that asks for files, and choose some."""
+        self.call("Page.setInterceptFileChooserDialog", enabled=True)
+        self._chooser = None
+        self.click(selector)
+        deadline = time.monotonic() + DEADLINE
+        while self._chooser is None and time.monotonic() < deadline:
+            self.evaluate("1")  # Events are read while a response is awaited.
+        self.call(
+            "DOM.setFileInputFiles",
+            files=[str(file) for file in files],
+            backendNodeId=self._chooser,
+        )
+
+    def drop(self, selector: str, *files: Path) -> None:
+        """Drag files and directories from outside onto an element."""
+        x, y = self.hover_at(f"document.querySelector({json.dumps(selector)})")
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def save_downloads(self, directory: Path) -> None:
+        """Have the browser save what a page downloads, without asking."""
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(directory))
 
     def grant_clipboard(self) -> None:
         """Let a page read and write the clipboard without asking."""

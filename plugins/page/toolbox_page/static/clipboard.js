@@ -15,7 +15,8 @@ function copyByEvent(text) {
   return done;
 }
 
-async function copy(text) {
+// Copies a text; returns whether the browser allowed it.
+export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

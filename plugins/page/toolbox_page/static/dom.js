@@ -8,6 +8,12 @@ export function element(tag, properties = {}, ...children) {
   return created;
 }
 
+// Shows values by their names in a list of descriptions.
+export function showFacts(list, facts) {
+  list.replaceChildren(...Object.entries(facts).map(([name, value]) => element(
+    'div', {}, element('dt', {}, name), element('dd', {}, String(value)))));
+}
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 function svgElement(tag, attributes) {

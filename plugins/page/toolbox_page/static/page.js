@@ -2,12 +2,22 @@
 
 import { Failure, hasToken, read, setToken } from './api.js';
 import { byId } from './dom.js';
+import * as files from './files.js';
+import * as jobs from './jobs.js';
 import * as reference from './reference.js';
 import * as sandboxes from './sandboxes.js';
+import * as services from './services.js';
 import * as status from './status.js';
 import * as terminal from './terminal.js';
 
-const PARTS = ['status', 'sandboxes', 'terminal', 'reference'];
+const PARTS = ['status', 'sandboxes', 'terminal', 'jobs', 'files', 'services', 'reference'];
+
+// Parts that are only there where the service has the operation, each with what shows one of its things.
+const VIEWS = {
+  jobs: { view: jobs, operation: '/x/jobs' },
+  files: { view: files, operation: '/files' },
+  services: { view: services, operation: '/x/services' },
+};
 
 // The terminal makes style sheets; the browser accepts them if they have the page's nonce.
 const { nonce } = document.querySelector('script[nonce]');
@@ -23,6 +33,7 @@ const NAME = document.title;
 let version = '';
 let hasTerminals = false;
 let hasFleet = false;
+let operations = {}; // By path, as the description of the API has them.
 let inside = false;
 
 function showTitle() {
@@ -30,16 +41,28 @@ function showTitle() {
   document.title = title ? `${title} \u2014 ${NAME}` : NAME;
 }
 
-// The part that the URL names, and the sandbox: "#terminal/ID" is a terminal in one of the fleet.
+function isThere(part) {
+  if (part === 'sandboxes') return hasFleet;
+  return part in VIEWS ? VIEWS[part].operation in operations : PARTS.includes(part);
+}
+
+// The part that the URL names, and the thing in it: "#terminal/ID" is a terminal in a sandbox of the
+// fleet, "#jobs/ID" a job, "#files/PATH" a file.
 function wanted() {
-  const [part, id] = location.hash.slice(1).split('/');
-  if (!PARTS.includes(part) || (part === 'sandboxes' && !hasFleet)) return ['status', ''];
-  return [part, part === 'terminal' && hasFleet && id ? unescaped(id) : ''];
+  const [, part, id] = /^#([^/]*)\/?(.*)$/s.exec(location.hash) || ['', '', ''];
+  if (!isThere(part)) return ['status', ''];
+  if (part === 'terminal' && !hasFleet) return [part, ''];
+  return [part, unescaped(id)];
 }
 
 function show() {
-  const [part, sandbox] = wanted();
+  const [part, thing] = wanted();
+  const sandbox = part === 'terminal' ? thing : '';
   for (const id of PARTS) byId(id).hidden = id !== part;
+  for (const [name, { view }] of Object.entries(VIEWS)) {
+    if (name === part) view.start(thing);
+    else view.leave();
+  }
   const near = sandbox ? 'sandboxes' : part;
   for (const link of byId('nav').children) {
     if (link.hash === `#${near}`) {
@@ -75,8 +98,9 @@ function unescaped(text) {
 // Signs in with the token the page has; throws a Failure if the service refuses.
 async function enter() {
   const { plugins } = await read('plugins');
-  const { info } = await read('openapi.json');
+  const { info, paths } = await read('openapi.json');
   version = info.version;
+  operations = paths;
   const enabled = plugins.filter((plugin) => plugin.status === 'enabled');
   hasTerminals = enabled.some((plugin) => plugin.group === 'process');
   // The backend "single" makes none: the service is the only sandbox, which the page shows anyway.
@@ -84,10 +108,11 @@ async function enter() {
   inside = true;
   byId('login').hidden = true;
   byId('nav').hidden = false;
-  byId('sandboxes-link').hidden = !hasFleet;
+  for (const part of ['sandboxes', ...Object.keys(VIEWS)]) byId(`${part}-link`).hidden = !isThere(part);
   byId('lock').hidden = !hasToken();
   status.showGroups(plugins);
   show();
+  document.dispatchEvent(new Event('entered'));
 }
 
 // Asks for the token, or tells what to do where it is not a token that the service wants: then the
@@ -95,6 +120,8 @@ async function enter() {
 function askForCredential(error) {
   inside = false;
   for (const id of [...PARTS, 'nav', 'lock']) byId(id).hidden = true;
+  for (const { view } of Object.values(VIEWS)) view.leave();
+  if (byId('question').open) byId('question').close('');
   showTitle();
   byId('login').hidden = false;
   const takesToken = error.status !== 401 || /^bearer\b/i.test(error.challenge);

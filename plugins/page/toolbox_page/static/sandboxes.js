@@ -3,6 +3,7 @@
 import { Failure, read, request } from './api.js';
 import { byId, element } from './dom.js';
 import { follow } from './events.js';
+import { age } from './format.js';
 
 const PAGE = 200; // Sandboxes asked for at a time, the most that the service sends.
 const TICK = 1000;
@@ -24,13 +25,6 @@ function showError(place, error) {
   // A 401 is shown by the form that asks for the token.
   const told = error instanceof Failure ? error.status !== 401 : true;
   byId(place).textContent = told ? error.message : '';
-}
-
-function age(created) {
-  const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(created)) / 1000));
-  const units = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
-  const [length, unit] = units.find(([least]) => seconds >= least) || units.at(-1);
-  return `${Math.floor(seconds / length)} ${unit}`;
 }
 
 function kind(state) {

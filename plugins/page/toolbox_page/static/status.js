@@ -2,6 +2,7 @@
 
 import { Failure, read, request } from './api.js';
 import { byId, element, sparkline } from './dom.js';
+import { bytes } from './format.js';
 import { sums } from './prometheus.js';
 
 const INTERVAL = 2000;
@@ -14,13 +15,6 @@ let version = '';
 let before = null;
 let lost = false;
 let inUse = new Set(); // The groups to ask.
-
-function bytes(count) {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = Math.min(units.length - 1, count < 1 ? 0 : Math.floor(Math.log2(count) / 10));
-  const scaled = count / 1024 ** power;
-  return `${scaled.toFixed(power && scaled < 100 ? 1 : 0)} ${units[power]}`;
-}
 
 function record(name, value) {
   const values = history.get(name) || [];
