@@ -4,8 +4,9 @@ import { Failure, entered, open, read, shut } from './api.js';
 import { element } from './dom.js';
 import { bytes } from './format.js';
 
-const KEPT = 512 * 1024; // Characters that are shown; browsers get slow with more.
-const BLOCK = 32 * 1024; // Characters in one element, at most: the oldest is dropped as a whole.
+const KEPT = 256 * 1024; // Characters that are shown; browsers get slow with more.
+const DRAWN = 50; // Milliseconds between two looks at what has come: a flood is drawn in few steps.
+const BLOCK = 16 * 1024; // Characters in one element, at most: the oldest is dropped as a whole.
 const BEHIND = 8 * 1024 * 1024; // Bytes: whoever is further behind jumps to the end.
 const LONGEST = 8000; // Milliseconds between two attempts to connect, at most.
 
@@ -75,18 +76,19 @@ export class Log {
     this.draw();
   }
 
-  // Draws once a frame, however many pieces have come.
+  // Draws soon, however many pieces have come. By a timer: no frames are drawn while nobody looks, and
+  // what has come must not pile up until then.
   draw() {
     if (this.drawing || !this.queue.length) return;
     this.drawing = true;
-    requestAnimationFrame(() => {
+    setTimeout(() => {
       this.drawing = false;
       const { atEnd } = this.scroll;
       for (const { stream, text } of this.queue) this.put(stream, text);
       this.queue = [];
       this.trim();
       if (atEnd) this.scroll.end();
-    });
+    }, DRAWN);
   }
 
   put(stream, text) {
