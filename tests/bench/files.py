@@ -259,6 +259,43 @@ def bench_find(bench: Bench) -> Iterator[Row]:
             client.close()
 
 
+def bench_pages(bench: Bench) -> Iterator[Row]:
+    """The searches for models in 100,000 files, against those without expressions and pages.
+
+    Both leave out what ``.gitignore`` files ignore, and so read all files themselves.
+    """
+    tree = make_tree(bench.directory, 100_000, 4000)
+    (tree / ".gitignore").write_text("*.log\n!kept.log\nbuild/\n")
+    with toolbox() as ours:
+        client = Client(ours.port)
+
+        def ask(operation: str, /, **query: object) -> None:
+            client.send("GET", f"/x/files/{operation}", path=tree, limit=100_000, **query)
+            client.receive()
+
+        def timing(operation: str, /, **query: object) -> Callable[[], float]:
+            return functools.partial(timed, functools.partial(ask, operation, **query))
+
+        most = 8 * MiB
+        expression = r"a needle_\w+ here$"
+        find = ("find", timing("find", pattern=NEEDLE))
+        search = ("search", timing("search", pattern="*.py"))
+        as_find, nearly = "<= 1.2x", "<= 1.05x"
+        yield Row(
+            "memory of the first grep",
+            "MB",
+            lambda: grown(ours, functools.partial(ask, "grep", pattern=expression, bytes=most)),
+            floor="<= 32",
+            rounds=1,
+        )
+        for name, context in (("grep in 100,000 files", 0), ("the same with context", 3)):
+            action = timing("grep", pattern=expression, context=context, bytes=most)
+            yield Row(name, "s", action, find, floor=as_find, stretch=nearly)
+        action = timing("glob", pattern="**/*.py", bytes=most)
+        yield Row("glob in 100,000 files", "s", action, search, floor=as_find, stretch=nearly)
+        client.close()
+
+
 def bench_search(bench: Bench) -> Iterator[Row]:
     """Names in a tree of 200,000 files, against ripgrep's list of files."""
     if not shutil.which("rg"):
