@@ -1,6 +1,6 @@
 """The recipes for vendors' own tools: calls in the shapes that their models write, without a model.
 
-The shapes are those of the packages ``anthropic`` and ``openai``, of the Messages and the Responses API.
+The shapes are those of the packages ``anthropic`` and ``openai`` (Messages and Responses API).
 """
 
 from __future__ import annotations

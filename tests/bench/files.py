@@ -292,7 +292,7 @@ def bench_pages(bench: Bench) -> Iterator[Row]:
             action = timing("grep", pattern=expression, context=context, bytes=most)
             yield Row(name, "s", action, find, floor=as_find, stretch=nearly)
         action = timing("glob", pattern="**/*.py", bytes=most)
-        yield Row("glob in 100,000 files", "s", action, search, floor=as_find, stretch=nearly)
+        yield Row("glob in 100,000 files", "s", action, search, floor="<= 1.5x", stretch=nearly)
         client.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 from toolbox_files.helpers.lines import all_lines
@@ -37,25 +38,30 @@ class Grep:
         self._context = context
         self._width = width
 
-    def matches(self, path: str, after: int, buffer: bytearray) -> Iterator[Found]:
+    def matches(self, path: str, after: int, buffer: bytearray) -> Iterable[Found]:
         """Yield the matching lines of a file after the line ``after``.
 
         Lines around them are those that weren't yielded before, as grep(1) merges them.
         """
         if b"\n" in self._needed:
-            return
+            return ()
+        read = all_lines if self._context or not self._needed else matching_lines
+        lines = read(path, self._needed, buffer)
+        if not lines:
+            return ()
         if self._context:
-            yield from self._with_context(path, after, buffer)
-            return
-        read = matching_lines if self._needed else all_lines
-        for number, content in read(path, self._needed, buffer):
-            if number > after and (found := self._found(number, content, [])):
+            return self._with_context(lines, after)
+        return self._without_context(lines, after)
+
+    def _without_context(self, lines: Iterable[tuple[int, bytes]], after: int) -> Iterator[Found]:
+        for number, content in lines:
+            if number > after and (found := self._found(number, content, ())):
                 yield found
 
-    def _with_context(self, path: str, after: int, buffer: bytearray) -> Iterator[Found]:
+    def _with_context(self, lines: Iterable[tuple[int, bytes]], after: int) -> Iterator[Found]:
         before: deque[bytes] = deque(maxlen=self._context)
         last: Found | None = None
-        for number, content in all_lines(path, self._needed, buffer):
+        for number, content in lines:
             if number <= after:
                 continue
             found = None
@@ -73,9 +79,7 @@ class Grep:
         if last is not None:
             yield last
 
-    def _found(
-        self, number: int, content: bytes, before: deque[bytes] | list[bytes]
-    ) -> Found | None:
+    def _found(self, number: int, content: bytes, before: Iterable[bytes]) -> Found | None:
         text = content.decode("utf-8", "replace")
         match = self._search(text)
         if match is None:

@@ -16,21 +16,27 @@ SNIFFED = 512
 """Number of first bytes that are checked for a NUL, which makes a file binary."""
 
 
-def matching_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterator[tuple[int, bytes]]:
+def matching_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterable[tuple[int, bytes]]:
     """Yield number and content of each line that contains ``pattern``, without its line ending.
 
     Yields nothing for a binary or unreadable file. Takes little memory, however long the file or
     its lines: at most MAX_CONTENT bytes of a line are returned.
     """
-    return _scan_lines(_blocks(path, pattern, buffer), pattern)
+    blocks = _begin(path, pattern, buffer)
+    return () if blocks is None else _scan_lines(blocks, pattern)
 
 
-def all_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterator[tuple[int, bytes]]:
+def all_lines(path: str, pattern: bytes, buffer: bytearray) -> Iterable[tuple[int, bytes]]:
     """Yield number and content of every line of a file that contains ``pattern`` anywhere.
 
     As :func:`matching_lines` in the rest. A large file's lines may be yielded without a match.
     """
-    for number, content, length, newline in numbered(_blocks(path, pattern, buffer), MAX_CONTENT):
+    blocks = _begin(path, pattern, buffer)
+    return () if blocks is None else _all_lines(blocks)
+
+
+def _all_lines(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    for number, content, length, newline in numbered(blocks, MAX_CONTENT):
         whole = length == len(content) + newline
         yield number, _without_return(content) if whole else content
 
@@ -62,24 +68,40 @@ def numbered(blocks: Iterable[bytes], limit: int, number: int = 1) -> Iterator[L
         yield number, begun, length, False
 
 
-def _blocks(path: str, pattern: bytes, buffer: bytearray) -> Iterator[bytes]:
-    """Yield the content of a text file that contains ``pattern`` or is larger than ``buffer``."""
+def _begin(path: str, pattern: bytes, buffer: bytearray) -> Iterator[bytes] | None:
+    """Return the content of a text file that contains ``pattern`` or is larger than ``buffer``.
+
+    For others, most of all files, it is None, which costs less than an iterator.
+    """
     try:
         # It may have become a FIFO: don't wait for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        return
+        return None
+    wanted = False
     try:
         size = os.readv(fd, [buffer])
         if buffer.find(b"\0", 0, min(size, SNIFFED)) >= 0:
-            return
+            return None
         if size < len(buffer) and buffer.find(pattern, 0, size) < 0:
             if not os.readv(fd, [memoryview(buffer)[size:]]):
-                return  # The common case: a small file without a match.
+                return None  # The common case: a small file without a match.
             os.lseek(fd, size, os.SEEK_SET)
-        yield bytes(memoryview(buffer)[:size])
-        while block := os.read(fd, CHUNK):
+        wanted = True
+        return _blocks(fd, bytes(memoryview(buffer)[:size]))
+    except OSError:
+        return None
+    finally:
+        if not wanted:
+            os.close(fd)
+
+
+def _blocks(fd: int, block: bytes) -> Iterator[bytes]:
+    """Yield ``block`` and the rest of an open file, which is closed."""
+    try:
+        while block:
             yield block
+            block = os.read(fd, CHUNK)
     except OSError:
         return
     finally:

@@ -27,8 +27,8 @@ from toolbox_files.helpers.grep import Found
 from toolbox_files.helpers.grep import Grep
 from toolbox_files.helpers.lines import CHUNK
 from toolbox_files.helpers.path_globs import MalformedGlob
-from toolbox_files.helpers.path_globs import Matches
 from toolbox_files.helpers.path_globs import compile_path_glob
+from toolbox_files.helpers.path_globs import last_name_glob
 from toolbox_files.helpers.search_main import OutOfTime
 from toolbox_files.helpers.search_main import Task
 from toolbox_files.helpers.search_main import begin_time
@@ -38,7 +38,7 @@ from toolbox_files.helpers.walking import walk
 MAX_MEMORY = 1024 * 1024 * 1024
 """Maximum bytes of data: an expression may keep a state for each character of a line."""
 
-Place = tuple[tuple[str, ...], int]
+Place = tuple[str, int]
 """A path below the root, and a line of that file; 0 is before the first."""
 
 
@@ -67,7 +67,8 @@ class PageTask(Task):
         self.bytes = bytes
         self.after: Place | None = None
         if after is not None:
-            self.after = tuple(os.fsdecode(encode_name(name)) for name in after[0]), after[1]
+            names = [os.fsdecode(encode_name(name)) for name in after[0]]
+            self.after = "/".join(names), after[1]
         self.glob = glob
         self.type = type
         self.literal = literal
@@ -77,54 +78,60 @@ class PageTask(Task):
         self.at = self.after
         """The place that the search has reached."""
 
-    def entries(self) -> Iterator[tuple[tuple[str, ...], str, str, str]]:
-        """Yield names below the root, path, shown path and type of each entry, from ``after``."""
-        start = self.after[0] if self.after else ()
+    def walk(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield the entries to search from ``after`` on."""
+        start = tuple(self.after[0].split("/")) if self.after and self.after[0] else ()
         ignored = ignored_in(self.root) if self.gitignore else None
-        above = len(self.root.rstrip("/")) + 1
-        for path, shown, _, kind in walk(self.root, self.shown, self.skip, ignored, start):
-            below = path[above:]
-            yield tuple(below.split("/")) if below else (), path, shown, kind
+        return walk(self.root, self.shown, self.skip, ignored, start)
+
+    @property
+    def above(self) -> int:
+        """Length of what comes before the path below the root."""
+        return len(self.root.rstrip("/")) + 1
 
 
 def paths(task: PageTask) -> Iterator[tuple[Place, bytes]]:
     """Yield place and JSON of each path that matches the glob."""
-    matches = compile_path_glob(os.fsdecode(encode_name(task.pattern)))
+    matches = _matcher(task.pattern)
     wanted = {"file": ("f", ""), "directory": ("d",)}.get(task.type, ("f", "d", ""))
-    for names, _, shown, kind in task.entries():
-        if task.after is not None and names == task.after[0]:
-            continue
-        place = names, 0
-        if names and kind in wanted and matches(names):
-            yield place, _quoted_name(shown)
-        task.at = place
+    above = task.above
+    # The walk begins with the place itself, if it still exists.
+    before = task.after[0] if task.after else ""
+    for path, shown, name, kind in task.walk():
+        below = path[above:]
+        if kind in wanted and matches(below, name) and below != before:
+            yield (below, 0), _quoted_name(shown)
+        task.at = below, 0
 
 
 def lines(task: PageTask) -> Iterator[tuple[Place, bytes]]:
     """Yield place and JSON of each line that matches the expression."""
     expression = compile_expression(task.pattern, task.literal, task.ignore_case)
     grep = Grep(expression, needed_text(expression), task.context, task.width)
-    included = _included(task.glob)
+    # Without a slash a glob is for names anywhere.
+    included = _matcher(task.glob if "/" in task.glob else f"**/{task.glob}") if task.glob else None
     buffer = bytearray(CHUNK)
-    for names, path, shown, kind in task.entries():
-        if kind != "f" or not included(names or (shown.rpartition("/")[2],)):
+    above = task.above
+    first, line = task.after or ("", 0)
+    for path, shown, name, kind in task.walk():
+        below = path[above:]
+        if kind != "f" or (included and not included(below or name, name)):
             continue
-        after = 0
-        if task.after is not None and names == task.after[0]:
-            after = task.after[1]
-        task.at = names, after
+        after = line if below == first else 0
+        task.at = below, after
         prefix = b""
         for found in grep.matches(path, after, buffer):
             prefix = prefix or b'{"file":%b,"line":' % _quoted_name(shown)
-            yield (names, found.line), prefix + _rest(found)
+            yield (below, found.line), prefix + _rest(found)
 
 
-def _included(glob: str) -> Matches:
-    """Return a predicate for paths: without a slash a glob is for names anywhere."""
-    if not glob:
-        return lambda names: True
+def _matcher(glob: str) -> Callable[[str, str], bool]:
+    """Return a predicate for a path below the root and its last name. Raises MalformedGlob."""
     text = os.fsdecode(encode_name(glob))
-    return compile_path_glob(text if "/" in text else f"**/{text}")
+    if (last := last_name_glob(text)) is not None:
+        return lambda below, name: below != "" and last(name)
+    matches = compile_path_glob(text)
+    return lambda below, name: below != "" and matches(below.split("/"))
 
 
 def _rest(found: Found) -> bytes:
@@ -180,15 +187,15 @@ def _next(
         places.append(task.at)
     if not truncated or not places:
         return None
-    names, line = max(places, key=_in_walk_order)
+    path, line = place = max(places, key=_in_walk_order)
     # Without progress the next page would end in the same place.
-    if (names, line) == task.after:
+    if place == task.after:
         return None
-    return [decode_name(os.fsencode(name)) for name in names], line
+    return [decode_name(os.fsencode(name)) for name in path.split("/") if name], line
 
 
 def _in_walk_order(place: Place) -> tuple[list[bytes], int]:
-    return [os.fsencode(name) for name in place[0]], place[1]
+    return os.fsencode(place[0]).split(b"/"), place[1]
 
 
 def main(arguments: list[str]) -> int:

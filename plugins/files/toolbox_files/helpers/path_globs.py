@@ -29,6 +29,14 @@ def compile_path_glob(pattern: str) -> Matches:
     return lambda names: any(matches(names) for matches in compiled)
 
 
+def last_name_glob(pattern: str) -> Match | None:
+    """Return a predicate for the last name, if that decides, as in most patterns: ``**/*.py``."""
+    last = pattern.removeprefix("**/")
+    if last == pattern or set("/{}") & set(last) or last in ("", ".", "**"):
+        return None
+    return _segment(last)
+
+
 def expand_braces(pattern: str) -> list[str]:
     """Return the patterns without braces that a pattern stands for. Raises MalformedGlob."""
     done: list[str] = []
@@ -52,10 +60,6 @@ def _compile(pattern: str) -> Matches:
     if len(segments) > MAX_SEGMENTS:
         raise MalformedGlob(f"a pattern has at most {MAX_SEGMENTS} names")
     compiled = [None if segment == "**" else _segment(segment) for segment in segments]
-    if len(compiled) == 2 and compiled[0] is None and compiled[1] is not None:
-        # The form of most patterns, "**/*.py": the last name decides.
-        last = compiled[1]
-        return lambda names: bool(names) and last(names[-1])
 
     def matches(names: Sequence[str]) -> bool:
         # The positions in the pattern that the names read so far may have led to.
