@@ -22,6 +22,8 @@ from toolbox_process.backend import ProcessBackend
 from toolbox_process.commands.models import CodeRunRequest
 from toolbox_process.commands.models import ExecuteRequest
 from toolbox_process.commands.protocol import Finished
+from toolbox_process.definition import Definition
+from toolbox_process.definition import Ready
 from toolbox_process.engine.output import collect
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
@@ -29,6 +31,7 @@ from toolbox_process.errors import AlreadyExists
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import ExecutionTimeout
 from toolbox_process.errors import ProcessNotFound
+from toolbox_process.errors import ServiceNotFound
 from toolbox_process.errors import SessionEnded
 from toolbox_process.errors import SpawnFailed
 from toolbox_process.jobs.models import StartJobRequest
@@ -125,3 +128,19 @@ class ProcessContract:
         assert backend.jobs.get(job.id).reason == "cancelled"
         with pytest.raises(ProcessNotFound):
             backend.jobs.get("none")
+
+    def test_services(self, backend: ProcessBackend) -> None:
+        """One is started, found ready by its output, stopped with its program, and forgotten."""
+        definition = Definition(command="echo up; sleep 1000", ready=Ready(log="^up$"))
+        service, is_new = backend.services.put("contract", definition)
+        assert is_new
+        assert backend.services.put("contract", definition) == (service, False)
+        assert backend.services.wait("contract", True, 30).info().state == "ready"
+        assert [each.info().name for each in backend.services.list()] == ["contract"]
+        assert backend.services.stop("contract").info().state == "stopped"
+        assert backend.services.start("contract").info().state in ("starting", "ready")
+        assert collect(service.spool, None, LIMIT).text.startswith("up\n")
+        backend.services.delete("contract")
+        assert service.done.is_set()
+        with pytest.raises(ServiceNotFound):
+            backend.services.get("contract")

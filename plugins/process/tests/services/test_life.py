@@ -38,6 +38,7 @@ def test_from_definition_to_deletion(services: Any) -> None:
     assert not alive(ready["pid"])
     started = services.act("web", "start")
     assert started["state"] == "starting" and alive(started["pid"])
+    eventually(lambda: services.info("web")["logEnd"] == 16, "the output of the second run")
     again = services.act("web", "restart")
     assert not alive(started["pid"]) and alive(again["pid"])
     # One log over all runs.
@@ -99,7 +100,8 @@ def test_one_that_dies_at_once_is_started_again_ever_later(services: Any) -> Non
     stopped = services.act("s", "stop")
     assert stopped["state"] == "stopped"
     runs = services.log("s").count("x\n")
-    assert runs == stopped["restarts"] + 1
+    # The last one may have been stopped before it wrote.
+    assert runs - stopped["restarts"] in (0, 1)
     # It begins anew.
     services.act("s", "start")
     assert services.until("s", lambda info: info["restarts"] >= 2)["state"] in (
@@ -140,7 +142,8 @@ def test_one_that_puts_itself_in_the_background_leaves_nothing(
     services: Any, tmp_path: Path
 ) -> None:
     pid_file = tmp_path / "pid"
-    command = f"setsid -f env -i sh -c 'echo $$ > {pid_file}; exec sleep 1000'; sleep 0.3"
+    command = f"setsid -f env -i sh -c 'echo $$ > {pid_file}; exec sleep 1000';"
+    command += f" until test -s {pid_file}; do sleep 0.02; done"
     services.put("s", command=command, restart="never")
     failed = services.wait("s")
     assert (failed["state"], failed["reason"], failed["exitCode"]) == ("failed", "background", 0)
@@ -179,11 +182,13 @@ def test_its_death_takes_what_it_has_started_before_the_next_run(
 
 def test_a_hundred_at_once(services: Any) -> None:
     def put(number: int) -> Any:
-        return services.put(f"s{number}", command="echo up; exec sleep 1000", ready={"log": "^up"})
+        ready = {"log": "^up", "timeout": 600}
+        return services.put(f"s{number}", command="echo up; exec sleep 1000", ready=ready)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(put, range(100)))
-        pids = [info["pid"] for info in pool.map(lambda n: services.wait(f"s{n}"), range(100))]
+        infos = list(pool.map(lambda number: services.wait(f"s{number}"), range(100)))
+        pids = [info["pid"] for info in infos]
         listed = services.http.get("/x/services").json()["services"]
         assert {each["state"] for each in listed} == {"ready"} and len(listed) == 100
         list(pool.map(lambda number: services.delete(f"s{number}"), range(100)))

@@ -81,7 +81,8 @@ def test_a_gigabyte(services: Any) -> None:
 
     before = memory()
     command = "head -c 1073741824 /dev/zero; echo end; exec sleep 1000"
-    services.put("s", command=command, logs={"limit": 1024 * 1024}, ready={"log": "^\\0*end$"})
+    ready = {"log": "^\\0*end$", "timeout": 600}
+    services.put("s", command=command, logs={"limit": 1024 * 1024}, ready=ready)
     shown = services.until("s", lambda info: info["logEnd"] == 1073741824 + 4)
     assert shown["logEnd"] - shown["logStart"] <= 1024 * 1024
     assert services.wait("s")["state"] == "ready"

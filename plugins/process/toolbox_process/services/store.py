@@ -41,17 +41,22 @@ def candidates(configured: str, work_dir: Path) -> Iterator[Path]:
     That is ``configured`` or, if empty, $XDG_STATE_HOME or ~/.local/state, and the temporary
     directory, for systems on which the home can't be written.
     """
-    home = home_directory()
-    # Relative to the home: a sandbox that is made of another one's files has its services, too.
-    place = work_dir.relative_to(home) if work_dir.is_relative_to(home) else work_dir
-    key = hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
+    own = f"services-{_key(work_dir)}"
     if configured:
-        yield Path(configured).absolute() / f"services-{key}"
+        yield Path(configured).absolute() / own
         return
-    state = os.environ.get("XDG_STATE_HOME")
-    parent = Path(state) if state else home / ".local" / "state"
-    yield parent.absolute() / "toolbox" / f"services-{key}"
-    yield Path(f"/tmp/toolbox-services-{os.geteuid()}-{key}")
+    if state := os.environ.get("XDG_STATE_HOME"):
+        yield Path(state).absolute() / "toolbox" / own
+    else:
+        home = home_directory()
+        # By its path from the home: a sandbox that is made of another one's files has its services.
+        place = work_dir.relative_to(home) if work_dir.is_relative_to(home) else work_dir
+        yield home.absolute() / ".local" / "state" / "toolbox" / f"services-{_key(place)}"
+    yield Path(f"/tmp/toolbox-{os.geteuid()}-{own}")
+
+
+def _key(place: Path) -> str:
+    return hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
 
 
 class Store:
