@@ -223,6 +223,22 @@ def test_searches(
     assert result["truncated"] is False
 
 
+def test_lines_are_found_by_an_expression(mcp: McpClient, work: Path) -> None:
+    (work / "a.py").write_text("one\nneedle 1\nthree\nfour\n")
+    (work / "b.txt").write_text("Needle 2\n")
+    (work / "c.log").write_text("needle 3\n")
+    (work / ".gitignore").write_text("*.log\n")
+    found = mcp.text("search_text", path=str(work), pattern=r"^needle \d", context=1)
+    assert found == f"{work}/a.py-1-one\n{work}/a.py:2:needle 1\n{work}/a.py-3-three"
+    found = mcp.text("search_text", path=str(work), pattern="needle", glob="*.txt", ignoreCase=True)
+    assert found == f"{work}/b.txt:1:Needle 2"
+    assert mcp.text("search_text", path=str(work), pattern="nothing") == "No matches found"
+    found = mcp.text("search_text", path=str(work), pattern="[a-z]", limit=1)
+    assert found.startswith(f"{work}/.gitignore:1:*.log\n[... there may be more")
+    assert "malformed" in mcp.failure("search_text", path=str(work), pattern="(")
+    assert "not found" in mcp.failure("search_text", path=f"{work}/no", pattern="x")
+
+
 @pytest.mark.parametrize(
     ("pattern", "reason"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 from toolbox_mcp.tool import Tool
 from toolbox_mcp.tools import listing
 from toolbox_mcp.tools import reading
+from toolbox_mcp.tools import searching
 from toolbox_mcp.tools import writing
 from toolbox_mcp.tools.arguments import OnePath
 
@@ -104,6 +105,14 @@ LISTING = (
         arguments=listing.Search,
         run=listing.search_files,
         result=listing.Found,
+        read_only=True,
+    ),
+    Tool(
+        name="search_text",
+        description="Find lines of text files below path that match a regular expression, with "
+        "context lines around them. Files that .gitignore ignores are left out.",
+        arguments=searching.SearchText,
+        run=searching.search_text,
         read_only=True,
     ),
     Tool(
