@@ -20,7 +20,7 @@ from toolbox.settings.variables import is_variable_name
 ServiceName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?![\s\S])")]
 """Name of a service. Its pattern doesn't end with ``$``, which ignores a line end."""
 
-MAX_DEFINITION = 256 * 1024
+MAX_DEFINITION = 64 * 1024
 """Bytes of a definition as JSON: each is kept in memory and in a file."""
 
 MAX_PATTERN = 1024

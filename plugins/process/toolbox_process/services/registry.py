@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import ExitStack
+from contextlib import contextmanager
 
 from toolbox.errors import Conflict
 from toolbox.errors import Unavailable
@@ -77,6 +79,7 @@ class LocalServices:
     def put(self, name: str, definition: Definition) -> tuple[LocalService, bool]:
         while True:
             with ExitStack() as held:
+                held.enter_context(self._engine.waiting.admitted())
                 service, is_new = self._enter(name, definition, held)
                 # Deleted while its turn was waited for: then it is a new one.
                 if not service.removed:
@@ -125,23 +128,28 @@ class LocalServices:
         with self._lock:
             del self._services[service.id]
 
-    def start(self, name: str) -> LocalService:
+    @contextmanager
+    def _turn(self, name: str) -> Iterator[LocalService]:
+        """Yield a service with its turn. Raises ServiceNotFound, TooManyWaiting."""
         service = self.get(name)
-        with service.turn:
+        # Whoever has the turn may wait for an end: not all threads may wait behind that.
+        with self._engine.waiting.admitted(), service.turn:
+            yield service
+
+    def start(self, name: str) -> LocalService:
+        with self._turn(name) as service:
             service.start()
             self._remember(service, stopped=False)
         return service
 
     def stop(self, name: str) -> LocalService:
-        service = self.get(name)
-        with service.turn:
+        with self._turn(name) as service:
             service.stop()
             self._remember(service, stopped=True)
         return service
 
     def restart(self, name: str) -> LocalService:
-        service = self.get(name)
-        with service.turn:
+        with self._turn(name) as service:
             service.stop()
             service.start()
             self._remember(service, stopped=False)
@@ -157,8 +165,7 @@ class LocalServices:
         service.stopped = stopped
 
     def delete(self, name: str) -> None:
-        service = self.get(name)
-        with service.turn:
+        with self._turn(name) as service:
             if service.declared:
                 raise Conflict(f"service {name!r} is declared in the settings: it can be stopped")
             if not service.removed:

@@ -235,6 +235,8 @@ class LocalService:
 
     def _become(self, state: State, end: End, run: Run | None = None) -> None:
         with self.status.changed:
+            if self._run is not None and run is None and self.definition.keepalive:
+                self._engine.note_end()  # The sandbox has been idle since now, not before.
             self._run = run
             self.status.become(state, end)
 
