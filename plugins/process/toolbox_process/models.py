@@ -57,6 +57,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in named.items() if value is not None}
 
 
+MAX_PIECE = 4 * 1024 * 1024
+"""Maximum bytes of output in one response."""
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """Contiguous output of one stream, as base64 or as text."""
+
+    offset: int
+    stream: Literal["stdout", "stderr"]
+    data: str
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A remark on what was done."""
 

@@ -10,19 +10,16 @@ import msgspec
 from msgspec import Meta
 
 from toolbox.errors import BadRequest
+from toolbox_process.models import MAX_PIECE
 from toolbox_process.models import Encoding
 from toolbox_process.models import Environment
 from toolbox_process.models import Limits
+from toolbox_process.models import Piece
 from toolbox_process.models import PreviewText
 from toolbox_process.models import Seconds
 from toolbox_process.models import StreamPreview
 
-MAX_PIECE = 4 * 1024 * 1024
-"""Maximum bytes of output in one response."""
-
 Characters = Annotated[int, Meta(ge=1, le=1000)]
-
-StreamName = Literal["stdout", "stderr"]
 
 
 class TerminalSize(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,14 +130,6 @@ class OutputQuery(msgspec.Struct, frozen=True, kw_only=True):
     offset: Annotated[int, Meta(ge=0)] = 0
     limit: Annotated[int, Meta(ge=1, le=MAX_PIECE)] = 1024 * 1024
     encoding: Literal["base64", "text"] = "base64"
-
-
-class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """Contiguous output of one stream."""
-
-    offset: int
-    stream: StreamName
-    data: str
 
 
 class JobOutput(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import UTC
 from datetime import datetime
 
@@ -13,16 +12,15 @@ from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import ProcessJob
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
-from toolbox_process.engine.spool import Chunk
 from toolbox_process.jobs.filed import FiledSpool
 from toolbox_process.jobs.models import AppliedLimit
 from toolbox_process.jobs.models import JobInfo
 from toolbox_process.jobs.models import JobOutput
 from toolbox_process.jobs.models import OutputFile
 from toolbox_process.jobs.models import OutputQuery
-from toolbox_process.jobs.models import Piece
 from toolbox_process.jobs.models import PreviewQuery
 from toolbox_process.models import StreamPreview
+from toolbox_process.wire.pieces import read_pieces
 from toolbox_process.wire.preview import parse_preview
 from toolbox_process.wire.preview import stream_preview
 
@@ -79,30 +77,13 @@ STREAMS = {"output": None, "stdout": OUT, "stderr": ERR}
 """The members of a preview: both streams together, and each alone."""
 
 
-def output_piece(chunk: Chunk, encoding: str) -> Piece:
-    """Return a chunk as clients are sent it."""
-    if encoding == "text":
-        data = chunk.data.decode("utf-8", "replace")
-    else:
-        data = base64.b64encode(chunk.data).decode("ascii")
-    stream = "stderr" if chunk.stream == ERR else "stdout"
-    return Piece(offset=chunk.offset, stream=stream, data=data)  # type: ignore[arg-type]
-
-
 def read_output(job: Job, query: OutputQuery) -> JobOutput:
     """Return the output from an offset on, within a limit."""
     done = job.done.is_set()  # Read first: what is read after the end is complete.
-    pieces: list[Piece] = []
-    offset, left, gap = query.offset, query.limit, 0
-    # A chunk is of one stream, so a response may need several.
-    while left:
-        chunk = job.spool.read(offset, left)
-        gap += chunk.offset - offset
-        offset = chunk.end
-        if not chunk.data:
-            break
-        pieces.append(output_piece(chunk, query.encoding))
-        left -= len(chunk.data)
+    found = read_pieces(job.spool, query.offset, query.limit, query.encoding)
     return JobOutput(
-        pieces=pieces, next_offset=offset, gap=gap, done=done and offset >= job.spool.end
+        pieces=found.pieces,
+        next_offset=found.next_offset,
+        gap=found.gap,
+        done=done and found.next_offset >= job.spool.end,
     )

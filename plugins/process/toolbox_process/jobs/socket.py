@@ -10,8 +10,8 @@ from toolbox_process.engine.job import Job
 from toolbox_process.engine.spool import Chunk
 from toolbox_process.jobs.models import OutputQuery
 from toolbox_process.jobs.responses import job_info
-from toolbox_process.jobs.responses import output_piece
 from toolbox_process.wire.follower import OutputFollower
+from toolbox_process.wire.pieces import output_piece
 
 MESSAGE = 24 * 1024
 """Bytes of output in one message: under 32 KiB as base64."""

@@ -9,9 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from toolbox_process.definition import Definition
-
-MAX_PIECE = 4 * 1024 * 1024
-"""Maximum bytes of output in one response."""
+from toolbox_process.models import MAX_PIECE
+from toolbox_process.models import Piece
 
 State = Literal["starting", "ready", "backoff", "stopped", "failed"]
 """``starting`` until the sign of ``ready``; ``backoff`` between a failure and the next start;
@@ -63,18 +62,10 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
     encoding: Literal["base64", "text"] = "text"
 
 
-class LogPiece(msgspec.Struct, frozen=True, kw_only=True):
-    """Contiguous output of one stream."""
-
-    offset: int
-    stream: Literal["stdout", "stderr"]
-    data: str
-
-
 class ServiceLog(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Output by offset. ``gap`` bytes after the requested offset are no longer kept."""
 
-    pieces: list[LogPiece]
+    pieces: list[Piece]
     next_offset: int
     gap: int
 

@@ -100,7 +100,7 @@ def get_service_logs(backend: HasServices, name: ServiceName, query: LogQuery) -
 def follow_service_logs(
     backend: HasServices, name: ServiceName, query: LogQuery
 ) -> ServiceFollower:
-    """Follow a service's output: JSON texts, each a LogPiece, or a ServiceInfo when its state has
+    """Follow a service's output: JSON texts, each a Piece, or a ServiceInfo when its state has
     changed.
     """
     return ServiceFollower(backend.services.get(name), query)

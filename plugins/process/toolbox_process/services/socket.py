@@ -10,8 +10,8 @@ from toolbox_process.engine.spool import Chunk
 from toolbox_process.services.models import LogQuery
 from toolbox_process.services.protocol import Service
 from toolbox_process.services.responses import first_offset
-from toolbox_process.services.responses import log_piece
 from toolbox_process.wire.follower import OutputFollower
+from toolbox_process.wire.pieces import output_piece
 
 MESSAGE = 24 * 1024
 """Bytes of output in one message: under 32 KiB as base64."""
@@ -36,7 +36,7 @@ class ServiceFollower(OutputFollower):
         """Leave gaps to the client, which sees them by the offsets."""
 
     def send_chunk(self, ws: Socket, chunk: Chunk) -> int:
-        ws.send(msgspec.json.encode(log_piece(chunk, self._encoding)).decode())
+        ws.send(msgspec.json.encode(output_piece(chunk, self._encoding)).decode())
         return chunk.end
 
     def caught_up(self, ws: Socket) -> None:
