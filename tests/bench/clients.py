@@ -18,9 +18,9 @@ def free_port() -> int:
         return port
 
 
-def request(port: int, data: bytes) -> bytes:
-    """One answer, on a connection of its own."""
-    with socket.create_connection(("127.0.0.1", port), 10) as sock:
+def request(port: int, data: bytes, patience: float = 10) -> bytes:
+    """One answer, on a connection of its own, if something comes in so many seconds."""
+    with socket.create_connection(("127.0.0.1", port), patience) as sock:
         sock.sendall(data)
         answer = b""
         while more := sock.recv(65536):

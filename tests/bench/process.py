@@ -126,10 +126,10 @@ def bench_logs(bench: Bench) -> Iterator[Row]:
         )
 
 
-def post(server: Server, path: str, body: object) -> bytes:
+def post(server: Server, path: str, body: object, patience: float = 10) -> bytes:
     """The body of the answer, which must be a success."""
     data = http("POST", path, json.dumps(body).encode(), "Connection: close\r\n")
-    head, _, answer = request(server.port, data).partition(b"\r\n\r\n")
+    head, _, answer = request(server.port, data, patience).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 20"), head
     return answer
 
@@ -138,7 +138,7 @@ def waited_for(server: Server, query: str) -> float:
     """Seconds until a job's end, all of its output written."""
     began = time.perf_counter()
     body = {"command": f"head -c {GIBIBYTE} /dev/zero"}
-    job = json.loads(post(server, f"/x/jobs?wait=300{query}", body))
+    job = json.loads(post(server, f"/x/jobs?wait=300{query}", body, 300))
     took = time.perf_counter() - began
     assert (job["done"], job["outputEnd"]) == (True, GIBIBYTE)
     return took

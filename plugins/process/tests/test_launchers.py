@@ -15,11 +15,15 @@ from pathlib import Path
 
 import pytest
 from toolbox_process.backend import ProcessBackend
+from toolbox_process.jobs.models import StartJobRequest
 from toolbox_process.launcher_contract import LauncherContract
+from toolbox_process.launcher_contract import text
 from toolbox_process.local import LocalProcess
+from toolbox_process.models import Limits
 from toolbox_process.settings import LocalSettings
 from toolbox_process.settings import ProcessSettings
 
+from toolbox.errors import BadRequest
 from toolbox.settings import SettingsError
 from toolbox.testing import Service
 
@@ -54,6 +58,34 @@ class TestLaunchers(LauncherContract):
     ) -> ProcessBackend:
         monkeypatch.setenv("PATH", PATH)
         return make_backend(LocalProcess, settings_for(request.param), ProcessSettings())
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+    def test_the_user_of_a_single_job(self, backend: ProcessBackend) -> None:
+        """Whoever programs run as otherwise; but nobody gets out of a launcher's own user."""
+
+        def whoami(user: str) -> str:
+            request = StartJobRequest(argv=["/usr/bin/id", "-u"], user=user, cwd="/")
+            job, _ = backend.jobs.start(request, 60)
+            return text(job)
+
+        assert whoami("nobody") == "65534\n"
+        if whoami("") == "0\n":
+            assert whoami("12345:12345") == "12345\n"
+        else:
+            for other in ("root", "12345:12345"):
+                with pytest.raises(BadRequest, match="programs run as nobody only"):
+                    whoami(other)
+
+    def test_the_limits_of_a_single_job(self, backend: ProcessBackend) -> None:
+        """They hold for the program, however it is wrapped, and its streams are its own."""
+        script = "ulimit -d; grep -c toolbox-job /proc/self/cgroup; cat"
+        request = StartJobRequest(
+            argv=["/bin/sh", "-c", script], cwd="/", input="read", limits=Limits(memory=1 << 30)
+        )
+        job, _ = backend.jobs.start(request, 60)
+        limit, groups, read = text(job).splitlines()
+        assert limit == str(1 << 20) or groups == "1"
+        assert read == "read"
 
 
 @pytest.fixture(scope="module")

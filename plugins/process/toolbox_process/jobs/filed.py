@@ -25,7 +25,7 @@ def open_output(launcher: Launcher, path: Path, user: str) -> int:
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise BadRequest(f"outputFile: {path} is not a regular file") from None
-        raise BadRequest(f"outputFile: {path}: {describe_os_error(error)}") from None
+        raise BadRequest(f"outputFile: {describe_os_error(error)}") from None
     try:
         # Writing to anything else might block, and with that every job.
         if not stat.S_ISREG(os.fstat(fd).st_mode):
