@@ -171,3 +171,35 @@ def test_a_launch_that_fails_leaves_no_group(service: Service) -> None:
         assert service.http.post("/x/jobs", json=body).status_code == 400
     own = f"{PREFIX}{worker}-"
     assert [path for path in groups_left() if path.name.startswith(own)] == []
+
+
+def test_the_groups_of_a_service_that_ended(make_service: Any) -> None:
+    """With it its groups are gone, and of one that was killed as soon as another makes some."""
+    service = make_service()
+    (worker,) = service.workers()
+    for _ in range(5):
+        body = {"argv": ["sleep", "1000"], "limits": {"memory": 64 * MEGABYTE, "pids": 9}}
+        assert service.http.post("/x/jobs", json=body).status_code == 201
+    assert service.stop() == 0
+    own = f"{PREFIX}{worker}-"
+    assert [path for path in groups_left() if path.name.startswith(own)] == []
+
+
+def test_groups_of_services_that_were_killed(tmp_path: Path) -> None:
+    """Directories that stand for control groups: the kernel lets no test change their time."""
+    for name in ("pids", "memory"):
+        (tmp_path / name / "own").mkdir(parents=True)
+    own = tmp_path / "cgroup"
+    own.write_text("4:memory:/own\n5:pids:/own\n")
+    parent = tmp_path / "pids" / "own"
+    alive, dead, new = (
+        parent / f"{PREFIX}{pid}-{name}"
+        for pid, name in ((os.getpid(), "alive"), (2**22 + 1, "dead"), (2**22 + 1, "new"))
+    )
+    for path in (alive, dead, new):
+        path.mkdir()
+        if path is not new:
+            os.utime(path, (0, 0))
+    group = JobGroups(tmp_path, own).make({"pids": 9.0})
+    assert (alive.exists(), dead.exists(), new.exists()) == (True, False, True)
+    assert (group.directories["pids"] / "pids.max").read_text() == "9"

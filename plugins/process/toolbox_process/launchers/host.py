@@ -55,4 +55,5 @@ class Host:
     def close(self) -> None:
         """Close the files."""
         self.limits.close()
+        self.groups.close()
         self.spare.close()

@@ -7,6 +7,8 @@ below this service's own, in each hierarchy where one may be made.
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,12 @@ PREFIX = "toolbox-job-"
 
 PERIOD = 100_000
 """Microseconds of a period of the CPU limit, the kernel's default."""
+
+ABANDONED = 60.0
+"""Seconds after which the group of a service that isn't there is removed."""
+
+CLOSING = 0.5
+"""Maximum seconds that the end of the service waits for groups to be empty."""
 
 _V2 = {"cpu": "cpu.max", "memory": "memory.max", "pids": "pids.max"}
 _V1 = {"cpu": "cpu.cfs_quota_us", "memory": "memory.limit_in_bytes", "pids": "pids.max"}
@@ -61,7 +69,9 @@ class JobGroups:
         self._mount = mount
         self._paths = _own_paths(own)
         self._unified = (mount / "cgroup.controllers").exists()
+        self._lock = threading.Lock()
         self._left: list[Group] = []
+        self._swept: set[Path] = set()
 
     def make(self, limits: Mapping[str, float]) -> Group:
         """Make a group with those of the limits that can be set here, by their names."""
@@ -71,6 +81,7 @@ class JobGroups:
         for controller, value in limits.items():
             parent = self._parent(controller)
             if parent is not None:
+                self._sweep(parent)
                 path = parent / name
                 with suppress(OSError):
                     path.mkdir(exist_ok=True)
@@ -111,11 +122,35 @@ class JobGroups:
     def release(self, group: Group) -> None:
         """Remove the group of a job that has ended, now or when its last process has."""
         if not group.remove():
-            self._left.append(group)
+            with self._lock:
+                self._left.append(group)
 
-    def _remove_left(self) -> None:
-        left, self._left = self._left, []
-        self._left += [group for group in left if not group.remove()]
+    def _remove_left(self) -> bool:
+        """Remove the groups that could not be before; return whether all are gone."""
+        with self._lock:
+            self._left = [group for group in self._left if not group.remove()]
+            return not self._left
+
+    def _sweep(self, parent: Path) -> None:
+        """Remove the groups of services that were killed, once in each directory."""
+        with self._lock:
+            if parent in self._swept:
+                return
+            self._swept.add(parent)
+        for path in parent.glob(f"{PREFIX}*"):
+            pid = path.name.removeprefix(PREFIX).partition("-")[0]
+            with suppress(OSError):
+                # Not a new one, whose first process may be about to enter: its service may be in
+                # another PID namespace.
+                old = time.time() - path.stat().st_mtime > ABANDONED
+                if old and not Path("/proc", pid).exists():
+                    path.rmdir()
+
+    def close(self) -> None:
+        """Remove the groups of jobs that have just been killed: it takes them a moment."""
+        deadline = time.monotonic() + CLOSING
+        while not self._remove_left() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def _is_delegated(parent: Path, controller: str) -> bool:
