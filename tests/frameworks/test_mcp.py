@@ -82,6 +82,9 @@ def test_mcp_in_both_revisions(python: Program, service: Service) -> None:
         assert found["reported"] == sorted(found["reported"])
         assert found["output"]["structured"]["output"] == "hello\nbye\n"
         assert found["output"]["structured"]["exitCode"] == 0
+        assert "[the text is there]" in found["waited"]["text"]
+        assert len(found["waited"]["structured"]["rows"]) == 10
+        assert found["ended"]["structured"]["done"] is True
         uri = f"file://{service.directory}/work/{mode}.txt"
         assert found["resource"] == [uri, "a resource"]
         assert found["templates"] == ["file:///{+path}"]

@@ -22,12 +22,12 @@ from toolbox_mcp.tool import Tool
 log = logging.getLogger("toolbox")
 
 MODULES = {
-    "files": "toolbox_mcp.tools.files",
-    "process": "toolbox_mcp.tools.shell",
-    "git": "toolbox_mcp.tools.git",
-    "computeruse": "toolbox_mcp.tools.desktop",
+    "files": ("toolbox_mcp.tools.files",),
+    "process": ("toolbox_mcp.tools.shell", "toolbox_mcp.tools.terminals"),
+    "git": ("toolbox_mcp.tools.git",),
+    "computeruse": ("toolbox_mcp.tools.desktop",),
 }
-"""The module of the tools of each group. It imports the group's, so only where that is served."""
+"""The modules of the tools of each group. They import the group's, so only where that is served."""
 
 
 class Catalog:
@@ -49,9 +49,10 @@ class Catalog:
 
 def own_tools(backends: Mapping[str, Any]) -> Iterator[Tool]:
     """Yield our tools for the groups that are served."""
-    for group, module in MODULES.items():
+    for group, modules in MODULES.items():
         if group in backends:
-            yield from importlib.import_module(module).TOOLS
+            for module in modules:
+                yield from importlib.import_module(module).TOOLS
 
 
 def plugin_tools(plugins: PluginManager) -> list[Tool]:

@@ -7,6 +7,7 @@ from toolbox_process.backend import ProcessBackend
 from toolbox_process.commands import routes as commands_routes
 from toolbox_process.interpreters import routes as interpreters_routes
 from toolbox_process.jobs import routes as jobs_routes
+from toolbox_process.screens import routes as screens_routes
 from toolbox_process.services import routes as services_routes
 from toolbox_process.sessions import routes as sessions_routes
 from toolbox_process.settings import ProcessSettings
@@ -25,5 +26,6 @@ group.include(
     jobs_routes.operations,
     terminals_routes.operations,
     sessions_routes.operations,
+    screens_routes.operations,
     services_routes.operations,
 )

@@ -16,6 +16,7 @@ from toolbox_process.engine.job import Job
 from toolbox_process.interpreters.registry import LocalInterpreters
 from toolbox_process.jobs.registry import LocalJobs
 from toolbox_process.launchers.loading import find_launcher
+from toolbox_process.screens.registry import LocalScreens
 from toolbox_process.services.registry import LocalServices
 from toolbox_process.sessions.protocol import ENTRYPOINT
 from toolbox_process.sessions.registry import LocalSessions
@@ -35,6 +36,7 @@ class LocalProcess:
         self.sessions = LocalSessions(self._engine, self._find_entrypoint)
         self.terminals = LocalTerminals(self._engine)
         self.interpreters = LocalInterpreters(self._engine)
+        self.screens = LocalScreens(self._engine, self.terminals)
         self.jobs = LocalJobs(self._engine, self.sessions)
 
     @staticmethod

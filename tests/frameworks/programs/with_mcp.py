@@ -58,6 +58,14 @@ async def use(mode: str) -> dict[str, Any]:
         job = started["structured"]["jobId"]
         await call("send_input", jobId=job, text="hello\n", eof=True)
         found["output"] = await call("get_output", jobId=job, wait=60)
+        terminal = await call("start_terminal", command="cat", rows=10)
+        screen = terminal["structured"]["id"]
+        await call("send_keys", terminalId=screen, text="on the sc", keys=["r", "e", "e", "n"])
+        found["waited"] = await call(
+            "wait_for_screen", terminalId=screen, text="screen", timeout=60
+        )
+        await call("send_keys", terminalId=screen, keys=["Ctrl-C", "Ctrl-D"])
+        found["ended"] = await call("wait_for_screen", terminalId=screen, text="[n]ever")
         # A file in the working directory, which the list of resources shows.
         await call("write_file", path=f"{mode}.txt", content="a resource")
         listed = {each.name: each.uri for each in (await client.list_resources()).resources}

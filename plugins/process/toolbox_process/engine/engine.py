@@ -44,6 +44,7 @@ from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Spool
 from toolbox_process.engine.state import StateDirectory
 from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.engine.views.view import TerminalView
 from toolbox_process.engine.waiting import new_gate
 from toolbox_process.errors import NotEnded
 from toolbox_process.errors import ProcessNotFound
@@ -170,6 +171,14 @@ class Engine:
         else:
             child = self.launch(spec, job.id, spec.terminal)
             job.stdin = StdinWriter(self.loop, child.terminal, own=False)
+            job.view = TerminalView(
+                job.spool,
+                spec.terminal,
+                spec.envs.get("TERM", ""),
+                self.settings.output_limit,
+                self.pool.submit,
+            )
+            self.loop.call_soon(partial(job.view.begin, job.reader))
             self.loop.call_soon(partial(job.reader.add, child.terminal, OUT, False, TERMINAL_BURST))
         job.run(child)
         self.register(job)

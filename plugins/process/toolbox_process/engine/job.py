@@ -21,6 +21,7 @@ from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.engine.pipe_reader import PipeReader
 from toolbox_process.engine.spool import Spool
 from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.engine.views.view import TerminalView
 from toolbox_process.models import Limits
 
 POLL = 0.01
@@ -116,6 +117,8 @@ class Job:
         self.exit_code: int | None = None
         self.reason: Reason | None = None
         self.stdin: StdinWriter | None = None
+        self.view: TerminalView | None = None
+        """The screen of a job on a terminal."""
         self.done = EndEvent()
         self._ended: list[Callable[[], object]] = []
 
@@ -252,6 +255,8 @@ class ProcessJob(Job):
 
     def resize_terminal(self, size: TerminalSize) -> None:
         """Change the size of its terminal. *Any thread.*"""
+        if self.view is not None:
+            self.view.resized(size)
         self.child.resize(size)
 
     def signal(self, number: int) -> bool:

@@ -68,10 +68,15 @@ class LocalTerminals:
             terminals = list(self._terminals.values())
         return sum(terminal.is_busy() for terminal in terminals)
 
-    def _find(self, terminal_id: str) -> LocalTerminal:
+    def find(self, terminal_id: str) -> LocalTerminal | None:
+        """Return a terminal that has not ended, None if there is none."""
         with self._lock:
             found = self._terminals.get(terminal_id)
-        if found is None or found.done.is_set():
+        return None if found is None or found.done.is_set() else found
+
+    def _find(self, terminal_id: str) -> LocalTerminal:
+        found = self.find(terminal_id)
+        if found is None:
             raise self._engine.not_there("PTY session", terminal_id)
         return found
 

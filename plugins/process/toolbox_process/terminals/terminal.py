@@ -27,6 +27,7 @@ from toolbox_process.engine.spool import Spool
 from toolbox_process.engine.stdin_writer import InputClosed
 from toolbox_process.engine.stdin_writer import InputFull
 from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.engine.views.view import TerminalView
 from toolbox_process.errors import SessionEnded
 from toolbox_process.terminals.models import COLUMNS
 from toolbox_process.terminals.models import ROWS
@@ -69,6 +70,13 @@ class LocalTerminal(ProcessJob):
             IN_MEMORY, engine.settings.terminal_buffer, engine.state.path, keep_head=False
         )
         super().__init__(engine.outfit(Kind.TERMINAL, request.id, spool=spool))
+        self.view: TerminalView = TerminalView(
+            spool,
+            self._size,
+            self.envs["TERM"],
+            engine.settings.terminal_buffer,
+            engine.pool.submit,
+        )
         self.created_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
     def info(self) -> PtyInfo:
@@ -108,6 +116,7 @@ class LocalTerminal(ProcessJob):
     def _begin(self, child: Child) -> None:
         if applies({**environment(), **self.envs}):
             self.reader.listen(self._reply)
+        self.view.begin(self.reader)
         # One read returns at most 4 KiB of a terminal (N_TTY_BUF_SIZE).
         self.reader.add(child.terminal, OUT, own=False, burst=16)
         self.reader.listen(self._flow.pump)
@@ -142,6 +151,7 @@ class LocalTerminal(ProcessJob):
     def resize_terminal(self, size: TerminalSize) -> None:
         with self._state:
             self._size = size
+            self.view.resized(size)
             if self._child is not None:
                 self._child.resize(size)
 

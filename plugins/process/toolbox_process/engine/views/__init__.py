@@ -1,0 +1,1 @@
+"""Views: the screens of jobs that run on a terminal."""

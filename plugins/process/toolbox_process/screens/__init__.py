@@ -1,0 +1,1 @@
+"""Screens: terminals read as text and typed on, without a WebSocket."""
