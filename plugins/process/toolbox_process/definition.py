@@ -103,7 +103,7 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class LogLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bytes kept of the output, over all its runs; of more, the oldest are dropped."""
 
-    limit: Annotated[int, Meta(ge=64 * 1024, le=1 << 40)] = 8 * 1024 * 1024
+    limit: Annotated[int, Meta(ge=1 << 20, le=1 << 40)] = 8 * 1024 * 1024
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

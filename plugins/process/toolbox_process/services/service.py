@@ -30,8 +30,8 @@ from toolbox_process.services.restarting import starts_again
 from toolbox_process.services.run import Run
 from toolbox_process.services.status import Status
 
-PARTS = 16
-"""Parts of a log's limit, of which the oldest is dropped over it; one may be in memory."""
+IN_MEMORY = 32
+"""A log's limit is so many times what stays in memory; the rest is on disk."""
 
 log = logging.getLogger("toolbox")
 
@@ -72,7 +72,7 @@ class LocalService:
     @staticmethod
     def _new_spool(engine: Engine, definition: Definition) -> Spool:
         limit = definition.logs.limit
-        memory = min(engine.settings.output_memory, limit // PARTS)
+        memory = min(engine.settings.output_memory, limit // IN_MEMORY)
         return Spool(memory, limit, engine.state.path, keep_head=False)
 
     # As its clients see it
