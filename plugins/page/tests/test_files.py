@@ -198,6 +198,7 @@ def test_nothing_is_deleted_by_mistake(page: Any, folder: Path) -> None:
     press(page, "Delete", DELETE)
     choose(page, "Delete")
     wait_for_names(page)
+    page.wait_for(f"{FOCUSED}.id === 'upload'")
     assert page.complaints() == []
 
 

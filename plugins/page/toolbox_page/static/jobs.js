@@ -177,7 +177,7 @@ async function saveOutput() {
 }
 
 function begin() {
-  rows = new Rows(byId('job-rows'), ({ id }) => id, COLUMNS);
+  rows = new Rows(byId('job-rows'), ({ id }) => id, COLUMNS, byId('jobs-filter'));
   log = new Log(byId('job-output'));
   byId('job-form').addEventListener('submit', startJob);
   byId('job-new').addEventListener('keydown', (event) => {

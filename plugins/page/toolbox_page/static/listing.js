@@ -28,7 +28,7 @@ export class Listing {
     this.entries = [];
     this.order = 'name';
     this.backwards = false;
-    this.rows = new Rows(byId('files-rows'), ({ name }) => name, this.columns());
+    this.rows = new Rows(byId('files-rows'), ({ name }) => name, this.columns(), byId('upload'));
     byId('files-filter').addEventListener('input', () => this.render(true));
     byId('files-hidden').addEventListener('change', () => this.render());
     for (const button of document.querySelectorAll('#files-table [data-order]')) {

@@ -7,7 +7,7 @@ import { bytes } from './format.js';
 const KEPT = 256 * 1024; // Characters that are shown; browsers get slow with more.
 const DRAWN = 50; // Milliseconds between two looks at what has come: a flood is drawn in few steps.
 const BLOCK = 16 * 1024; // Characters in one element, at most: the oldest is dropped as a whole.
-const BEHIND = 8 * 1024 * 1024; // Bytes: whoever is further behind jumps to the end.
+const BEHIND = 1024 * 1024; // Bytes: whoever is further behind jumps to what will be kept.
 const LONGEST = 8000; // Milliseconds between two attempts to connect, at most.
 
 // Control sequences (ECMA-48, 5.4 and 5.6), and one that may go on in the next piece.
@@ -58,14 +58,20 @@ export class Log {
   }
 
   clear() {
-    this.readers = { stdout: new Reader(), stderr: new Reader() };
+    this.restart();
     this.size = 0;
     this.queue = [];
     this.place.replaceChildren();
   }
 
-  // Tells something about the output, between its lines.
+  // What comes next doesn't continue what came before.
+  restart() {
+    this.readers = { stdout: new Reader(), stderr: new Reader() };
+  }
+
+  // Tells of output that is missing here.
   note(text) {
+    this.restart();
     this.queue.push({ stream: 'note', text });
     this.draw();
   }

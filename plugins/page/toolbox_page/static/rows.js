@@ -7,8 +7,10 @@ const BATCH = 300; // Rows that are added at once: a folder may have thousands o
 export class Rows {
   // Each column has of(item), which is shown as text unless make(item) makes the content. A cell is
   // made anew only if of(item) has changed: whoever is about to press a button must find it there.
-  constructor(body, key, columns) {
+  // The element home gets the focus when the last row goes that had it.
+  constructor(body, key, columns, home) {
     this.body = body;
+    this.home = home;
     this.key = key;
     this.columns = columns;
     this.rows = new Map(); // By key; each has its row, and what its cells show.
@@ -92,7 +94,8 @@ export class Rows {
   focus(index) {
     const place = Math.max(0, Math.min(index, this.items.length - 1));
     if (place < this.first || place >= this.limit) this.window(place - BATCH / 2, 0);
-    this.body.children[place - this.first]?.querySelector('a, button').focus();
+    const row = this.body.children[place - this.first];
+    (row ? row.querySelector('a, button') : this.home).focus();
   }
 
   // Returns the index of the item in whose row an element is, or -1.

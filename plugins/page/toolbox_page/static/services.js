@@ -191,7 +191,7 @@ async function remove() {
 }
 
 function begin() {
-  rows = new Rows(byId('service-rows'), ({ name }) => name, COLUMNS);
+  rows = new Rows(byId('service-rows'), ({ name }) => name, COLUMNS, byId('service-make').firstElementChild);
   log = new Log(byId('service-log'));
   byId('service-form').addEventListener('submit', create);
   byId('service-sign').addEventListener('change', showSign);
