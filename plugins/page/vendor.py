@@ -26,6 +26,10 @@ PACKAGES: dict[str, dict[str, str]] = {
         "lib/addon-fit.mjs": "addon-fit.mjs",
         "LICENSE": "addon-fit.LICENSE.txt",
     },
+    "@xterm/addon-search@0.16.0": {
+        "lib/addon-search.mjs": "addon-search.mjs",
+        "LICENSE": "addon-search.LICENSE.txt",
+    },
     "@xterm/addon-unicode-graphemes@0.4.0": {
         "lib/addon-unicode-graphemes.mjs": "addon-unicode-graphemes.mjs",
         "LICENSE": "addon-unicode-graphemes.LICENSE.txt",

@@ -112,6 +112,7 @@ def test_every_library_has_its_licence() -> None:
     for name, words in {
         "@xterm/xterm": "Permission is hereby granted, free of charge",
         "@xterm/addon-fit": "Permission is hereby granted, free of charge",
+        "@xterm/addon-search": "Permission is hereby granted, free of charge",
         "@xterm/addon-unicode-graphemes": "Permission is hereby granted, free of charge",
         "@xterm/addon-web-links": "Permission is hereby granted, free of charge",
         "swagger-ui-dist": "Apache License",

@@ -16,6 +16,8 @@ from toolbox.testing import Service
 SCREEN = "document.querySelector('.xterm-rows').innerText"
 STATE = "document.getElementById('terminal-state').textContent"
 
+SHIFT = 8
+
 
 class Line:
     """A TCP connection to a service that can be cut, as a bad network does."""
@@ -368,3 +370,32 @@ def test_a_terminal_goes_on_with_the_new_token(
         browser.wait_for(f"/^two$/m.test({SCREEN})")
     finally:
         line.close()
+
+
+def test_text_is_found_in_what_has_scrolled_away(browser: Any, box: Service) -> None:
+    found = "document.getElementById('terminal-found').textContent"
+    open_terminal(browser, f"{box.url}/box/")
+    browser.type("clear; echo need'le' one; seq 200; echo need'le' two; seq 300; echo do'ne'")
+    browser.enter()
+    browser.wait_for(f"/^done$/m.test({SCREEN})")
+    assert "needle" not in browser.evaluate(SCREEN)
+    browser.press_with_control("f", shift=True)
+    browser.wait_for("document.activeElement.id === 'terminal-text'")
+    browser.type("needle")
+    browser.wait_for(f"/^needle two$/m.test({SCREEN})")
+    browser.enter()
+    browser.wait_for(f"/^needle one$/m.test({SCREEN}) && {found} === ''")
+    browser.press("Enter", 13, {"text": "\r", "modifiers": SHIFT})
+    browser.wait_for(f"/^needle two$/m.test({SCREEN})")
+    browser.type("x")
+    browser.wait_for(f"{found} === 'not found'")
+    browser.press("Escape", 27, {})
+    browser.wait_for("document.getElementById('terminal-finding').hidden")
+    browser.type("echo ty'ped'")
+    browser.enter()
+    browser.wait_for(f"/^typed$/m.test({SCREEN})")
+    browser.type("exit")
+    browser.enter()
+    browser.wait_for(f"{STATE} === 'ended'")
+    # The bar's closing resizes the terminal, which may have ended by then.
+    assert not [text for text in browser.complaints() if "410" not in text]

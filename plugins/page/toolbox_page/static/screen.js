@@ -1,6 +1,7 @@
 // The screen of a terminal: xterm.js, its addons and the clipboard.
 
 import { connectClipboard } from './clipboard.js';
+import { connectFinding } from './finding.js';
 import { useWidths } from './widths.js';
 
 const THEME = {
@@ -26,9 +27,9 @@ function links(screen) {
 // Shows a terminal in an element. The returned fit() makes it as large as the element; for isLive see
 // connectClipboard().
 export async function makeScreen(screen, isLive) {
-  const [{ Terminal }, { FitAddon }, { UnicodeGraphemesAddon }, { WebLinksAddon }] = await Promise.all([
-    import('./xterm.mjs'), import('./addon-fit.mjs'), import('./addon-unicode-graphemes.mjs'),
-    import('./addon-web-links.mjs'),
+  const [{ Terminal }, { FitAddon }, { SearchAddon }, { UnicodeGraphemesAddon }, { WebLinksAddon }] = await Promise.all([
+    import('./xterm.mjs'), import('./addon-fit.mjs'), import('./addon-search.mjs'),
+    import('./addon-unicode-graphemes.mjs'), import('./addon-web-links.mjs'),
   ]);
   const linkHandler = links(screen);
   const term = new Terminal({
@@ -47,5 +48,8 @@ export async function makeScreen(screen, isLive) {
   term.loadAddon(new WebLinksAddon(linkHandler.activate, linkHandler));
   term.open(screen);
   connectClipboard(term, screen, isLive);
+  const search = new SearchAddon();
+  term.loadAddon(search);
+  connectFinding(term, screen, search);
   return { term, fit: () => fitting.fit() };
 }
