@@ -112,7 +112,7 @@ def ignored_in(root: str) -> Ignored:
     """Return the predicate for ``root``, with the rules of the repository that contains it."""
     root = os.path.realpath(root)
     top = repository(root)
-    exclude = _read(os.path.join(top, ".git", "info", "exclude"))
+    exclude = _read(os.path.join(_git_directory(top), "info", "exclude"))
     found = Ignored((), ((0, _read(os.path.join(top, _NAME))), (0, exclude)))
     path = top
     for name in os.path.relpath(root, top).split("/"):
@@ -120,6 +120,18 @@ def ignored_in(root: str) -> Ignored:
             path = os.path.join(path, name)
             found = found.below(name, path)
     return found
+
+
+def _git_directory(top: str) -> str:
+    """Return the directory that a repository's working trees share (gitrepository-layout(5))."""
+    directory = os.path.join(top, ".git")
+    for name, start in (("", b"gitdir: "), ("commondir", b"")):
+        # In another working tree, .git is a file with the path of its own directory.
+        content = _content(os.path.join(directory, name) if name else directory)
+        if content.startswith(start) and content.strip():
+            path = os.fsdecode(content.removeprefix(start).strip())
+            directory = os.path.join(directory if name else top, path)
+    return directory
 
 
 def repository(root: str) -> str:
@@ -134,15 +146,19 @@ def repository(root: str) -> str:
 
 
 def _read(path: str) -> list[_Rule]:
+    return parse(_content(path).decode("utf-8", "surrogateescape"))
+
+
+def _content(path: str) -> bytes:
+    """Return the beginning of a file; nothing if it can't be read."""
     try:
         # It may be anything, even a FIFO, which must not block.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        return []
+        return b""
     try:
-        content = os.read(fd, MAX_SIZE)
+        return os.read(fd, MAX_SIZE)
     except OSError:
-        return []
+        return b""
     finally:
         os.close(fd)
-    return parse(content.decode("utf-8", "surrogateescape"))

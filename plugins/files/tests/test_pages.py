@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,15 @@ def test_ignored_files_are_those_of_git(service: Service, tmp_path: Path) -> Non
     assert {match["file"].removeprefix(f"{top}/") for match in found} == {
         name for name in listed if not name.endswith(".gitignore")
     }
+    # In another working tree of the repository, too, where .git is a file.
+    git = ["git", "-C", str(top), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "add", "src/.gitignore"], check=True)
+    subprocess.run([*git, "commit", "-qm", "rules"], check=True)
+    subprocess.run([*git, "worktree", "add", "-q", tmp_path / "other"], check=True)
+    (tmp_path / "other" / "local.txt").touch()
+    (tmp_path / "other" / "seen.txt").touch()
+    found = get(service, "glob", tmp_path / "other", pattern="*.txt")["files"]
+    assert found == [f"{tmp_path}/other/seen.txt"]
     # The rules above a directory are those for it, too.
     below = get(service, "glob", top / "src" / "gen", pattern="*")["files"]
     assert below == [f"{top}/src/gen/kept.py"]
@@ -393,6 +403,35 @@ def test_no_result_is_written_twice_when_the_time_is_up(tmp_path: Path) -> None:
     assert search_main.run(task, write) == search_main.TRUNCATED_BY_TIME
     names = b"".join(written).splitlines()
     assert len(names) == len(set(names)) > 100
+
+
+PROGRAM = """
+import sys, time
+from toolbox_files.helpers import search_main
+
+class Late:
+    def __del__(self):
+        # The time is up while an object is deleted: Python drops what is raised here.
+        time.sleep(60)
+
+def results(task):
+    late = Late()
+    del late
+    while True:
+        pass
+    yield ""
+
+search_main.names = results
+search_main.begin_time(0.2)
+task = search_main.Task(kind="names", root="/", shown="/", pattern="*")
+sys.exit(search_main.run(task, print))
+"""
+
+
+def test_the_end_of_the_time_is_not_missed() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, timeout=100)
+    assert done.returncode == search_main.TRUNCATED_BY_TIME
+    assert b"Exception ignored" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["grep", "glob"])

@@ -152,14 +152,16 @@ def run(task: PageTask, write: Callable[[bytes], object]) -> None:
     found: list[tuple[Place, bytes]] = []
     truncated = error = ""
     try:
-        truncated = _collect(task, found)
+        try:
+            truncated = _collect(task, found)
+        except (MalformedExpression, MalformedGlob) as malformed:
+            error = str(malformed)
+        except MemoryError:
+            error = "the regular expression takes too much memory"
+        end_time()
     except OutOfTime:
+        end_time()
         truncated = "time"
-    except (MalformedExpression, MalformedGlob) as malformed:
-        error = str(malformed)
-    except MemoryError:
-        error = "the regular expression takes too much memory"
-    end_time()
     end = {"truncated": truncated, "at": _next(task, found, truncated), "error": error}
     write(b"".join([result + b"\n" for _, result in found]) + json.dumps(end).encode())
 

@@ -28,6 +28,9 @@ from toolbox_files.helpers.walking import walk
 TRUNCATED_BY_LIMIT = 10
 TRUNCATED_BY_TIME = 11
 
+_AGAIN = 1.0
+"""Seconds between two signals that the time is up."""
+
 BATCH = 32 * 1024
 """Characters of results written at once."""
 
@@ -141,7 +144,9 @@ def run(task: Task, write: Callable[[bytes], object]) -> int:
                 # Before it is written: the time may be up right after that.
                 batch, size = [], 0
                 write(data)
+        end_time()
     except OutOfTime:
+        end_time()
         status = TRUNCATED_BY_TIME
     if batch:
         write(("\n".join(batch) + "\n").encode())
@@ -160,12 +165,14 @@ def begin_time(seconds: float) -> None:
     """Raise OutOfTime in ``seconds``, 0 for never."""
     if seconds:
         signal.signal(signal.SIGALRM, _out_of_time)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        # Again until it is heard: Python drops what is raised while it closes a generator.
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
 
 
 def end_time() -> None:
-    """Raise OutOfTime no more."""
-    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    """Raise OutOfTime no more. It may raise it once, if the time is up right now."""
+    if signal.getsignal(signal.SIGALRM) is _out_of_time:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
 
 def _write(data: bytes) -> None:
@@ -179,6 +186,4 @@ def main(arguments: list[str]) -> int:
     """Run the task on standard input; return the exit status."""
     task = Task(**json.loads(sys.stdin.buffer.read()))
     begin_time(task.seconds)
-    status = run(task, _write)
-    end_time()
-    return status
+    return run(task, _write)
