@@ -7,7 +7,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +125,7 @@ class TreeCopy:
             return
         for name in names_in(self._source):
             self._check()
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 status = os.stat(name, dir_fd=self._source, follow_symlinks=False)
                 if not self._choice.takes(name, status):
                     continue
@@ -136,6 +135,9 @@ class TreeCopy:
                     frame.directories.append(name)
                 else:
                     self._copy_entry(name, status)
+            except FileNotFoundError:
+                # Removed since its name was read.
+                continue
 
     def _descend(self, name: str) -> None:
         try:
@@ -194,14 +196,18 @@ class TreeCopy:
             if error.errno == errno.ELOOP:  # A symlink took its place.
                 raise TreeError("the directory was changed while it was copied") from None
             raise
-        with _closing(source):
+        target = -1
+        try:
             # Again, of what was opened: another file may have taken the name since.
             status = os.fstat(source)
             target = os.open(name, _NEW, 0o600, dir_fd=self._target)
-            with _closing(target):
-                if stat.S_ISREG(status.st_mode):
-                    self._contents.copy(source, target, status)
-                copy_attributes(source, target, status, self._owner)
+            if stat.S_ISREG(status.st_mode):
+                self._contents.copy(source, target, status)
+            copy_attributes(source, target, status, self._owner)
+        finally:
+            os.close(source)
+            if target >= 0:
+                os.close(target)
         return status
 
 
@@ -247,14 +253,6 @@ class _HardLinks:
         if kept not in self._kept:
             os.link(name, kept, src_dir_fd=target, dst_dir_fd=self._directory)
             self._kept.add(kept)
-
-
-@contextlib.contextmanager
-def _closing(fd: int) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        os.close(fd)
 
 
 def _up(fd: int) -> int:

@@ -12,6 +12,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from toolbox.trees.attributes import copy_attributes
@@ -22,6 +23,9 @@ from toolbox_checkpoints.helpers.places import split
 from toolbox_checkpoints.helpers.planning import Plan
 
 PLAN = "plan.json"
+
+Step = tuple[int, tuple[str, bool]]
+"""Number and path, and whether something is put there; else what is there is removed."""
 
 
 class Application:
@@ -51,8 +55,9 @@ class Application:
         ``tree`` has the attributes of directories, None if it is gone.
         """
         with self._rooms() as (new, old):
-            for number, (path, put) in enumerate(self._steps):
-                self._do(number, path, put, new, old)
+            # By directories, each opened once: most steps have one in common with the last.
+            for above, steps in groupby(enumerate(self._steps), lambda step: split(step[1][0])[0]):
+                self._do_all(above, list(steps), new, old)
         if tree is not None:
             set_attributes(self._top, tree, self._plan.attributes)
         self._finish()
@@ -80,21 +85,25 @@ class Application:
                 closing.callback(os.close, rooms[-1])
             yield rooms[0], rooms[1]
 
-    def _do(self, number: int, path: str, put: bool, new: int, old: int) -> None:
-        above, name = split(path)
-        taken = str(number)
-        if not put:
-            with contextlib.suppress(FileNotFoundError), self._opened(above) as place:
-                if not exists(taken, old):
-                    _rename(name, place, taken, old)
-            return
-        with opened(new, above) as source:
-            if not exists(name, source):
+    def _do_all(self, above: str, steps: list[Step], new: int, old: int) -> None:
+        puts = any(put for _, (_, put) in steps)
+        with contextlib.ExitStack() as closing:
+            try:
+                place = closing.enter_context(self._opened(above))
+            except FileNotFoundError:
+                # What was to be removed is gone, with its directory.
+                if puts:
+                    raise
                 return
-            with self._opened(above) as place:
-                if not exists(taken, old):
-                    _take(name, place, taken, old, is_directory=_is_directory(name, source))
-                _rename(name, source, name, place)
+            source = closing.enter_context(opened(new, above)) if puts else -1
+            for number, (path, put) in steps:
+                name = split(path)[1]
+                if put:
+                    _put(name, source, place, str(number), old)
+                else:
+                    with contextlib.suppress(FileNotFoundError):
+                        if not exists(str(number), old):
+                            _rename(name, place, str(number), old)
 
     def _undo(self, number: int, path: str, put: bool, new: int, old: int) -> None:
         above, name = split(path)
@@ -115,6 +124,13 @@ class Application:
         with opened(self._top, path) as place:
             _permit(place)
             yield place
+
+
+def _put(name: str, source: int, place: int, taken: str, old: int) -> None:
+    if exists(name, source):
+        if not exists(taken, old):
+            _take(name, place, taken, old, is_directory=_is_directory(name, source))
+        _rename(name, source, name, place)
 
 
 def _take(name: str, place: int, taken: str, old: int, *, is_directory: bool) -> None:
