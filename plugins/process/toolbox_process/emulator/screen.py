@@ -156,15 +156,19 @@ class Screen:
     # The cursor
 
     def move_to(self, row: int | None = None, column: int | None = None) -> None:
-        """Move to a position, counted from 0; None leaves a coordinate as it is."""
+        """Move to a position, counted from 0; None leaves a coordinate as it is. Beyond an edge it
+        is the edge.
+        """
         # A cursor that is moved doesn't wrap any more.
-        self.x = max(0, min(self.x if column is None else column, self.columns - 1))
+        last = self.columns - 1
+        column = self.x if column is None else column
+        self.x = last if column > last else column
         if row is None:
             return
         if self.modes.origin:
-            self.y = max(self.top, min(row + self.top, self.bottom))
+            self.y = min(row + self.top, self.bottom)
         else:
-            self.y = max(0, min(row, self.rows - 1))
+            self.y = row if row < self.rows else self.rows - 1
 
     def move_by(self, rows: int = 0, columns: int = 0) -> None:
         """Move by some cells, within the scroll region if the cursor is in it."""
