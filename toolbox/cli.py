@@ -18,13 +18,11 @@ from typing import Any
 from toolbox import __version__
 
 if TYPE_CHECKING:
-    import socket
-
     from toolbox.plugins import CommandSpec
 
 USAGE_ERROR = 2
 
-COMMANDS = ("serve", "plugins", "config", "openapi", "bundle")
+COMMANDS = ("serve", "reload", "plugins", "config", "openapi", "bundle")
 """The core's own commands; plugins add others."""
 
 
@@ -92,6 +90,10 @@ def _parser(added: Iterable[CommandSpec]) -> argparse.ArgumentParser:
 
     _add_serve_options(command("serve", _serve, "Serve until stopped by a signal."))
 
+    text = "Upgrade a running service in place to the version installed now; what runs goes on."
+    reload = command("reload", _reload, text, reads=False)
+    reload.add_argument("--pid", type=int, help="the service's main process, if there are several")
+
     plugins = command("plugins", _plugins, "Show the installed plugins and their state.")
     plugins.add_argument("--json", action="store_true", help="write JSON")
 
@@ -156,50 +158,15 @@ def _add_bundle_options(bundle: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    listener = _inherit(options)
-    overrides: dict[tuple[str, ...], Any] = {
-        ("server", "host"): options.host,
-        ("server", "port"): options.port,
-        ("server", "also"): [_absolute(address) for address in options.also or []] or None,
-        ("server", "port_file"): options.port_file,
-        ("auth", "token_file"): options.token_file,
-        ("process", "local", "entrypoint"): options.program or None,
-    }
-    # Paths on the command line are relative to the current directory, not to work_dir.
-    for path in (("server", "port_file"), ("auth", "token_file")):
-        if overrides[path]:
-            overrides[path] = str(Path(overrides[path]).absolute())
-    if listener:
-        # Its own address: whether a token is needed depends on who can reach that.
-        overrides["server", "host"], overrides["server", "port"] = listener.getsockname()[:2]
-    given = {path: value for path, value in overrides.items() if value is not None}
-    from toolbox.packaging.bundle import forget_bundle
-    from toolbox.serving.bootstrap import prepare
-    from toolbox.serving.server import BAD_SETTINGS
-    from toolbox.serving.server import serve
+    from toolbox.serving.command import serve_command
 
-    forget_bundle(os.environ)
-    status = serve(prepare(options.config, given), listener)
-    return USAGE_ERROR if status == BAD_SETTINGS else status
+    return serve_command(options)
 
 
-def _absolute(address: str) -> str:
-    """Return an address of the command line, where paths don't start from the work directory."""
-    from toolbox.settings.addresses import UNIX
+def _reload(options: argparse.Namespace) -> int:
+    from toolbox.handover.command import reload_command
 
-    path = address.removeprefix(UNIX)
-    return address if path in ("", address) else f"{UNIX}{Path(path).absolute()}"
-
-
-def _inherit(options: argparse.Namespace) -> socket.socket | None:
-    if options.fd is None:
-        return None
-    from toolbox.serving.listening import inherit
-    from toolbox.settings import SettingsError
-
-    if options.host is not None or options.port is not None:
-        raise SettingsError("--fd: the socket has an address: leave --host and --port out")
-    return inherit(options.fd)
+    return reload_command(options.pid)
 
 
 def _plugins(options: argparse.Namespace) -> int:

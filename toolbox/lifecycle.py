@@ -22,21 +22,21 @@ from toolbox.auth.guard import Guard
 from toolbox.errors import NotSupported
 from toolbox.errors import Unavailable
 from toolbox.group import Group
+from toolbox.handover.parcel import Parcel
 from toolbox.http.listeners import Listeners
 from toolbox.logs import make_observers
 from toolbox.logs.masking import Mask
 from toolbox.observing import Observers
 from toolbox.plugins import Registry
-from toolbox.plugins import ServedGroup
 from toolbox.plugins.capabilities import Closable
 from toolbox.plugins.capabilities import Figure
+from toolbox.plugins.capabilities import HandsOver
 from toolbox.plugins.capabilities import HasActivity
 from toolbox.plugins.capabilities import HasFigures
-from toolbox.plugins.conformance import lacking_now
-from toolbox.plugins.conformance import refuse_incomplete
+from toolbox.plugins.making import make_backend
 from toolbox.settings import CoreSettings
-from toolbox.settings import SettingsError
 from toolbox.settings.addresses import all_hosts
+from toolbox.sockets.handler import SERVICE_RESTART
 from toolbox.sockets.loop import Loop
 from toolbox.sockets.registry import SocketRegistry
 from toolbox.threads import Pool
@@ -78,6 +78,10 @@ class Context:
     """
     plugins: PluginManager = field(default_factory=lambda: PluginManager("toolbox"))
     """The plugins in use, for a group that adds hooks of its own."""
+    parcel: Parcel | None = None
+    """The parcel of the worker before this one, in an upgrade; None if there was none. Its
+    ``contents`` by the group's name are what the backend's ``hand_over()`` returned.
+    """
 
     def backend_of(self, group: str) -> Any:
         """Return the backend of another group. Raises NotSupported if that is not served."""
@@ -108,6 +112,10 @@ class Toolbox:
         for observer in make_observers(settings.log):
             self.observers.add(observer)
         self.stopping = threading.Event()
+        self.interrupted = threading.Event()
+        """Set when requests are to end that only wait; :class:`toolbox.request.RequestInfo` asks.
+        """
+        self.restarted = False
         self._state = "starting"
         self._in_flight = 0
         self._idle = threading.Condition()
@@ -142,12 +150,14 @@ class Toolbox:
         works = [backend.activity() for backend in backends if isinstance(backend, HasActivity)]
         return self.activity.report(len(self.sockets), self.sockets.traffic(), works)
 
-    def start(self, restarted: bool = False) -> None:
+    def start(self, restarted: bool = False, parcel: Parcel | None = None) -> None:
         """Make the backends and run the start hooks. Called in the worker, before it accepts.
 
-        ``restarted`` is that of :class:`Context`. Raises SettingsError if a backend is incomplete
-        or can't be made. In a restarted worker, the exception itself: that is tried again.
+        ``restarted`` and ``parcel`` are those of :class:`Context`. Raises SettingsError if a
+        backend is incomplete or can't be made. In a restarted worker, the exception itself: that
+        is tried again.
         """
+        self.restarted = restarted
         self.loop.start()
         self.pool.start()
         for served in self.registry.served:
@@ -165,8 +175,9 @@ class Toolbox:
                 restarted=restarted,
                 guard=self.guard,
                 plugins=self.registry.manager,
+                parcel=parcel,
             )
-            self.backends[served.group.name] = _make_backend(served, context)
+            self.backends[served.group.name] = make_backend(served, context)
         for observer in self.registry.hook.toolbox_observer(toolbox=self):
             self.observers.add(observer)
         if self.registry.hook.toolbox_startup.get_hookimpls():
@@ -224,26 +235,47 @@ class Toolbox:
         self.loop.stop()
         log.info("stopped, %.1f s before the limit", deadline - time.monotonic())
 
+    def formats(self) -> dict[str, int]:
+        """Return the format of what is handed over, of each group that hands over."""
+        found = {}
+        for served in self.registry.served:
+            number = getattr(served.backend_class, "handover_format", None)
+            if isinstance(number, int):
+                found[served.group.name] = number
+        return found
+
+    def interrupt(self) -> None:
+        """Let requests end that wait for something that goes on after an upgrade."""
+        self.interrupted.set()
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until no request is being served; report whether that came in time."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._in_flight, timeout)
+
+    def hand_over(self, timeout: float) -> Parcel | None:
+        """Stop as :meth:`stop` does, but let go on what the next version can take over.
+
+        WebSockets are closed with 1012. Returns None if the service is stopping already.
+        """
+        if self._state == "stopping":
+            return None
+        self._state = "stopping"
+        self.stopping.set()
+        self.sockets.close_all(timeout, SERVICE_RESTART, "the service is being upgraded")
+        self.wait_idle(timeout)
+        self._guard("a stop hook", self.registry.hook.toolbox_shutdown, toolbox=self)
+        parcel = Parcel()
+        for name, backend in reversed(list(self.backends.items())):
+            if isinstance(backend, HandsOver):
+                parcel.contents[name] = backend.hand_over(parcel)
+            elif isinstance(backend, Closable):
+                self._guard(f"closing {name}", backend.close)
+        return parcel
+
     def _guard(self, what: str, function: Any, **arguments: Any) -> None:
         try:
             function(**arguments)
         except Exception:
             # The rest must still be stopped.
             log.exception("%s failed", what)
-
-
-def _make_backend(served: ServedGroup, context: Context) -> Any:
-    where = f"{served.group.section}.backend"
-    name = served.backend.name
-    try:
-        backend = served.backend_class(served.backend_settings, context)
-    except SettingsError:
-        raise
-    except Exception as error:
-        if context.restarted:
-            raise
-        log.exception("the backend %r of %s can't be made", name, served.group.name)
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise SettingsError(f"{where}: {name!r} can't be made: {reason}") from None
-    refuse_incomplete(where, name, lacking_now(backend, served.group.backend))
-    return backend

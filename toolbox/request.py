@@ -6,6 +6,7 @@ where the server is ours (three times as fast as ``wsgi.input``), otherwise from
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +18,11 @@ from toolbox.errors import BadRequest
 from toolbox.errors import ContentTooLarge
 from toolbox.errors import InvalidBody
 from toolbox.errors import RequestTimeout
+from toolbox.errors import Unavailable
 from toolbox.http.client import ClientConnection
 from toolbox.http.connection import CHUNK as CHUNK
 from toolbox.http.connection import ClientSocket
+from toolbox.http.connection import Interrupted
 from toolbox.http.connection import client_of
 from toolbox.http.decoding import decode
 from toolbox.http.decoding import only as only
@@ -33,6 +36,8 @@ from toolbox.http.parameters import decode_headers as decode_headers
 from toolbox.http.parameters import decode_path as decode_path
 from toolbox.http.parameters import decode_query as decode_query
 
+UPGRADED = "the service is being upgraded; what runs goes on, ask again"
+
 
 class RequestInfo(msgspec.Struct, frozen=True):
     """The request line and headers, for an operation that needs them itself."""
@@ -42,10 +47,23 @@ class RequestInfo(msgspec.Struct, frozen=True):
     query_string: str
     headers: Headers
     environ: dict[str, Any]
+    interrupted: threading.Event | None = None
 
     def is_disconnected(self) -> bool:
-        """Report whether the client has closed its connection, or will send nothing more on it."""
+        """Report whether the client has closed its connection, or will send nothing more on it.
+
+        Raises Unavailable in an upgrade: what the request waits for goes on without it.
+        """
+        if self.interrupted is not None and self.interrupted.is_set():
+            raise Unavailable(UPGRADED, {"Retry-After": "1"})
         return ClientConnection(self.environ).is_closed()
+
+
+def _not_sent(error: TimeoutError) -> RequestTimeout | Unavailable:
+    """Return the error for a body that isn't waited for any longer."""
+    if isinstance(error, Interrupted):
+        return Unavailable("the service is being upgraded; send it again", {"Retry-After": "1"})
+    return RequestTimeout("the client stopped sending the body")
 
 
 class Body:
@@ -84,8 +102,8 @@ class Body:
             return b""
         try:
             data = self._read_input(wanted)
-        except TimeoutError:
-            raise RequestTimeout("the client stopped sending the body") from None
+        except TimeoutError as error:
+            raise _not_sent(error) from None
         except Exception as error:
             # The server's own errors for a broken or cut chunked body share no base class.
             raise BadRequest(f"the body can't be read: {type(error).__name__}") from None
@@ -100,8 +118,8 @@ class Body:
             self._invite()
             try:
                 self._socket.wait_readable()  # Before a buffer is allocated for it.
-            except TimeoutError:
-                raise RequestTimeout("the client stopped sending the body") from None
+            except TimeoutError as error:
+                raise _not_sent(error) from None
         buffer = memoryview(bytearray(size))
         return bytes(buffer[: self.readinto(buffer)])
 
@@ -140,8 +158,8 @@ class Body:
         assert self._socket is not None
         try:
             count = self._socket.recv_into(buffer)
-        except TimeoutError:
-            raise RequestTimeout("the client stopped sending the body") from None
+        except TimeoutError as error:
+            raise _not_sent(error) from None
         except OSError:
             count = 0  # A reset means the same as an early end.
         if not count:

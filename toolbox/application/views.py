@@ -122,6 +122,7 @@ def _reader(
                 request.query_string.decode("latin-1"),
                 request.headers,
                 request.environ,
+                toolbox.interrupted,
             )
 
 

@@ -13,6 +13,7 @@ from toolbox.auth.secret_files import SecretFiles
 from toolbox.auth.secret_files import read_secret
 from toolbox.auth.shared import SharedText
 from toolbox.errors import BadRequest
+from toolbox.handover.inheritance import Secrets
 from toolbox.settings import SettingsError
 
 LONGEST = mmap.PAGESIZE - 2
@@ -70,6 +71,22 @@ class SecretStore:
         """Replace the key of signed URLs. Raises BadRequest as for a token."""
         check_token(key, "signing key")
         self._signing_key.set(key)
+
+    def export(self) -> Secrets:
+        """Return the secrets in force, for the next version of this service."""
+        return Secrets(
+            self.token.decode(),
+            self.signing_key,
+            self._caller_digest.value.decode(),
+            self.generated,
+        )
+
+    def restore(self, secrets: Secrets) -> None:
+        """Replace the secrets by those that were in force before an upgrade."""
+        self._token.set(secrets.token)
+        self._signing_key.set(secrets.signing_key)
+        self._caller_digest.set(secrets.caller_digest)
+        self.generated = secrets.generated
 
     def renew(self) -> list[str]:
         """Read the files again; return the names of the secrets that have changed.

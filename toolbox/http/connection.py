@@ -34,6 +34,10 @@ FILE_BLOCK = 1 << 30
 """Bytes of a file sent by one call, which ends when the kernel's buffer is full anyway."""
 
 
+class Interrupted(TimeoutError):
+    """The service itself doesn't wait any longer: it is being upgraded."""
+
+
 class Lane(Protocol):
     """The bound on clients that threads wait for: :class:`toolbox.serving.lanes.Lane`."""
 
@@ -80,6 +84,7 @@ class ClientSocket(socket.socket):
         self._expects = False
         self._closes = False
         self._was_cut = False
+        self._interrupted = False
         self._awaited = 0
         self._limit: float | None = None
 
@@ -144,9 +149,10 @@ class ClientSocket(socket.socket):
         """True while the client waits for 100 Continue."""
         return self._expects
 
-    def cut(self) -> None:
+    def cut(self, interrupted: bool = False) -> None:
         """Make the thread that waits for this client give up. *Any thread.*"""
         self._was_cut = True
+        self._interrupted = interrupted
         # A client that sends too slowly can still receive the error.
         how = socket.SHUT_RD if self._awaited == select.POLLIN else socket.SHUT_RDWR
         with contextlib.suppress(OSError):
@@ -232,6 +238,8 @@ class ClientSocket(socket.socket):
                 if poll.poll(left * 1000) and not self._was_cut:
                     return
         self._was_cut = True  # Where the next request begins is unknown.
+        if self._interrupted:
+            raise Interrupted("the service is being upgraded")
         raise TimeoutError("the client is too slow")
 
 

@@ -6,6 +6,7 @@ master override is listed in :data:`OVERRIDDEN` and :data:`ARBITER`.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader
@@ -45,6 +46,8 @@ ARBITER = (
     "handle_usr2",
     "kill_worker",
     "murder_workers",
+    "reap_workers",
+    "spawn_worker",
 )
 """Methods of Arbiter that the master replaces or calls."""
 
@@ -54,6 +57,12 @@ def keep_socket_files(arbiter: Any) -> None:
     would end without stopping its worker.
     """
     arbiter.systemd = True  # They are systemd's to remove then.
+
+
+def replace_heartbeat(worker: Any, fd: int) -> None:
+    """Let a worker's object take the file of its heartbeat, which an earlier master has left."""
+    worker.tmp.close()
+    worker.tmp._tmp = os.fdopen(fd, "w+b", 0)
 
 
 def is_accepting(worker: Any) -> bool:

@@ -50,6 +50,10 @@ class KeptProcesses:
                 found.add(pid)
         return found
 
+    def all(self) -> list[tuple[int, int]]:
+        """Return the pid and the start of each process kept."""
+        return [slot for slot in self._all() if slot != _EMPTY]
+
     def _all(self) -> list[tuple[int, int]]:
         return [(pid, started) for pid, started in _SLOT.iter_unpack(self._memory[:])]
 
@@ -67,3 +71,4 @@ _kept = KeptProcesses()
 keep = _kept.keep
 forget = _kept.forget
 living = _kept.living
+all_kept = _kept.all

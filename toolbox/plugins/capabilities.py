@@ -14,6 +14,7 @@ from typing import runtime_checkable
 import msgspec
 
 from toolbox.activity import Work
+from toolbox.handover.parcel import Parcel
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,25 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Release it. Called once, when the service stops, in the reverse order of the start."""
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """A backend that hands what runs to the next version of the service, in an upgrade in place.
+
+    That version's backend finds it in ``Context.parcel``. One without this is closed, as when the
+    service stops.
+    """
+
+    handover_format: int
+    """The version of the contents, of which the next version must read the same."""
+
+    def hand_over(self, parcel: Parcel) -> bytes:
+        """Let go of what runs, and return its state; descriptors go into ``parcel``.
+
+        Called instead of ``close()``, when no request is served any more. It ends what it doesn't
+        hand over.
+        """
 
 
 @runtime_checkable

@@ -80,7 +80,10 @@ def watch(arbiter: Any) -> None:
 
 
 def _refuse(arbiter: Any, name: str) -> None:
-    arbiter.log.warning("SIG%s is ignored: the service has exactly one worker", name.upper())
+    # In ``toolbox serve`` SIGUSR2 upgrades: toolbox.serving.reloading.
+    why = "; only `toolbox serve` upgrades in place" if name == "usr2" else ""
+    text = "SIG%s is ignored: the service has exactly one worker%s"
+    arbiter.log.warning(text, name.upper(), why)
 
 
 def is_stopped(pid: int) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from toolbox import logs
 from toolbox.auth.access import Auth
 from toolbox.auth.factory import SECRET_VARIABLES
+from toolbox.auth.factory import TOKEN_VARIABLE
 from toolbox.auth.factory import choose_authenticator
 from toolbox.auth.factory import make_auth
 from toolbox.auth.factory import most_exposed
@@ -34,6 +35,7 @@ from toolbox.settings.values import Problems
 if TYPE_CHECKING:
     from flask import Flask
 
+    from toolbox.handover.inheritance import Secrets
     from toolbox.lifecycle import Toolbox
     from toolbox.plugins import Registry
 
@@ -75,12 +77,20 @@ def _discover(settings: CoreSettings, values: Values) -> Registry:
     return discover(settings.plugins, values)
 
 
-def prepare(file: str | None = None, overrides: Overrides | None = None) -> Prepared:
+def prepare(
+    file: str | None = None,
+    overrides: Overrides | None = None,
+    inherited: Secrets | None = None,
+) -> Prepared:
     """Read the settings and enter the work directory. Raises SettingsError.
 
-    Removes the secrets from the environment; prints one that had to be generated.
+    Removes the secrets from the environment; prints one that had to be generated. Those that were
+    ``inherited`` from an earlier version of the service stay in force.
     """
     settings, values = read(file, overrides)
+    if inherited is not None and not settings.auth.token_file:
+        # It was taken out of the environment; without any a service would make another one up.
+        os.environ[TOKEN_VARIABLE] = inherited.token
     with Problems() as problems:
         with problems.noted():
             logs.write_to_file(settings.log)
@@ -92,7 +102,9 @@ def prepare(file: str | None = None, overrides: Overrides | None = None) -> Prep
             logs.check_audit(settings.log)
     for variable in SECRET_VARIABLES:
         erase_from_environ(variable)
-    if generated := auth.store.generated:
+    if inherited is not None:
+        auth.store.restore(inherited)
+    elif generated := auth.store.generated:
         print(f"No token configured; generated one for this run: {generated}", flush=True)
     mask = Mask(settings.log.mask, auth.secrets, PREVIEW_TOKEN)
     logs.hide(mask)

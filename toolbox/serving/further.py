@@ -21,12 +21,24 @@ from toolbox.settings.values import Problems
 
 
 @contextlib.contextmanager
-def listening(server: ServerSettings) -> Iterator[list[socket.socket]]:
-    """Listen on the further addresses within the block; files of Unix sockets are removed after it.
+def listening(
+    server: ServerSettings, left: list[socket.socket] | None = None
+) -> Iterator[list[socket.socket]]:
+    """Listen on the further addresses within the block, or on those that an earlier version has
+    ``left``; files of Unix sockets are removed after it.
 
     Raises SettingsError.
     """
     with ExitStack() as opened:
+        for sock in left or ():
+            opened.callback(sock.close)
+            if sock.family == socket.AF_UNIX:
+                path = Path(sock.getsockname())
+                with contextlib.suppress(OSError):
+                    opened.callback(_remove, path, path.stat().st_ino, os.getpid())
+        if left is not None:
+            yield left
+            return
         socks = []
         for address in further_addresses(server):
             # Whoever forks closes its copies; the file is the first process's to remove.

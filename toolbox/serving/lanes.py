@@ -30,10 +30,13 @@ class Lane:
         self._limit = limit
         self._lock = threading.Lock()
         self._waited_for: set[ClientSocket] = set()
+        self._interrupted = False
 
     @contextmanager
     def wait(self, client: ClientSocket) -> Iterator[None]:
         """Count the calling thread as waiting for ``client``, which may be cut off."""
+        if self._interrupted:
+            client.cut(interrupted=True)
         with self._lock:
             slowest = None
             if len(self._waited_for) >= self._limit:
@@ -50,6 +53,14 @@ class Lane:
             with self._lock:
                 self._waited_for.discard(client)
 
+    def interrupt(self) -> None:
+        """Cut off every client that is waited for, now or later."""
+        self._interrupted = True
+        with self._lock:
+            clients, self._waited_for = self._waited_for, set()
+        for client in clients:
+            client.cut(interrupted=True)
+
 
 def _pace(client: ClientSocket) -> float:
     """Return bytes per second since its request began; the first second counts as a whole."""
@@ -63,6 +74,11 @@ class Lanes:
         self._crew = crew
         self.callers = Lane(crew, threads, stall_timeout)
         self.strangers = Lane(crew, max(4, threads // 8), min(header_timeout, stall_timeout))
+
+    def interrupt(self) -> None:
+        """Cut off the clients that are waited for: the service is being upgraded."""
+        self.callers.interrupt()
+        self.strangers.interrupt()
 
     def elsewhere(self) -> AbstractContextManager[None]:
         """Don't count the calling thread within the block: it waits for another server."""

@@ -20,6 +20,8 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from toolbox.handover.inheritance import Inheritance
+from toolbox.handover.inheritance import handle_signals
 from toolbox.http.gunicorn_ import keep_socket_files
 from toolbox.linux.hiding import hide_memory
 from toolbox.linux.reaper import adopt_orphans
@@ -30,6 +32,7 @@ from toolbox.serving.bootstrap import wsgi_app
 from toolbox.serving.further import listening
 from toolbox.serving.listening import BACKLOG
 from toolbox.serving.listening import listen
+from toolbox.serving.reloading import Reloading
 from toolbox.settings import CoreSettings
 from toolbox.settings import SettingsError
 
@@ -69,15 +72,23 @@ def gunicorn_options(settings: CoreSettings) -> dict[str, Any]:
         "logger_class": "toolbox.logs.GunicornLogger",
         # Clients are known by token; no forwarded address or scheme is trusted.
         "forwarded_allow_ips": "",
-        "child_exit": _on_worker_exit,
+        "child_exit": _on_worker_exit,  # Not under `toolbox serve`, where Reloading reaps.
     }
 
 
 class Application(BaseApplication):
     """One service under gunicorn."""
 
-    def __init__(self, prepared: Prepared, socks: Sequence[socket.socket]) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        socks: Sequence[socket.socket],
+        directory: str,
+        inheritance: Inheritance | None = None,
+    ) -> None:
         self._prepared = prepared
+        self._is_successor = inheritance is not None
+        self._reloading = Reloading(directory, inheritance)
         self._pid = os.getpid()
         # gunicorn takes the descriptors over, and closes them.
         self._bind = [f"fd://{sock.detach()}" for sock in socks]
@@ -89,12 +100,17 @@ class Application(BaseApplication):
             self.cfg.set(name, value)
         self.cfg.set("bind", self._bind)
         self.cfg.set("when_ready", self._on_ready)
+        self.cfg.set("pre_fork", self._reloading.before_fork)
+        self.cfg.set("post_fork", self._reloading.after_fork)
 
     def _on_ready(self, arbiter: Any) -> None:
         """Read the secrets again on SIGHUP, where gunicorn would end the worker and all in it."""
         arbiter.handle_hup = self._renew
         keep_socket_files(arbiter)
+        self._reloading.attach(arbiter, self._prepared.auth.store.export)
         share_memory()
+        if self._is_successor:
+            handle_signals()
 
     def _renew(self) -> None:
         auth = self._prepared.auth
@@ -153,17 +169,26 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def serve(prepared: Prepared, listener: socket.socket | None = None) -> int:
+def serve(
+    prepared: Prepared,
+    listener: socket.socket | None = None,
+    inheritance: Inheritance | None = None,
+    directory: str = "",
+) -> int:
     """Serve until a signal ends it, on ``listener`` or on the address in the settings, and on the
-    further ones; return the exit status. Raises SettingsError.
+    further ones, or on what an earlier version has left; return the exit status. Raises
+    SettingsError.
+
+    ``directory`` is the one that this program was started in.
     """
     raise_descriptor_limit()
     pid = os.getpid()
     server = prepared.settings.server
-    sock = listener or listen(server.host, server.port)
+    left = [socket.socket(fileno=fd) for fd in inheritance.listeners] if inheritance else []
+    sock = left[0] if left else listener or listen(server.host, server.port)
     try:
-        with listening(server) as further:
-            Application(prepared, [sock, *further]).run()
+        with listening(server, left[1:] if left else None) as further:
+            Application(prepared, [sock, *further], directory, inheritance).run()
     except SystemExit as end:
         if os.getpid() != pid:  # A forked worker returns this way, too.
             raise

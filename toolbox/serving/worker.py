@@ -10,8 +10,7 @@ Differences from gunicorn's own, each measured:
   bounded (:mod:`toolbox.serving.lanes`).
 * A kept-alive connection lingers a moment in its thread (:mod:`toolbox.serving.lingering`), which
   saves two thread changes for each request. Only a few may linger, and none while others wait.
-* Running out of file descriptors refuses a connection (:mod:`toolbox.serving.acceptor`) instead of
-  ending the worker.
+* Running out of file descriptors refuses a connection (:mod:`toolbox.serving.acceptor`).
 * Errors of the HTTP parser get our envelope.
 """
 
@@ -58,6 +57,7 @@ from toolbox.serving.records import record_of_request
 from toolbox.serving.records import remember
 from toolbox.serving.refusing import error_response
 from toolbox.serving.refusing import refusal
+from toolbox.serving.succession import Succession
 from toolbox.settings import SettingsError
 from toolbox.threads import Crew
 
@@ -84,6 +84,7 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         self.wsgi = None
         self._stopping: threading.Thread | None = None
+        self._succession = Succession(self)
         sys.setswitchinterval(SWITCH_INTERVAL)
         share_one_heap()
         # gunicorn sets it; children should not inherit it.
@@ -110,17 +111,18 @@ class Worker(ThreadWorker):
     def run(self) -> None:
         if self.toolbox.settings.server.pin_core:
             pin_to_one_core()
+        parcel, restarted = self._succession.take_over()
         try:
-            self.toolbox.start(restarted=self.age > 1)
+            self.toolbox.start(restarted, parcel)
         except SettingsError as error:
             error.report()
             sys.exit(Arbiter.APP_LOAD_ERROR)
         if self.toolbox.observers:
             self.cfg.set("post_request", remember)
-        if self.age == 1:
-            # Once: a worker that replaces another changes nothing for clients.
+        if self.age == 1:  # A worker that replaces another changes nothing for clients.
             announce(self.toolbox, [sock.getsockname() for sock in self.sockets])
         self._open_lobby()
+        self._succession.serve()
         try:
             super().run()
         finally:
@@ -134,25 +136,23 @@ class Worker(ThreadWorker):
     def _open_lobby(self) -> None:
         server = self.toolbox.settings.server
         self._head_limits = HeadLimits(server.max_url, server.max_head)
-        self._lanes = Lanes(self.tpool, server.threads, server.stall_timeout, server.header_timeout)
+        self.lanes = Lanes(self.tpool, server.threads, server.stall_timeout, server.header_timeout)
         limits = lobby_limits(server, self._head_limits)
         self._lingering = Lingering(self._head_limits)
         self._admission = AdmissionQueue(self._submit, self._drop, limits.strangers)
-        self._lobby = Lobby(self.poller, limits, self.enqueue_req, self._on_closed)
-        self._acceptor = Acceptor(self._lobby.close_oldest)
+        self.lobby = Lobby(self.poller, limits, self.enqueue_req, self._on_closed)
+        self._acceptor = Acceptor(self.lobby.close_oldest)
         self.toolbox.listeners.attach(LateListeners(self), self.sockets[0])
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Finish current requests, within the graceful timeout (SIGTERM)."""
-        if self.wsgi is None:
-            sys.exit()  # Nothing is started yet that would have to be ended.
+        self._succession.exit_early()
         super().handle_exit(sig, frame)
         self._stop(self.cfg.graceful_timeout)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Stop now, ending what was started (SIGINT and SIGQUIT)."""
-        if self.wsgi is None:
-            sys.exit()
+        self._succession.exit_early()
         ThreadWorker.handle_exit(self, sig, frame)
         self.cfg.set("graceful_timeout", 1)
         self._stop(1)
@@ -191,22 +191,22 @@ class Worker(ThreadWorker):
     def accept(self, listener: Any) -> None:
         for sock, address, server in self._acceptor.accept(listener):
             self.nr_conns += 1
-            client = ClientSocket(sock, self._lanes)
-            self._lobby.enter(Connection(self.cfg, client, address, server))
+            client = ClientSocket(sock, self.lanes)
+            self.lobby.enter(Connection(self.cfg, client, address, server))
 
     def notify(self) -> None:
         tick()
         super().notify()
 
     def murder_pending(self) -> None:
-        self._lobby.tidy()
+        self.lobby.tidy()
 
     def murder_keepalived(self, force: bool = False) -> None:
         if force:
-            self._lobby.close_all()
+            self.lobby.close_all()
 
     def _cap_keepalive(self, deadline: float) -> None:
-        self._lobby.hasten(deadline - time.monotonic())
+        self.lobby.hasten(deadline - time.monotonic())
 
     def _on_closed(self, conn: Connection) -> None:
         self.nr_conns -= 1
@@ -239,9 +239,9 @@ class Worker(ThreadWorker):
         if closed:
             self._on_closed(conn)
         elif kept:
-            self._lobby.enter(conn)
+            self.lobby.enter(conn)
         else:
-            self._lobby.part(conn)
+            self.lobby.part(conn)
 
     def _serve(self, conn: Connection) -> bool:
         """Serve the requests that have come; report whether the connection is kept."""

@@ -34,7 +34,7 @@ class SocketRegistry:
         self._open: dict[OpenSocket, None] = {}  # The oldest first.
         self._reserved = 0
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping: tuple[int, str] | None = None
         self._closed = Traffic(received=0, sent=0, last=Mark.now())
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ class SocketRegistry:
         """
         with self._changed:
             if self._stopping:
-                raise Unavailable("the service is stopping")
+                raise Unavailable(self._stopping[1], {"Retry-After": "1"})
             if stranger:
                 self._drop_stranger()
             if len(self._open) + self._reserved >= self._settings.max_sockets:
@@ -108,15 +108,17 @@ class SocketRegistry:
             stopping = self._stopping
         ws.start()
         if stopping:
-            ws.close(GOING_AWAY, "the service is stopping")
+            ws.close(*stopping)
 
-    def close_all(self, timeout: float) -> None:
-        """Close every socket with 1001 and wait for them, ``timeout`` seconds at most."""
+    def close_all(
+        self, timeout: float, code: int = GOING_AWAY, reason: str = "the service is stopping"
+    ) -> None:
+        """Close every socket and wait for them, ``timeout`` seconds at most."""
         with self._changed:
-            self._stopping = True
+            self._stopping = code, reason
             sockets = list(self._open)
         for ws in sockets:
-            ws.close(GOING_AWAY, "the service is stopping")
+            ws.close(code, reason)
         deadline = time.monotonic() + timeout
         with self._changed:
             self._changed.wait_for(lambda: not self._open, max(0.0, deadline - time.monotonic()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from toolbox.activity import Work
+from toolbox.handover.parcel import Parcel
 from toolbox.lifecycle import Context
 from toolbox.plugins.capabilities import Figure
 from toolbox_process.commands.local import LocalCommands
@@ -13,6 +14,10 @@ from toolbox_process.definition import LogLimits
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import WORK
 from toolbox_process.engine.job import Job
+from toolbox_process.handover.backend import Handover
+from toolbox_process.handover.backend import read_state
+from toolbox_process.handover.backend import unpack_directories
+from toolbox_process.handover.models import FORMAT
 from toolbox_process.interpreters.registry import LocalInterpreters
 from toolbox_process.jobs.registry import LocalJobs
 from toolbox_process.launchers.loading import find_launcher
@@ -27,9 +32,14 @@ from toolbox_process.terminals.registry import LocalTerminals
 class LocalProcess:
     """See :class:`toolbox_process.backend.ProcessBackend`."""
 
+    handover_format = FORMAT
+
     def __init__(self, settings: LocalSettings, context: Context) -> None:
         self.max_result: int = context.group_settings.max_result
         self._engine = Engine(settings, context, find_launcher(settings)(settings))
+        state = read_state(context.parcel, "process")
+        if state is not None and context.parcel is not None:
+            unpack_directories(self._engine, state, context.parcel)
         self.commands = LocalCommands(self._engine, self.max_result)
         declared = {**context.group_settings.services, **_entrypoint(settings)}
         self.services = LocalServices(self._engine, declared)
@@ -38,6 +48,9 @@ class LocalProcess:
         self.interpreters = LocalInterpreters(self._engine)
         self.screens = LocalScreens(self._engine, self.terminals)
         self.jobs = LocalJobs(self._engine, self.sessions)
+        self._handover = Handover(self._engine, self.sessions, self.terminals, self.jobs)
+        if state is not None and context.parcel is not None:
+            self._handover.unpack(state, context.parcel)
 
     @staticmethod
     def check(settings: LocalSettings) -> None:
@@ -71,6 +84,11 @@ class LocalProcess:
     def _find_entrypoint(self) -> Job | None:
         service = self.services.find(ENTRYPOINT)
         return service.job if service else None
+
+    def hand_over(self, parcel: Parcel) -> bytes:
+        """Let go of what runs. A :class:`toolbox.plugins.capabilities.HandsOver`."""
+        self.services.close()
+        return self._handover.pack(parcel)
 
     def close(self) -> None:
         """End everything that runs."""

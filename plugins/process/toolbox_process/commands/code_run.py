@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from toolbox.errors import BadRequest
+from toolbox.errors import Unavailable
 from toolbox.http.decoding import decode_frame
 from toolbox.linux.nameless import nameless_file
 from toolbox_process.commands.execute import wait_or_end
@@ -97,7 +98,7 @@ def run_code(
         )
         try:
             wait_or_end(engine, job, request.timeout, is_disconnected)
-        except ClientLeft:
+        except (ClientLeft, Unavailable):
             # The program still runs and needs its files.
             _close_at_end(engine, job, files.pop_all())
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from toolbox.errors import BadRequest
+from toolbox.errors import Unavailable
 from toolbox.linux.clock import awake
 from toolbox_process.commands.models import ExecuteRequest
 from toolbox_process.engine.checks import check_environment
@@ -34,14 +35,16 @@ def wait_or_end(
     """
     # Time in which the service was frozen doesn't count (docker pause).
     begun = awake()
+    job.due = begun + timeout if timeout else None
     try:
         if wait_for(job.done, timeout, is_disconnected):
             return
-    except ClientLeft:
+    except (ClientLeft, Unavailable) as error:
         # The result has lost its reader, but the time limit still applies.
         if timeout:
-            left = max(0.0, begun + timeout - awake())
-            engine.loop.call_later(left, lambda: _end_late(engine, job))
+            engine.limit(job, max(0.0, begun + timeout - awake()))
+        if isinstance(error, Unavailable):
+            raise Unavailable(f"{error.message} for job {job.id}", error.headers) from None
         raise
     try:
         engine.end(job, Reason.TIMEOUT, engine.settings.timeout_grace)
@@ -55,11 +58,6 @@ def wait_or_end(
     # A command that ended by itself just before the signal keeps its result.
     if job.reason is Reason.TIMEOUT or not job.done.is_set():
         raise ExecutionTimeout(f"command execution timeout: killed after {timeout} s", job.id)
-
-
-def _end_late(engine: Engine, job: ProcessJob) -> None:
-    if not job.done.is_set():
-        engine.end_soon(job, Reason.TIMEOUT, engine.settings.timeout_grace)
 
 
 def execute(

@@ -18,6 +18,7 @@ from toolbox.activity import Mark
 from toolbox.errors import BadRequest
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
+from toolbox.linux.clock import awake
 from toolbox_process.engine.followers import FollowerLimit
 from toolbox_process.engine.history import JobList
 from toolbox_process.engine.job import JobParts
@@ -45,6 +46,7 @@ from toolbox_process.engine.spool import Spool
 from toolbox_process.engine.state import StateDirectory
 from toolbox_process.engine.stdin_writer import StdinWriter
 from toolbox_process.engine.views.view import TerminalView
+from toolbox_process.engine.waiting import Shutter
 from toolbox_process.engine.waiting import new_gate
 from toolbox_process.errors import NotEnded
 from toolbox_process.errors import ProcessNotFound
@@ -84,6 +86,9 @@ class Engine:
         self.register = self._jobs.add
         self.jobs = self._jobs.all
         self.find = self._jobs.find
+        self.restore = self._jobs.restore
+        self.ages = self._jobs.ages
+        self.shutter = Shutter()
         self.waiting = new_gate(context.group_settings.max_waiting)
         self.restarted = context.restarted
         self.private: list[Path] = []
@@ -164,6 +169,10 @@ class Engine:
 
     def start(self, spec: Spec, spool: Spool | None = None) -> ProcessJob:
         """Start a program. Raises SpawnFailed, or OSError if the system has no room for it."""
+        with self.shutter.passing():
+            return self._start(spec, spool)
+
+    def _start(self, spec: Spec, spool: Spool | None) -> ProcessJob:
         job = ProcessJob(self.outfit(spec.kind, spec.label, spec.job_id, spool))
         job.limits = spec.limits
         if spec.terminal is None:
@@ -256,6 +265,18 @@ class Engine:
         if left := self.surely(end):
             raise NotEnded(f"could not be ended: {', '.join(map(str, left))}")
         job.done.wait(AFTER_KILL)
+
+    def limit(self, job: ProcessJob, seconds: float) -> None:
+        """End a job after ``seconds`` unless it has ended by then. *Any thread.*"""
+
+        def time_is_over() -> None:
+            if not job.done.is_set():
+                self.end_soon(job, Reason.TIMEOUT, self.settings.timeout_grace)
+
+        job.due = awake() + seconds
+        timer = self.loop.call_later(seconds, time_is_over)
+        # If the job has ended by then, when_ended cancels the timer at once.
+        self.loop.call_soon(lambda: job.when_ended(timer.cancel))
 
     def end_soon(self, job: ProcessJob, reason: Reason, grace: float | None = None) -> None:
         """End a job on the pool, and try again while that can't be done. *Any thread.*"""

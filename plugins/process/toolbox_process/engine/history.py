@@ -62,12 +62,19 @@ class JobHistory:
                     return kind[job_id].job
         return None
 
-    def add(self, job: Job) -> None:
-        """Add a job that has just ended. On the loop."""
+    def ages(self) -> dict[str, float]:
+        """Return the seconds since each job's end, by its id."""
+        now = awake()
+        with self._lock:
+            entries = [entry for kind in self._kinds.values() for entry in kind.values()]
+            return {entry.job.id: now - entry.ended_at for entry in entries}
+
+    def add(self, job: Job, age: float = 0.0) -> None:
+        """Add a job that has just ended, or ``age`` seconds ago. On the loop."""
         # The size at the end: what a background process adds later is within the spool's limit.
         # A service's runs have one spool, which is the service's to free.
         size = Size() if job.kind is Kind.SERVICE else job.spool.size()
-        entry = _Entry(job, awake(), size)
+        entry = _Entry(job, awake() - age, size)
         with self._lock:
             self._kinds[job.kind][job.id] = entry
             self._sizes = Size(*map(operator.add, self._sizes, entry.size))
@@ -131,6 +138,7 @@ class JobList:
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
         self._history = JobHistory(settings, loop)
+        self.ages = self._history.ages
         self.last_end: Mark | None = None
 
     def add(self, job: Job) -> None:
@@ -138,6 +146,10 @@ class JobList:
         with self._lock:
             self._running[job.id] = job
         self._loop.call_soon(lambda: job.when_ended(lambda: self._on_ended(job)))
+
+    def restore(self, job: Job, age: float) -> None:
+        """List a job that has ended ``age`` seconds ago. On the loop."""
+        self._history.add(job, age)
 
     def _on_ended(self, job: Job) -> None:
         # In one step, so that a job is always found in one of the two.

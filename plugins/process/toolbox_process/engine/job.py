@@ -119,6 +119,8 @@ class Job:
         self.stdin: StdinWriter | None = None
         self.view: TerminalView | None = None
         """The screen of a job on a terminal."""
+        self.due: float | None = None
+        """The time of :func:`toolbox.linux.clock.awake` at which its time limit is over."""
         self.done = EndEvent()
         self._ended: list[Callable[[], object]] = []
 

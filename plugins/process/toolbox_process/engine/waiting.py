@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from toolbox.errors import Unavailable
 from toolbox.linux.clock import awake
 from toolbox.threads import Gate
 from toolbox_process.engine.end_event import EndEvent
@@ -18,6 +22,35 @@ LOOK = 0.5
 
 IsDisconnected = Callable[[], bool]
 """Reports whether the client has disconnected."""
+
+
+class Shutter:
+    """Lets things begin until it is closed for good. *Any thread.*"""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._closed = False
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Begin something within the block. Raises Unavailable once the shutter is closed."""
+        with self._changed:
+            if self._closed:
+                raise Unavailable("the service is being upgraded", {"Retry-After": "1"})
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    def close(self, timeout: float) -> None:
+        """Let nothing begin any more, and wait for what is about to."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: not self._inside, timeout)
 
 
 def never() -> bool:

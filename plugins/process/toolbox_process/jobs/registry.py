@@ -55,6 +55,15 @@ class LocalJobs:
     def list(self) -> list[Job]:
         return self._engine.jobs()
 
+    def export(self) -> dict[str, bytes]:
+        """Return digests of the requests with an id, for the next version of the service."""
+        with self._starting:
+            return dict(self._requests)
+
+    def restore(self, requests: dict[str, bytes]) -> None:
+        """Recognize requests that an earlier version has had."""
+        self._requests.update(requests)
+
     def get(self, job_id: str) -> Job:
         job = self._engine.find(job_id)
         if job is None:

@@ -16,7 +16,6 @@ from toolbox_process.engine.checks import check_text
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.engine.shells import command_line
 from toolbox_process.engine.spec import PIPE
@@ -66,7 +65,8 @@ def start_job(engine: Engine, request: StartJobRequest) -> ProcessJob:
         engine.loop.call_soon(lambda: job.when_ended(spool.close_file))
     if data and stdin in (PIPE, None) and job.stdin is not None:
         job.stdin.write(data)
-    _limit_time(engine, job, request.timeout or 0)
+    if request.timeout:
+        engine.limit(job, request.timeout)
     return job
 
 
@@ -125,14 +125,3 @@ def _filed_spool(engine: Engine, request: StartJobRequest) -> FiledSpool | None:
     path = directory / request.output_file
     fd = open_output(engine.launcher, path, user)
     return FiledSpool(engine.settings, engine.state.path, path, fd)
-
-
-def _limit_time(engine: Engine, job: ProcessJob, seconds: float) -> None:
-    def time_is_over() -> None:
-        if not job.done.is_set():
-            engine.end_soon(job, Reason.TIMEOUT, engine.settings.timeout_grace)
-
-    if seconds:
-        # If the job has ended by then, when_ended cancels the timer at once.
-        timer = engine.loop.call_later(seconds, time_is_over)
-        engine.loop.call_soon(lambda: job.when_ended(timer.cancel))

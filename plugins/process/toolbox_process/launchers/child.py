@@ -13,6 +13,7 @@ from signal import SIGCHLD
 from signal import SIGINT
 from typing import NamedTuple
 
+from toolbox.handover.adopted import AdoptedProcess
 from toolbox.linux.procfs import Process
 from toolbox.linux.procfs import catches
 from toolbox.linux.procfs import children
@@ -29,6 +30,9 @@ from toolbox_process.linux.bounds import Bounds
 from toolbox_process.linux.marks import Mark
 from toolbox_process.linux.tree import Tree
 from toolbox_process.linux.tree import signal_all
+
+Reaped = subprocess.Popen[bytes] | AdoptedProcess
+"""A program that this process reaps, or the master for it."""
 
 
 class Snapshot(NamedTuple):
@@ -63,7 +67,7 @@ class LocalChild(Child):
     def __init__(
         self,
         host: Host,
-        process: subprocess.Popen[bytes],
+        process: Reaped,
         mark: Mark,
         device: PtyDevice | None = None,
     ) -> None:
@@ -71,13 +75,18 @@ class LocalChild(Child):
         self.host = host
         self.process = process
         self.terminal = -1 if device is None else device.fd
-        self.wait_fd = -1
-        with suppress(OSError):  # Old kernels, gVisor and seccomp filters know no pidfds.
-            self.wait_fd = os.pidfd_open(process.pid)
+        self.wait_fd = getattr(process, "wait_fd", -1)
+        if isinstance(process, subprocess.Popen):
+            self._open_wait_fd()
         self._device = device
         self._bounds: Bounds | None = None
         self._lock = threading.Lock()
-        host.enter(self)
+        if process.returncode is None:
+            host.enter(self)
+
+    def _open_wait_fd(self) -> None:
+        with suppress(OSError):  # Old kernels, gVisor and seccomp filters know no pidfds.
+            self.wait_fd = os.pidfd_open(self.process.pid)
 
     def bind(self, bounds: Bounds) -> None:
         """Note the limits that the program was started with. Once."""
@@ -101,7 +110,14 @@ class LocalChild(Child):
         """Return the program's process, or None if that has ended. Raises OSError."""
         # It is reaped under the same lock, so the pid can't be another's.
         with self._lock:
-            return None if self.process.returncode is not None else read_process(self.pid)
+            return None if self.process.returncode is not None else self._read_leader()
+
+    def _read_leader(self) -> Process | None:
+        found = read_process(self.pid)
+        # What was handed over is reaped by the master at any moment.
+        if found and isinstance(self.process, AdoptedProcess):
+            return found if found.started == self.process.started else None
+        return found
 
     def supervisors(self) -> frozenset[int]:
         """Return the pids of processes that end with the program and would hide its end if they
@@ -113,7 +129,7 @@ class LocalChild(Child):
         with self._lock:
             if self.process.poll() is not None:
                 return False
-            os.kill(self.pid, number)
+            self.process.send_signal(number)
             return True
 
     def signal_tree(self, number: int) -> bool:

@@ -59,6 +59,14 @@ class PtyDevice(ptyprocess.PtyProcess):  # type: ignore[misc]
             raise
         self.closed: bool = False
 
+    @classmethod
+    def of(cls, master: int, slave: int) -> PtyDevice:
+        """Return the device of descriptors that were handed over; ``slave`` may be -1."""
+        device = cls.__new__(cls)
+        ptyprocess.PtyProcess.__init__(device, 0, master)
+        device.slave, device.path, device.closed = slave, "", False
+        return device
+
     def resize(self, size: TerminalSize) -> None:
         """Change the size; the program gets SIGWINCH."""
         if not self.closed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from signal import Signals
 
@@ -10,6 +9,7 @@ from toolbox.linux.procfs import Process
 from toolbox.linux.procfs import children
 from toolbox.linux.procfs import read_process
 from toolbox_process.launchers.child import LocalChild
+from toolbox_process.launchers.child import Reaped
 from toolbox_process.launchers.host import Host
 from toolbox_process.launchers.terminal import PtyDevice
 from toolbox_process.linux.marks import Mark
@@ -35,7 +35,7 @@ class WrappedChild(LocalChild):
     def __init__(
         self,
         host: Host,
-        process: subprocess.Popen[bytes],
+        process: Reaped,
         mark: Mark,
         device: PtyDevice | None,
         init: int,

@@ -13,6 +13,7 @@ from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import Reason
 from toolbox_process.engine.job import new_id
+from toolbox_process.engine.journal import Journal
 from toolbox_process.engine.journal import JournaledSpool
 from toolbox_process.engine.journal import SessionJournal
 from toolbox_process.engine.launcher import Counts
@@ -46,11 +47,14 @@ class Command(Job):
         engine: Engine,
         journal: SessionJournal,
         task: Task,
+        command_id: str = "",
+        carried: Journal | None = None,
     ) -> None:
-        job_id = new_id()
+        """A command that goes on after an upgrade has an id, and the ``carried`` journal."""
+        job_id = command_id or new_id()
         settings = engine.settings
         self.task = task
-        self._journal = journal.begin(job_id, task.text)
+        self._journal = carried or journal.begin(job_id, task.text)
         spool = JournaledSpool(
             settings.output_memory, settings.output_limit, engine.state.path, self._journal
         )
@@ -60,7 +64,8 @@ class Command(Job):
         # Input that arrives before its turn: clients don't wait for the start.
         self.early: list[bytes] = []
         self.running = False
-        self.completing = False
+        self.verdict: tuple[int, Reason] | None = None
+        """Its exit code and the reason, known before its output is complete."""
         self.cancelled = False
         # Set when the shell is ended because of this command: the session gets another.
         self.spares_session = False

@@ -29,6 +29,7 @@ from toolbox_process.sessions.models import SessionExecuteRequest
 from toolbox_process.sessions.previous_worker import PreviousSession
 from toolbox_process.sessions.previous_worker import find_previous_sessions
 from toolbox_process.sessions.protocol import ENTRYPOINT
+from toolbox_process.sessions.runner import CommandRunner
 from toolbox_process.sessions.session import Session
 
 
@@ -44,6 +45,20 @@ class LocalSessions:
         if self._previous:
             engine.loop.call_later(engine.settings.keep_seconds, self._forget_previous)
 
+    def alive(self) -> list[Session]:
+        """Return every session there is, the entrypoint's, too."""
+        with self._lock:
+            return [session for session in self._sessions.values() if session is not None]
+
+    def are_replacing(self) -> bool:
+        """Report whether a session is getting another shell."""
+        return any(session.runner.replacing for session in self.alive())
+
+    def restore(self, session: Session) -> None:
+        """List a session that goes on after an upgrade."""
+        with self._lock:
+            self._sessions[session.id] = session
+
     def _start(self, session_id: str, cwd: str | None) -> Session:
         with self._lock:
             if session_id in self._sessions:
@@ -52,7 +67,9 @@ class LocalSessions:
         journal = self._engine.journals.open(session_id)
         try:
             shell = self._engine.shell()
-            session = Session(self._engine, session_id, session_arguments(shell), cwd, journal)
+            runner = CommandRunner(self._engine, session_id, session_arguments(shell), cwd)
+            session = Session(self._engine, session_id, journal, runner)
+            journal.create()
         # The id becomes free again, whatever has gone wrong.
         except BaseException:
             with self._lock:

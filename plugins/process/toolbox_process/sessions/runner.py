@@ -32,7 +32,9 @@ from toolbox_process.errors import SessionEnded
 from toolbox_process.sessions.command import Command
 from toolbox_process.sessions.script import Scripts
 from toolbox_process.sessions.script import run_line
+from toolbox_process.sessions.shell import Carried
 from toolbox_process.sessions.shell import Shell
+from toolbox_process.sessions.shell import start_shell
 
 NEVER_RAN = -1
 """The exit code of a command whose shell ended before its turn came."""
@@ -48,16 +50,24 @@ class CommandRunner:
     Public methods may be called from any thread, those with an underscore run on the loop.
     """
 
-    def __init__(self, engine: Engine, session_id: str, shell: list[str], cwd: str | None) -> None:
-        """Start the shell. Raises SpawnFailed, OSError."""
+    def __init__(
+        self,
+        engine: Engine,
+        session_id: str,
+        shell: list[str],
+        cwd: str | None,
+        carried: Carried | None = None,
+    ) -> None:
+        """Start the shell, unless one goes on after an upgrade. Raises SpawnFailed, OSError."""
         self.engine = engine
         self.session_id = session_id
+        self.arguments = shell
         self.replaced: list[Child] = []
         """The shells before this one: what they have started belongs to the session, too."""
         self._word = command_word(shell[0])
         self._program = os.fsencode(shell[0])
         # Unguessable, so that nothing else the shell prints is taken for an exit status.
-        self._token = secrets.token_hex(8)
+        self._token = carried.token if carried else secrets.token_hex(8)
         self._lock = threading.Lock()
         self._queue: deque[Command] = deque()
         self._current: Command | None = None
@@ -65,14 +75,23 @@ class CommandRunner:
         self._deleted = False
         self._replacing = False
         self._number = 0
-        self._scripts = Scripts(engine.pipes, secrets.token_hex(8), engine.launcher.share)
+        name = carried.scripts if carried else secrets.token_hex(8)
+        self._scripts = Scripts(engine.pipes, name, engine.launcher.share)
         state = self._scripts.prepare()
-        self._new_shell = partial(Shell, engine, session_id, shell, state)
+        self._new_shell = partial(start_shell, engine, session_id, shell, state)
+        if carried:
+            self.shell = carried.shell
+            return
         self.shell = self._new_shell(cwd)
         self._listen(self.shell)
 
     def _listen(self, shell: Shell) -> None:
         shell.listen(self._read_status, self._on_shell_ended)
+
+    @property
+    def replacing(self) -> bool:
+        """True while another shell is started in the place of one that has ended."""
+        return self._replacing
 
     @property
     def ended(self) -> bool:
@@ -206,9 +225,9 @@ class CommandRunner:
     def _complete(self, command: Command, status: int, reason: Reason) -> None:
         """Finish a command whose status is known, once its output is complete."""
         # Both the exit status and the end of the shell may report it.
-        if command.completing:
+        if command.verdict is not None:
             return
-        command.completing = True
+        command.verdict = status, reason
         if command.stdin is not None:
             command.stdin.abort()
 

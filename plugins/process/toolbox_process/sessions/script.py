@@ -40,7 +40,8 @@ class Scripts:
         self, state: StateDirectory, name: str, share: Callable[[Path], object] = lambda path: None
     ) -> None:
         self._state = state
-        self._name = name
+        self.name = name
+        """The name of the directories."""
         self._share = share
 
     def prepare(self) -> Path:
@@ -48,7 +49,7 @@ class Scripts:
         return self._make_directory(0)
 
     def _make_directory(self, passed: int) -> Path:
-        directory = self._state.path(passed) / self._name
+        directory = self._state.path(passed) / self.name
         directory.mkdir(0o700, exist_ok=True)
         self._share(directory)
         return directory
@@ -59,7 +60,7 @@ class Scripts:
         failure: OSError | None = None
         for passed in count():
             try:
-                directory = self._state.path(passed) / self._name
+                directory = self._state.path(passed) / self.name
             except OSError as error:
                 raise failure or error from None
             ends = ("sh", "out", "err", "in") if reads else ("sh", "out", "err")
@@ -80,7 +81,7 @@ class Scripts:
     def remove(self) -> None:
         """Delete the directories."""
         for directory in self._state.paths():
-            shutil.rmtree(directory / self._name, ignore_errors=True)
+            shutil.rmtree(directory / self.name, ignore_errors=True)
 
 
 def _make(script: Script, text: bytes) -> None:

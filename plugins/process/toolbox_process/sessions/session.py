@@ -22,18 +22,15 @@ class Session:
         self,
         engine: Engine,
         session_id: str,
-        shell: list[str],
-        cwd: str | None,
         journal: SessionJournal,
+        runner: CommandRunner,
     ) -> None:
-        """Start the shell. Raises SpawnFailed, OSError."""
         self.id = session_id
-        self.runner = CommandRunner(engine, session_id, shell, cwd)
+        self.runner = runner
         self._engine = engine
         self._journal = journal
         self._lock = threading.Lock()
         self._commands: dict[str, Command] = {}
-        journal.create()
 
     @property
     def ended(self) -> bool:

@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Kind
+from toolbox_process.engine.job import ProcessJob
 from toolbox_process.engine.spec import PIPE
 from toolbox_process.engine.spec import Spec
 from toolbox_process.engine.spool import ERR
@@ -18,21 +20,26 @@ OUTPUT = 64 * 1024
 """Bytes kept of the shell's own output."""
 
 
-class Shell:
-    """A running shell. Raises SpawnFailed or OSError if it can't be started."""
+def start_shell(
+    engine: Engine, session_id: str, arguments: list[str], state: Path, cwd: str | None
+) -> Shell:
+    """Return a shell that was started. Raises SpawnFailed, OSError."""
+    spec = Spec(Kind.SHELL, session_id, arguments, cwd, stdin=PIPE, split=True, state=(state,))
+    return Shell(engine.start(spec, new_spool(engine)), cwd)
 
-    def __init__(
-        self,
-        engine: Engine,
-        session_id: str,
-        arguments: list[str],
-        state: Path,
-        cwd: str | None,
-    ) -> None:
-        # Its output is read as it arrives; a ring of a block or two is enough.
-        spool = Spool(OUTPUT, OUTPUT, engine.state.path, keep_head=False)
-        spec = Spec(Kind.SHELL, session_id, arguments, cwd, stdin=PIPE, split=True, state=(state,))
-        self.job = engine.start(spec, spool)
+
+def new_spool(engine: Engine) -> Spool:
+    """Return a spool for a shell: its output is read as it arrives, so a ring of a block or two is
+    enough.
+    """
+    return Spool(OUTPUT, OUTPUT, engine.state.path, keep_head=False)
+
+
+class Shell:
+    """A running shell, last known to be in the directory ``cwd``."""
+
+    def __init__(self, job: ProcessJob, cwd: str | None) -> None:
+        self.job = job
         self.complaint = bytearray()
         """Its own standard error since this was last cleared."""
         self._directory = cwd
@@ -86,3 +93,13 @@ class Shell:
         # Raises unless it is a directory that can be opened.
         with os.scandir(path):
             return path
+
+
+class Carried(NamedTuple):
+    """A session's shell that goes on after an upgrade. ``token`` marks what it reports, ``scripts``
+    is the name of the directories of its commands.
+    """
+
+    token: str
+    scripts: str
+    shell: Shell

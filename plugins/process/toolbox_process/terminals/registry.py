@@ -52,6 +52,18 @@ class LocalTerminals:
             # Once ended it is forgotten: the id can be used again.
             terminal.loop.call_soon(lambda: terminal.when_ended(lambda: self._forget(terminal)))
 
+    def restore(self, terminal: LocalTerminal) -> None:
+        """List a terminal that goes on after an upgrade. On the loop."""
+        with self._lock:
+            self._terminals[terminal.name] = terminal
+        if terminal.running:
+            terminal.when_ended(lambda: self._forget(terminal))
+
+    def all(self) -> list[LocalTerminal]:
+        """Return those that have not ended."""
+        with self._lock:
+            return [*self._terminals.values()]
+
     def _forget(self, terminal: LocalTerminal) -> None:
         with self._lock:
             if self._terminals.get(terminal.name) is terminal:

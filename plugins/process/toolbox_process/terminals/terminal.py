@@ -105,12 +105,13 @@ class LocalTerminal(ProcessJob):
                 raise SessionEnded(f"PTY session {self.name!r} was deleted before its start")
             arguments = [self._shell, "-i", "-l"]
             spec = Spec(Kind.TERMINAL, self.name, arguments, self._cwd, self.envs)
-            child = self._engine.launch(spec, self.id, self._size)
-            self.stdin = StdinWriter(self.loop, child.terminal, own=False)
-            # Before the end can be seen: the output written until then must be read, too.
-            self.loop.call_soon(lambda: self._begin(child))
-            self.run(child)
-            self._engine.register(self)
+            with self._engine.shutter.passing():
+                child = self._engine.launch(spec, self.id, self._size)
+                self.stdin = StdinWriter(self.loop, child.terminal, own=False)
+                # Before the end can be seen: the output written until then must be read, too.
+                self.loop.call_soon(lambda: self._begin(child))
+                self.run(child)
+                self._engine.register(self)
             return True
 
     def _begin(self, child: Child) -> None:

@@ -1,0 +1,1 @@
+"""Handing over what runs to the next version of the service, in an upgrade in place."""
