@@ -62,8 +62,7 @@ def _refuse(reason: str) -> int:
 def _wait(pid: int, before: Report) -> Report:
     """Return the report of an upgrade that began after ``before``. Raises OSError."""
     # One that is going on may have loaded what was there before: then another one follows.
-    busy = before.get("state") not in ("idle", "done", "failed")
-    wanted = before.get("number", 0) + (2 if busy else 1)
+    wanted = before.get("number", 0) + 1
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
         report = read_report(pid) or {}
