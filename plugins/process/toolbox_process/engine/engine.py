@@ -18,7 +18,6 @@ from toolbox.activity import Mark
 from toolbox.errors import BadRequest
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
-from toolbox.linux.clock import awake
 from toolbox_process.engine.followers import FollowerLimit
 from toolbox_process.engine.history import JobList
 from toolbox_process.engine.job import JobParts
@@ -45,8 +44,9 @@ from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Spool
 from toolbox_process.engine.state import StateDirectory
 from toolbox_process.engine.stdin_writer import StdinWriter
-from toolbox_process.engine.views.view import TerminalView
+from toolbox_process.engine.views.making import read_terminal
 from toolbox_process.engine.waiting import Shutter
+from toolbox_process.engine.waiting import limit_time
 from toolbox_process.engine.waiting import new_gate
 from toolbox_process.errors import NotEnded
 from toolbox_process.errors import ProcessNotFound
@@ -55,9 +55,6 @@ from toolbox_process.settings import LocalSettings
 
 AFTER_KILL = 5.0
 """Seconds the output of something killed is waited for; its drain takes far less."""
-
-TERMINAL_BURST = 16
-"""Reads of a terminal in a row: one returns at most 4 KiB (N_TTY_BUF_SIZE)."""
 
 AGAIN = 1.0
 """Seconds until another attempt to end what could not be ended."""
@@ -86,8 +83,6 @@ class Engine:
         self.register = self._jobs.add
         self.jobs = self._jobs.all
         self.find = self._jobs.find
-        self.restore = self._jobs.restore
-        self.ages = self._jobs.ages
         self.shutter = Shutter()
         self.waiting = new_gate(context.group_settings.max_waiting)
         self.restarted = context.restarted
@@ -96,11 +91,7 @@ class Engine:
         directories = (self.state, self.pipes, lasting)
         secrets = context.auth.store.files.paths() if context.auth else []
         launcher.hide(
-            lambda: [
-                *secrets,
-                *self.private,
-                *(path for each in directories for path in each.private_paths()),
-            ]
+            lambda: [*secrets, *self.private, *(p for d in directories for p in d.private_paths())]
         )
 
     @property
@@ -164,8 +155,7 @@ class Engine:
 
     def new_spool(self) -> Spool:
         """Return a spool for a job's output."""
-        settings = self.settings
-        return Spool(settings.output_memory, settings.output_limit, self.state.path)
+        return Spool(self.settings.output_memory, self.settings.output_limit, self.state.path)
 
     def start(self, spec: Spec, spool: Spool | None = None) -> ProcessJob:
         """Start a program. Raises SpawnFailed, or OSError if the system has no room for it."""
@@ -180,15 +170,9 @@ class Engine:
         else:
             child = self.launch(spec, job.id, spec.terminal)
             job.stdin = StdinWriter(self.loop, child.terminal, own=False)
-            job.view = TerminalView(
-                job.spool,
-                spec.terminal,
-                spec.envs.get("TERM", ""),
-                self.settings.output_limit,
-                self.pool.submit,
+            job.view = read_terminal(
+                self, job, child.terminal, spec.terminal, spec.envs.get("TERM", "")
             )
-            self.loop.call_soon(partial(job.view.begin, job.reader))
-            self.loop.call_soon(partial(job.reader.add, child.terminal, OUT, False, TERMINAL_BURST))
         job.run(child)
         self.register(job)
         return job
@@ -268,15 +252,8 @@ class Engine:
 
     def limit(self, job: ProcessJob, seconds: float) -> None:
         """End a job after ``seconds`` unless it has ended by then. *Any thread.*"""
-
-        def time_is_over() -> None:
-            if not job.done.is_set():
-                self.end_soon(job, Reason.TIMEOUT, self.settings.timeout_grace)
-
-        job.due = awake() + seconds
-        timer = self.loop.call_later(seconds, time_is_over)
-        # If the job has ended by then, when_ended cancels the timer at once.
-        self.loop.call_soon(lambda: job.when_ended(timer.cancel))
+        grace = self.settings.timeout_grace
+        limit_time(self.loop, job, seconds, lambda: self.end_soon(job, Reason.TIMEOUT, grace))
 
     def end_soon(self, job: ProcessJob, reason: Reason, grace: float | None = None) -> None:
         """End a job on the pool, and try again while that can't be done. *Any thread.*"""

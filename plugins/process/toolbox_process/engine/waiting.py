@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from toolbox.errors import Unavailable
 from toolbox.linux.clock import awake
+from toolbox.sockets.loop import Loop
 from toolbox.threads import Gate
 from toolbox_process.engine.end_event import EndEvent
 from toolbox_process.errors import ClientLeft
@@ -80,3 +82,28 @@ def wait_for(done: EndEvent, timeout: float | None, is_disconnected: IsDisconnec
         if is_disconnected():
             raise ClientLeft("client disconnected; its command goes on")
     return True
+
+
+class TimeLimited(Protocol):
+    """A job that may have a time limit."""
+
+    due: float | None
+    done: EndEvent
+
+    def when_ended(self, callback: Callable[[], object]) -> None:
+        """Call ``callback()`` at the end. On the loop."""
+
+
+def limit_time(loop: Loop, job: TimeLimited, seconds: float, end: Callable[[], object]) -> None:
+    """Call ``end()`` on the loop after ``seconds`` unless the job has ended by then. *Any
+    thread.*
+    """
+
+    def time_is_over() -> None:
+        if not job.done.is_set():
+            end()
+
+    job.due = awake() + seconds
+    timer = loop.call_later(seconds, time_is_over)
+    # If the job has ended by then, when_ended cancels the timer at once.
+    loop.call_soon(lambda: job.when_ended(timer.cancel))

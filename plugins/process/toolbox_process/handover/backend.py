@@ -117,7 +117,7 @@ class Handover:
 
     def _pack(self, lost: list[ProcessJob], parcel: Parcel) -> ProcessState:
         engine = self._engine
-        ages = engine.ages()
+        ages = engine._jobs.ages()
         sessions = self._sessions.alive()
         of_sessions: set[Job] = set()
         for session in sessions:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import termios
 from datetime import UTC
 from datetime import datetime
 
 from toolbox.handover.parcel import Parcel
 from toolbox.linux.clock import awake
-from toolbox_process.engine.engine import TERMINAL_BURST
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
 from toolbox_process.engine.job import Reason
 from toolbox_process.engine.launcher import Counts
-from toolbox_process.engine.spool import OUT
+from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.engine.views.making import read_terminal
 from toolbox_process.handover.children import pack_child
 from toolbox_process.handover.children import unpack_child
 from toolbox_process.handover.models import JobState
@@ -66,7 +67,8 @@ def unpack_job(engine: Engine, state: JobState, parcel: Parcel) -> Job:
     if spool is not None:
         job.when_ended(spool.close_file)
     if isinstance(job, ProcessJob) and not job.done.is_set() and job.child.terminal >= 0:
-        job.reader.add(job.child.terminal, OUT, False, TERMINAL_BURST)
+        size = TerminalSize(*termios.tcgetwinsize(job.child.terminal))
+        job.view = read_terminal(engine, job, job.child.terminal, size, "")
     return job
 
 
@@ -88,7 +90,7 @@ def fill_job(engine: Engine, job: Job, state: JobState, parcel: Parcel) -> None:
         job.reason = Reason(state.reason or Reason.EXITED)
         job.done.set()
         if state.age is not None:
-            engine.restore(job, state.age)
+            engine._jobs.restore(job, state.age)
         return
     if isinstance(job, ProcessJob) and job._child is None:
         return  # A terminal that waits for its first client: it is listed once it starts.
