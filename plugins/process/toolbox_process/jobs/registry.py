@@ -73,6 +73,8 @@ class LocalJobs:
     def start(
         self, request: StartJobRequest, wait: float = 0, is_disconnected: IsDisconnected = never
     ) -> tuple[Job, str]:
+        # From a dialect it is a struct of its own, with the members that it knows of.
+        request = StartJobRequest(**msgspec.structs.asdict(request))
         check_request(request)
         note = "" if request.user else self._engine.note(request.cwd)
         if not wait:
