@@ -25,6 +25,7 @@ from cluster.cluster import running_cluster
 from cluster.server import ControlPlane
 from cluster.server import Network
 from toolbox_fleet.models.sandboxes import CreateSandbox
+from toolbox_fleet_kubernetes.client.connection import PAGE
 from toolbox_fleet_kubernetes.objects import manifests
 from toolbox_fleet_kubernetes.objects.names import PREPARED
 from toolbox_fleet_kubernetes.objects.names import object_name
@@ -90,7 +91,8 @@ def together(cluster: Cluster, place: str, http: httpx.Client) -> Sample:
         wanted = {"snapshot": "warm", "env": {"N": str(number)}, "labels": {"n": str(number)}}
         made = _json(http.post("/api/sandbox", json=wanted))
         while made["state"] != "started":
-            if made["state"] != "creating":
+            # A probe of a busy machine may be late: then it is starting again for a moment.
+            if made["state"] not in ("creating", "starting"):
                 raise RuntimeError(f"{made['state']}: {made.get('errorReason')}")
             time.sleep(10 * POLL)
             made = _json(http.get(f"/api/sandbox/{made['id']}"))
@@ -185,16 +187,17 @@ def _objects(plane: ControlPlane, place: str, settings: str) -> Iterator[Row]:
         yield Row("memory of the control plane", unit="MB", ours=memory, floor="<= 200", rounds=1)
         yield Row("first page after its start", unit="s", ours=lambda: started, rounds=1)
         yield Row(
-            "lists by it after the API server's restart",
+            "pages of lists after the API server's restart",
             unit="",
             ours=lambda: reconnect(plane, place, http),
-            floor="<= 6",
+            # Each of the six kinds once: a restart has forgotten where the watches were.
+            floor=f"<= {3 + 3 * (OBJECTS // PAGE + 1)}",
             rounds=1,
         )
 
 
 def reconnect(plane: ControlPlane, place: str, http: httpx.Client) -> float:
-    """Number of lists of all kinds that the API server is asked for after its own restart."""
+    """Number of pages of all kinds that the API server is asked for after its own restart."""
     plane.restart_server()
     # A new object is told of by a watch only when that follows again.
     [identity] = add_sandboxes(plane.api, place, 1)

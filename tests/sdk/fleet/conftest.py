@@ -1,4 +1,8 @@
-"""The SDKs on a service that creates sandboxes on this machine."""
+"""The SDKs on a service that creates sandboxes on this machine.
+
+``TOOLBOX_TEST_FLEET=kubernetes pytest tests/sdk/fleet`` creates them on the cluster of
+``tests/cluster``; docs/fleet.rst tells which tests don't pass there, and why.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +47,24 @@ process.stdout.write(JSON.stringify(answer ?? null))
 JavaScript = Callable[..., Any]
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A cluster for all tests, if they are to run on one, or None."""
+    if os.environ.get("TOOLBOX_TEST_FLEET") != "kubernetes":
+        yield None
+        return
+    from ...cluster.cluster import running_cluster
+
+    with running_cluster() as started:
+        yield started
+
+
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Service]:
+def fleet(cluster: Any) -> Iterator[Service]:
     """A service that creates sandboxes, for all tests of a module."""
     directory = Path(tempfile.mkdtemp(prefix="toolbox-test-"))
-    running = Service(directory, settings=SETTINGS.format(data=directory / "fleet"))
+    settings = _on(cluster) if cluster else SETTINGS.format(data=directory / "fleet")
+    running = Service(directory, settings=settings)
     try:
         yield running
     finally:
@@ -56,6 +73,17 @@ def fleet() -> Iterator[Service]:
         running.wait_for(lambda: not sandboxes(running), "the end of the sandboxes")
         running.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _on(cluster: Any) -> str:
+    from ...cluster.fleets import add_template
+
+    namespace = cluster.namespace("sdk")
+    add_template(cluster, namespace)
+    return (
+        '[fleet]\nbackend = "kubernetes"\n[fleet.kubernetes]\n'
+        f'kubeconfig = "{cluster.kubeconfig}"\nnamespace = "{namespace}"\n'
+    )
 
 
 def sandboxes(fleet: Service) -> list[dict[str, Any]]:
