@@ -42,7 +42,7 @@ MISTAKES = {
     "[git]\nbackend = 'svn'": "no backend 'svn' is installed; allowed: 'auto', 'cli', 'dulwich'",
     "[files]\nxyzzy = 1": "unknown option files.xyzzy; allowed: 'backend', 'local'",
     "[lsp.servers.a]\ncommand = 1\nbogus = 2": "lsp.servers.a.command: Expected `array`, got `int`",
-    "[xyzzy]": "allowed: 'agentsandbox', 'auth', 'computeruse', 'e2b', 'files', 'fleet'",
+    "[xyzzy]": "allowed: 'agentsandbox', 'auth', 'checkpoints', 'computeruse', 'e2b', 'files'",
     "[plugins]\nenable = 'git'": """Expected `array`, got `str`; write a list, as ["a", "b"]""",
     "[log]\naccess = 'maybe'": "Expected `bool`, got `str`; allowed: true, false",
     "[plugins]\nenable = ['xyzzy']": "'xyzzy', which is not installed; allowed: ",
