@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ LONGEST_LABEL = 4096
 
 LONGEST_VARIABLE = 128 * 1024 - 1
 """Bytes of ``NAME=value``, without its NUL: the kernel takes no longer one (execve(2))."""
+
+OWN = "TOOLBOX_"
+"""The beginning of variables that are the service's, which no sandbox's ``env`` may set."""
 
 _RESERVED = frozenset((".", "..", "paginated", "for-runner", "ssh-access", "by-name"))
 """Names that a URL could not hold: dots are removed from paths, words are other operations."""
@@ -68,6 +72,13 @@ def check_environment(env: Mapping[str, str]) -> None:
             raise InvalidValue(f"the variable {name} contains NUL")
         if len(f"{name}={value}".encode()) > LONGEST_VARIABLE:
             raise InvalidValue(f"the variable {name[:40]} is over {LONGEST_VARIABLE} bytes")
+
+
+def refuse_own_variables(variables: Iterable[str]) -> None:
+    """Raise InvalidValue if one is a name of the service's own."""
+    for name in variables:
+        if name.startswith(OWN):
+            raise InvalidValue(f"{name[:60]}: names with {OWN} belong to the service")
 
 
 def check_text(**fields: Any) -> None:

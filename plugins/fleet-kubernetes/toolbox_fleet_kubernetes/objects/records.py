@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from toolbox_fleet.errors import Unsupported
-from toolbox_fleet.local.running.environment import refuse_own_variables
 from toolbox_fleet.models.sandboxes import LANGUAGE_LABEL
 from toolbox_fleet.models.sandboxes import Changes
 from toolbox_fleet.models.sandboxes import CreateSandbox
@@ -19,6 +18,7 @@ from toolbox_fleet.models.sandboxes import State
 from toolbox_fleet.names import check_environment
 from toolbox_fleet.names import check_labels
 from toolbox_fleet.names import check_name
+from toolbox_fleet.names import refuse_own_variables
 from toolbox_fleet.times import format_time
 
 import toolbox

@@ -6,22 +6,20 @@ A sandbox gets them with its environment when its pod starts. A value is in no r
 from __future__ import annotations
 
 import base64
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 
 import msgspec
 from toolbox_fleet.errors import InUse
-from toolbox_fleet.errors import InvalidValue
 from toolbox_fleet.errors import NameTaken
 from toolbox_fleet.errors import NoSuchResource
-from toolbox_fleet.local.running.environment import refuse_own_variables
 from toolbox_fleet.models.sandboxes import Sandbox
 from toolbox_fleet.models.secrets import CreateSecret
 from toolbox_fleet.models.secrets import Secret
 from toolbox_fleet.models.secrets import UpdateSecret
-from toolbox_fleet.names import check_environment
-from toolbox_fleet.names import check_name
+from toolbox_fleet.secrets import changed_secret
+from toolbox_fleet.secrets import check_secrets
+from toolbox_fleet.secrets import new_secret
 from toolbox_fleet.times import format_time
 
 from toolbox_fleet_kubernetes.cache.cluster import Cluster
@@ -61,19 +59,7 @@ class Secrets:
 
     def create(self, wanted: CreateSecret) -> Secret:
         """Keep a secret. Raises NameTaken, InvalidValue, NoCapacity."""
-        check_name(wanted.name)
-        _check_value(wanted.value)
-        now, identity = format_time(), str(uuid.uuid4())
-        secret = Secret(
-            id=identity,
-            name=wanted.name,
-            description=wanted.description,
-            # Clients want one, though sandboxes here get the value itself.
-            placeholder=f"secret-{identity}",
-            hosts=wanted.hosts or [],
-            created_at=now,
-            updated_at=now,
-        )
+        secret = new_secret(wanted)
         manifest = manifests.kept_secret(secret, self._owner, wanted.value)
         try:
             self._connection.create(kinds.SECRET, manifest)
@@ -83,11 +69,9 @@ class Secrets:
 
     def update(self, identity: str, update: UpdateSecret) -> Secret:
         """Change a secret; None leaves a field. Raises NoSuchResource, InvalidValue."""
-        if update.value is not None:
-            _check_value(update.value)
         for _ in attempts():
             kept, secret = self._find(identity)
-            changed = _updated(secret, update)
+            changed = changed_secret(secret, update)
             body = manifests.kept_change(changed, kept.metadata.resourceVersion, update.value)
             try:
                 self._connection.patch(kinds.SECRET, kept.metadata.name, body)
@@ -117,13 +101,7 @@ class Secrets:
 
     def check(self, secrets: list[dict[str, str]]) -> None:
         """Raise NoSuchResource or InvalidValue if a sandbox can't have these."""
-        for names in secrets:
-            variables = dict.fromkeys(names, "")
-            check_environment(variables)
-            refuse_own_variables(variables)
-            for name in names.values():
-                if self._kept(name) is None:
-                    raise NoSuchResource(f"no secret has the name {name!r}")
+        check_secrets(secrets, lambda name: self._kept(name) is not None)
 
     def environment(self, record: Record) -> dict[str, str]:
         """Return the variables that a sandbox gets, with their values."""
@@ -149,22 +127,6 @@ def _read(kept: kinds.Secret) -> Secret | None:
         return msgspec.json.decode(kept.metadata.annotations.get(RECORD, ""), type=Secret)
     except msgspec.DecodeError:
         return None  # It isn't as we write it: somebody else's, in spite of its labels.
-
-
-def _updated(secret: Secret, update: UpdateSecret) -> Secret:
-    return msgspec.structs.replace(
-        secret,
-        description=secret.description if update.description is None else update.description,
-        hosts=secret.hosts if update.hosts is None else update.hosts,
-        updated_at=format_time(),
-    )
-
-
-def _check_value(value: str) -> None:
-    if not value:
-        raise InvalidValue("the value of a secret must not be empty")
-    # A value that no environment can hold would make every later start fail.
-    check_environment({"SECRET": value})
 
 
 class SecretAbility:

@@ -8,7 +8,6 @@ import uuid
 import toolbox
 from toolbox_fleet.errors import Unsupported
 from toolbox_fleet.local.records import Record
-from toolbox_fleet.local.running.environment import refuse_own_variables
 from toolbox_fleet.local.running.service import new_secret
 from toolbox_fleet.local.settings import LocalSettings
 from toolbox_fleet.models.sandboxes import LANGUAGE_LABEL
@@ -17,6 +16,7 @@ from toolbox_fleet.models.sandboxes import Sandbox
 from toolbox_fleet.names import check_environment
 from toolbox_fleet.names import check_labels
 from toolbox_fleet.names import check_name
+from toolbox_fleet.names import refuse_own_variables
 from toolbox_fleet.times import format_time
 
 NO_ALLOW_LISTS = (

@@ -8,29 +8,17 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from toolbox_fleet.access.address import ID_VARIABLE
-from toolbox_fleet.errors import InvalidValue
 from toolbox_fleet.local.running.isolation import Inside
 
 MARKER = ID_VARIABLE
 """The variable by which a sandbox's processes are found, whatever became of them."""
 
-OWN = "TOOLBOX_"
-"""The beginning of variables that are the service's, which no sandbox's ``env`` may set."""
-
 _SHARED = ("PATH", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that describe this machine, not the control plane."""
-
-
-def refuse_own_variables(variables: Iterable[str]) -> None:
-    """Raise InvalidValue if one is a name of the service's own."""
-    for name in variables:
-        if name.startswith(OWN):
-            raise InvalidValue(f"{name[:60]}: names with {OWN} belong to the service")
 
 
 def base_environment(user: str, home: Path) -> dict[str, str]:

@@ -19,8 +19,8 @@ from toolbox.settings import SettingsError
 from toolbox.trees.errors import TreeError
 from toolbox_fleet.errors import InvalidValue
 from toolbox_fleet.local.running.environment import MARKER
-from toolbox_fleet.local.running.environment import refuse_own_variables
 from toolbox_fleet.names import check_environment
+from toolbox_fleet.names import refuse_own_variables
 
 WAIT = 0.2
 """Seconds between two checks whether the build is still wanted."""

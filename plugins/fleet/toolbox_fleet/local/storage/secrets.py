@@ -5,16 +5,13 @@ The records are readable for the control plane's user only. A value is in no res
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 
 import msgspec
 
 from toolbox_fleet.errors import InUse
-from toolbox_fleet.errors import InvalidValue
 from toolbox_fleet.errors import NoSuchResource
 from toolbox_fleet.local.records import Record
-from toolbox_fleet.local.running.environment import refuse_own_variables
 from toolbox_fleet.local.states import States
 from toolbox_fleet.local.store import Store
 from toolbox_fleet.local.supplies import Supply
@@ -23,9 +20,9 @@ from toolbox_fleet.models.sandboxes import Sandbox
 from toolbox_fleet.models.secrets import CreateSecret
 from toolbox_fleet.models.secrets import Secret
 from toolbox_fleet.models.secrets import UpdateSecret
-from toolbox_fleet.names import check_environment
-from toolbox_fleet.names import check_name
-from toolbox_fleet.times import format_time
+from toolbox_fleet.secrets import changed_secret
+from toolbox_fleet.secrets import check_secrets
+from toolbox_fleet.secrets import new_secret
 
 
 class SecretRow(msgspec.Struct, frozen=True):
@@ -49,35 +46,15 @@ class Secrets(Supply):
 
     def create(self, wanted: CreateSecret) -> Secret:
         """Keep a secret. Raises NameTaken, InvalidValue."""
-        check_name(wanted.name)
-        _check_value(wanted.value)
-        now, identity = format_time(), str(uuid.uuid4())
-        secret = Secret(
-            id=identity,
-            name=wanted.name,
-            description=wanted.description,
-            # Clients want one, though sandboxes here get the value itself.
-            placeholder=f"secret-{identity}",
-            hosts=wanted.hosts or [],
-            created_at=now,
-            updated_at=now,
-        )
-        self.table.add(identity, secret.name, SecretRow(secret, wanted.value))
+        secret = new_secret(wanted)
+        self.table.add(secret.id, secret.name, SecretRow(secret, wanted.value))
         return secret
 
     def update(self, identity: str, update: UpdateSecret) -> Secret:
         """Change a secret; None leaves a field. Raises NoSuchResource, InvalidValue."""
-        if update.value is not None:
-            _check_value(update.value)
 
         def change(row: SecretRow) -> SecretRow:
-            old = row.secret
-            secret = msgspec.structs.replace(
-                old,
-                description=old.description if update.description is None else update.description,
-                hosts=old.hosts if update.hosts is None else update.hosts,
-                updated_at=format_time(),
-            )
+            secret = changed_secret(row.secret, update)
             return SecretRow(secret, row.value if update.value is None else update.value)
 
         try:
@@ -120,13 +97,7 @@ class Secrets(Supply):
         return record
 
     def _check(self, secrets: list[dict[str, str]]) -> None:
-        for names in secrets:
-            variables = dict.fromkeys(names, "")
-            check_environment(variables)
-            refuse_own_variables(variables)
-            for name in names.values():
-                if self.table.find(name) is None:
-                    raise NoSuchResource(f"no secret has the name {name!r}")
+        check_secrets(secrets, lambda name: self.table.find(name) is not None)
 
     def environment(self, record: Record) -> dict[str, str]:
         found = {}
@@ -138,13 +109,6 @@ class Secrets(Supply):
                 if row is not None:
                     found[variable] = row.value
         return found
-
-
-def _check_value(value: str) -> None:
-    if not value:
-        raise InvalidValue("the value of a secret must not be empty")
-    # A value that no environment can hold would make every later start fail.
-    check_environment({"SECRET": value})
 
 
 class SecretAbility:
