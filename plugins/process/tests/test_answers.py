@@ -107,6 +107,31 @@ def test_streams_apart(make_service: Any, operation: str) -> None:
     assert wrong.status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("version", "out", "err"), [("0.20.0", "", ""), ("0.100.0", "\x01" * 3, "\x02" * 3)]
+)
+def test_long_output_for_an_older_client(
+    make_service: Any, version: str, out: str, err: str
+) -> None:
+    """F-E5: it has both ends, too: the last lines tell what has happened."""
+    service = make_service(settings="[process]\nmax_result = 1024\n")
+    old = {"X-Daytona-SDK-Version": version}
+    service.http.post("/process/session", json={"sessionId": "s"})
+    path = "/process/session/s/exec"
+    fits = service.http.post(path, json={"command": "printf %1024d 7"}, headers=old)
+    assert fits.json()["output"] == out + "7".rjust(1024)
+    assert "X-Toolbox-Truncated" not in fits.headers
+    over = service.http.post(path, json={"command": "seq 1000; echo end >&2"}, headers=old)
+    lines = "".join(f"{number}\n" for number in range(1, 1001))
+    job, text = over.headers["X-Toolbox-Job"], over.json()["output"]
+    note = f"\n[... 2873 bytes left out ...]\n[of 3897: /x/jobs/{job}/output]\n"
+    assert text == f"{out}{lines[:512]}{err}{note}{out}{lines[-508:]}{err}end\n"
+    assert over.headers["X-Toolbox-Truncated"] == "2873"
+    # A log as text has no limit.
+    log = service.http.get(f"/process/session/s/command/{job}/logs", headers=old)
+    assert log.text == f"{out}{lines}{err}end\n"
+
+
 def leave(service: Service, path: str, body: Any, ready: Path) -> None:
     """Ask for something, and go away as soon as it has begun."""
     data = json.dumps(body).encode()

@@ -228,11 +228,13 @@ def test_session_commands_by_header(service: Service) -> None:
     assert answer.headers["X-Toolbox-Stdout-Bytes"] == "3893"
     logs = f"{path}/command/{result['cmdId']}/logs"
     assert service.http.get(logs, headers={**NEW, **asked}).json()["stdout"] == result["stdout"]
-    plain = service.http.get(logs, headers={**OLD, **asked}).text
-    assert plain.startswith("1\n2\n\n[... 3891 bytes left out")
+    answer = service.http.get(logs, headers={**OLD, **asked})
+    assert answer.headers["X-Toolbox-Truncated"] == "3891"
+    assert answer.text.startswith("1\n2\n\n[... 3891 bytes left out")
     marked = service.http.get(logs, headers={**MARKED, **asked}).content
     assert marked.startswith(b"\1\1\1" + b"1\n2\n" + b"\2\2\2\n[... 3891 bytes")
     assert marked.endswith(b"\2\2\2ong\n")
-    older = service.http.post(f"{path}/exec", headers={**OLD, **asked}, json=body).json()
-    assert older["output"].startswith("1\n2\n\n[... 3891 bytes left out")
+    answer = service.http.post(f"{path}/exec", headers={**OLD, **asked}, json=body)
+    assert answer.headers["X-Toolbox-Truncated"] == "3891"
+    assert answer.json()["output"].startswith("1\n2\n\n[... 3891 bytes left out")
     service.http.delete(path)

@@ -17,15 +17,19 @@ PIECE = 64 * 1024
 """Bytes of output read at once."""
 
 
-def log_pieces(job: Output, dialect: Dialect) -> Iterator[bytes]:
-    """Yield the log as it is now."""
-    offset, stream = 0, None
-    for chunk in job.spool.chunks(size=PIECE):
+def log_pieces(job: Output, dialect: Dialect, start: int, end: int) -> Iterator[bytes]:
+    """Yield the log between two offsets."""
+    offset, stream = start, None
+    while offset < end:
+        chunk = job.spool.read(offset, min(PIECE, end - offset))
+        if chunk.offset >= end:  # What was there is no longer kept.
+            chunk = Chunk(end, chunk.stream, b"")
         yield from gap_note(offset, chunk, dialect)
+        kept = chunk._replace(data=chunk.data[: end - chunk.offset])
         # A marker only where the stream changes: it must not split a character.
         continues = chunk.offset == offset and chunk.stream == stream
-        yield chunk.data if continues else mark(chunk, dialect)
-        offset, stream = chunk.end, chunk.stream
+        yield kept.data if continues else mark(kept, dialect)
+        offset, stream = kept.end, chunk.stream
 
 
 def mark(chunk: Chunk, dialect: Dialect) -> bytes:

@@ -26,7 +26,6 @@ from toolbox_process.wire.long_json import long_json_response
 from toolbox_process.wire.preview import Preview
 from toolbox_process.wire.preview import Shortened
 from toolbox_process.wire.preview import preview_headers
-from toolbox_process.wire.preview import read_ends
 from toolbox_process.wire.preview import shortened
 
 STREAMS = {"output": None, "stdout": OUT, "stderr": ERR}
@@ -44,9 +43,9 @@ def log_response(
     """
     totals = preview_headers(job.spool, preview, output_path(job.id))
     if dialect is not Dialect.JSON:
-        headers = {**end_headers(job, 0), **totals}
-        pieces = _previewed(job, dialect, preview) if preview else log_pieces(job, dialect)
-        return StreamResponse(pieces, TEXT, headers=headers)
+        text = _LogText(job, dialect, None, preview)
+        headers = {**end_headers(job, text.dropped), **totals}
+        return StreamResponse(text.encoded(), TEXT, headers=headers)
     texts = _excerpts(job, limit, preview)
     headers = {**end_headers(job, texts["output"].dropped), **totals}
     return long_json_response(Logs, job.spool, headers, {**texts})
@@ -60,18 +59,6 @@ def _excerpts(job: Output, limit: int, preview: Preview | None) -> dict[str, Exc
     }
 
 
-def _previewed(job: Output, dialect: Dialect, preview: Preview) -> Iterator[bytes]:
-    """Yield both ends of a log in the form of an older client."""
-    ends = read_ends(job.spool, None, preview)
-    for chunk in ends.head:
-        yield mark(chunk, dialect)
-    if ends.omitted:
-        note = left_out(ends.omitted, ends.total, output_path(job.id)).encode()
-        yield mark(Chunk(0, ERR, note), dialect)
-    for chunk in ends.tail:
-        yield mark(chunk, dialect)
-
-
 def session_execute_response(
     command: Output, waited: bool, dialect: Dialect, limit: int, preview: Preview | None = None
 ) -> JsonResponse | StreamResponse:
@@ -79,11 +66,13 @@ def session_execute_response(
     if not waited:
         accepted = SessionExecuteResponse(cmd_id=command.id)
         return JsonResponse(accepted, 202, {JOB: command.id})
-    texts: dict[str, LongText] = {"output": _LogText(command, dialect, limit, preview)}
-    dropped = 0
+    texts: dict[str, LongText]
     if dialect is Dialect.JSON:
         excerpts = _excerpts(command, limit, preview)
         texts, dropped = {**excerpts}, excerpts["output"].dropped
+    else:
+        text = _LogText(command, dialect, limit, preview)
+        texts, dropped = {"output": text}, text.dropped
     totals = preview_headers(command.spool, preview, output_path(command.id))
     return long_json_response(
         SessionExecuteResponse,
@@ -96,26 +85,41 @@ def session_execute_response(
 
 
 class _LogText:
-    """The log as text for a JSON field of an older client, at most ``limit`` bytes."""
+    """The log as text for an older client: all of it, both ends of what is more than ``limit``
+    bytes, or those of a ``preview``.
+    """
 
-    def __init__(self, job: Output, dialect: Dialect, limit: int, preview: Preview | None) -> None:
-        self._preview = preview
+    def __init__(
+        self, job: Output, dialect: Dialect, limit: int | None, preview: Preview | None
+    ) -> None:
         self._job = job
         self._dialect = dialect
-        self._limit = limit
-        self.size = min(sum(preview) if preview else limit, job.spool.end)
+        end = job.spool.end
+        limit = end if limit is None else limit
+        # As JSON has it: room for both ends, or the end of the output would be lost unnoticed.
+        half = limit // 2
+        head, tail = (end, 0) if end <= limit else (half, half)
+        if preview is not None:
+            head, tail = (min(each, head) for each in preview)
+        self._head = min(head, end)
+        self._tail = max(end - tail, self._head)
+        self._end = end
+        self.dropped = self._tail - self._head
+        """Number of bytes left out."""
+        self.size = end - self.dropped
+
+    def encoded(self) -> Iterator[bytes]:
+        """Yield the text as UTF-8, or what the program wrote instead."""
+        job, dialect = self._job, self._dialect
+        if not self.dropped:
+            yield from log_pieces(job, dialect, 0, self._end)
+            return
+        # By offset, of which both streams have one: only what is sent is read.
+        yield from log_pieces(job, dialect, 0, self._head)
+        note = left_out(self.dropped, self._end, output_path(job.id)).encode()
+        yield mark(Chunk(0, ERR, note), dialect)
+        yield from log_pieces(job, dialect, self._tail, self._end)
 
     def pieces(self) -> Iterator[str]:
         """Yield the text."""
-        yield from decode(self._bytes())
-
-    def _bytes(self) -> Iterator[bytes]:
-        left = self._limit
-        pieces = log_pieces(self._job, self._dialect)
-        if self._preview:
-            pieces = _previewed(self._job, self._dialect, self._preview)
-        for piece in pieces:
-            yield piece[:left]
-            left -= len(piece)
-            if left <= 0:
-                return
+        yield from decode(self.encoded())
