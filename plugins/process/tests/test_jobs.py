@@ -270,7 +270,12 @@ def test_errors(service: Service) -> None:
         assert error(service.http.request(method, path)) == (404, "PROCESS_NOT_FOUND")
     for body in ({"command": " "}, {"command": "x", "cwd": "/no/such/place"}):
         assert error(service.http.post("/x/jobs", json=body)) == (400, "BAD_REQUEST")
-    for bad in ({"command": "x", "id": "a/b"}, {"id": "x"}, {"command": "x", "timeout": -1}):
+    for bad in (
+        {"command": "x", "id": "a/b"},
+        {"command": "x", "id": "a\n"},
+        {"id": "x"},
+        {"command": "x", "timeout": -1},
+    ):
         answer = service.http.post("/x/jobs", json=bad)
         assert error(answer) == (400, "INVALID_REQUEST_BODY")
 

@@ -21,6 +21,9 @@ from toolbox_process.models import StreamPreview
 
 Characters = Annotated[int, Meta(ge=1, le=1000)]
 
+JobId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,128}(?![\s\S])")]
+"""Id that a client chooses. Its pattern doesn't end with ``$``, which ignores a line end."""
+
 
 class TerminalSize(msgspec.Struct, frozen=True, kw_only=True):
     """The size of a job's terminal, in characters."""
@@ -41,7 +44,7 @@ class StartJobRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     command: str | None = None
     argv: Annotated[list[str], Meta(min_length=1)] | None = None
-    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,128}$")] | None = None
+    id: JobId | None = None
     cwd: str | None = None
     envs: Environment | None = None
     timeout: Seconds | None = None

@@ -79,8 +79,9 @@ def check_request(request: StartJobRequest) -> None:
     if request.argv is not None and not request.argv[0]:
         raise BadRequest("argv: the program's name is empty")
     check_text("the command", request.command or "")
-    for name in ("cwd", "user", "output_file"):
-        check_text(name, getattr(request, name) or "")
+    check_text("cwd", request.cwd or "")
+    check_text("user", request.user or "")
+    check_text("outputFile", request.output_file or "")
     for argument in request.argv or ():
         check_text("an argument", argument)
 
