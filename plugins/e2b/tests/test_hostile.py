@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -332,6 +333,21 @@ def test_the_hosts_that_clients_ask_for(service: Service, headers: dict[str, str
     # What isn't E2B's stays what it is, and so does everything for other hosts.
     assert service.http.get("/process/pty", headers=headers).json() == {"sessions": []}
     assert isinstance(service.http.get("/files").json(), list)
+
+
+def test_a_tag_is_of_one_process_at_a_time(service: Service) -> None:
+    sleep = {"process": {"cmd": "/bin/sleep", "args": ["600"]}, "tag": "only"}
+
+    def start(_: int) -> bytes:
+        with service.http.stream("POST", START, content=frame(sleep), headers=STREAM) as response:
+            return next(response.iter_bytes())
+
+    with ThreadPoolExecutor(8) as pool:
+        first = list(pool.map(start, range(8)))
+    assert sum(b'"start"' in data for data in first) == 1
+    assert sum(b'"already_exists"' in data for data in first) == 7
+    kill = {"process": {"tag": "only"}, "signal": "SIGNAL_SIGKILL"}
+    assert service.http.post("/e2b/process.Process/SendSignal", json=kill).status_code == 200
 
 
 def test_a_stream_ends_with_the_service(make_service: Any) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import socket
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -153,11 +155,11 @@ def test_an_expect_ends_an_action_that_goes_on(runtime: Service) -> None:
     assert act(runtime, "expects", "echo next").json()["output"].endswith("next\n")
 
 
-def archive(*names: str) -> bytes:
+def archive(*names: str, method: int = zipfile.ZIP_STORED) -> bytes:
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as made:
+    with zipfile.ZipFile(content, "w", method) as made:
         for name in names:
-            made.writestr(name, "x")
+            made.writestr(name, bytes(range(256)) * 50 if method else "x")
     return content.getvalue()
 
 
@@ -174,6 +176,10 @@ def test_archives_stay_in_their_target(runtime: Service) -> None:
     assert failure(upload(runtime, archive("a")[:-8], "target")) == "zipfile.BadZipFile"
     assert upload(runtime, archive("a", "d/", "d/b"), "target").status_code == 200
     assert (runtime.work_dir / "target" / "d" / "b").read_text() == "x"
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        broken = bytearray(archive("c", method=method))
+        broken[42:52] = b"\xff" * 10
+        assert failure(upload(runtime, bytes(broken), "target")) == "zipfile.BadZipFile"
     assert upload(runtime, b"not unpacked", "one", "false").status_code == 200
     assert runtime.http.post("/upload", files={"file": b"x"}).status_code in (400, 511)
     assert runtime.http.post("/upload", json={}).status_code in (400, 511)
@@ -192,8 +198,51 @@ def test_files_are_text_of_a_bounded_size(runtime: Service) -> None:
     for options in ({"encoding": "zlib"}, {"encoding": "none"}, {"errors": "none"}):
         assert failure(read("text", **options)) == "builtins.LookupError"
     assert failure(read("text", encoding="ascii")) == "builtins.ValueError"
+    # Lone surrogates can't be sent; names' encodings take minutes for a large file.
+    (runtime.work_dir / "byte").write_bytes(b"\xff")
+    (runtime.work_dir / "escape").write_bytes(b"\\ud800")
+    assert failure(read("byte", errors="surrogateescape")) == "builtins.ValueError"
+    assert failure(read("escape", encoding="unicode_escape")) == "builtins.ValueError"
+    assert failure(read("text", encoding="Punycode")) == "builtins.LookupError"
     assert failure(read("a\0b")).startswith("builtins.")
     assert failure(read(".")).startswith("builtins.")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a file system can't be mounted here")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(runtime: Service, small_disk: Path) -> None:
+    # The kernel takes a part of it first.
+    body = {"path": f"{small_disk}/a", "content": "x" * 70_000}
+    assert failure(runtime.http.post("/write_file", json=body)) == "builtins.OSError"
+    (small_disk / "old").write_bytes(b"x" * 20_000)
+    response = upload(runtime, b"x" * 60_000, f"{small_disk}/b", "false")
+    assert failure(response) == "builtins.OSError"
+    assert [path.name for path in small_disk.iterdir()] == ["old"]
+
+
+def test_those_that_wait_for_a_request_sent_again_are_bounded(make_service: Any) -> None:
+    settings = '[swerex]\nmax_waiting = 2\n[plugins]\nenable = ["swerex", "process"]\n'
+    service = make_service(settings=settings)
+    body = {"command": "touch begun; while ! test -e go; do sleep 0.05; done", "shell": True}
+
+    def send(number: int) -> int:
+        headers = {"X-Request-ID": "again"}
+        status: int = service.http.post(f"{ROOT}/execute", json=body, headers=headers).status_code
+        if status == 503:
+            (service.work_dir / "go").touch()
+        return status
+
+    # Whichever comes third ends the command of the others.
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(send, range(3))) == [200, 200, 503]
 
 
 BAD: list[tuple[str, Any]] = [
@@ -239,6 +288,12 @@ ODD: list[dict[str, Any]] = [
 @pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
 def test_commands_that_can_not_be_run_are_exceptions(runtime: Service, body: Any) -> None:
     assert failure(runtime.http.post("/execute", json=body)).startswith("builtins.")
+
+
+def test_no_time_is_no_time(runtime: Service) -> None:
+    body = {"command": ["sleep", "600"], "timeout": 0}
+    found = failure(runtime.http.post("/execute", json=body))
+    assert found == "swerex.exceptions.CommandTimeoutError"
 
 
 @pytest.mark.parametrize("command", ["a\\u0000b", "\\ud800", "\\u0003", "\\u0004"])

@@ -18,6 +18,8 @@ from toolbox_swerex.models import CommandResult
 
 OUT, ERR = 0, 1
 NOT_FOUND = 127
+SHORTEST = 0.001
+"""Seconds of the shortest timeout."""
 
 _TIMEOUT = "PROCESS_EXECUTION_TIMEOUT"
 
@@ -27,9 +29,9 @@ def execute(
 ) -> CommandResult:
     """Run a command and wait for its end. Raises RemoteError."""
     mark = secrets.token_hex(8)
-    request = Execute(
-        command=_line(command, mark), cwd=command.cwd, timeout=command.timeout or None
-    )
+    # To the group zero is no limit; here it is no time at all, as in sessions.
+    timeout = command.timeout if command.timeout is None else max(command.timeout, SHORTEST)
+    request = Execute(command=_line(command, mark), cwd=command.cwd, timeout=timeout)
     try:
         with engine.commands.execute(request, is_disconnected, separate=True) as finished:
             text = engine.commands.text

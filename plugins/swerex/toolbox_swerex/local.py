@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from toolbox.atomic.writing import write_all
 from toolbox.errors import NotSupported
 from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
@@ -53,6 +54,8 @@ IsDisconnected = Callable[[], bool]
 
 MAX_ID = 256
 """Characters of a request's id."""
+HOST_NAMES = ("idna", "punycode")
+"""Encodings of names, whose time grows with the square of the text's length."""
 
 
 class LocalRuntime:
@@ -75,12 +78,13 @@ class LocalRuntime:
         is_disconnected = request.is_disconnected
 
         def once() -> Result:
-            with self._gate.admitted():
-                return _result(lambda: work(patient(is_disconnected) if key else is_disconnected))
+            return _result(lambda: work(patient(is_disconnected) if key else is_disconnected))
 
         # With the path: ids of other operations are other requests.
         key = f"{request.path}\n{request_id}" if 0 < len(request_id) <= MAX_ID else ""
-        status, body = self._replays.once(key, once, is_disconnected) if key else once()
+        # Those that wait for the first one, too: each has a thread.
+        with self._gate.admitted():
+            status, body = self._replays.once(key, once, is_disconnected) if key else once()
         return TextResponse(body, JSON, status)
 
     def create_session(self, request: CreateSession, is_disconnected: IsDisconnected) -> Created:
@@ -116,7 +120,7 @@ class LocalRuntime:
 
     def write_file(self, request: WriteFile) -> Done:
         with _as_python(), files_of(self._context).writing(request.path) as file:
-            file.write(request.content.encode("utf-8", "surrogatepass"))
+            write_all(file, request.content.encode("utf-8", "surrogatepass"))
         return Done()
 
     def upload(self, body: Body) -> Done:
@@ -153,8 +157,13 @@ def _as_python() -> Iterator[None]:
 def _text(data: bytes, encoding: str, errors: str) -> str:
     try:
         codecs.lookup_error(errors)
-        return data.decode(encoding, errors)
-    except UnicodeDecodeError as error:
+        if codecs.lookup(encoding).name in HOST_NAMES:
+            raise LookupError(f"{encoding!r} is no encoding of files")
+        text = data.decode(encoding, errors)
+        # Some encodings and error handlers make lone surrogates, which JSON can't carry.
+        text.encode()
+        return text
+    except UnicodeError as error:
         raise RemoteError("builtins.ValueError", str(error)) from None
     except (LookupError, ValueError, TypeError, zlib.error) as error:
         raise RemoteError("builtins.LookupError", str(error)) from None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import lzma
 import posixpath
-import shutil
 import tempfile
 import zipfile
+import zlib
+from collections.abc import Iterator
 from typing import IO
 from typing import Any
 
+from toolbox.atomic.writing import write_all
 from toolbox.errors import BadRequest
 from toolbox.multipart import read_parts
 from toolbox.request import Body
@@ -18,6 +21,7 @@ from toolbox_swerex.errors import RemoteError
 IN_MEMORY = 1024 * 1024
 """Bytes of an upload that are kept in memory; longer ones are in a file meanwhile."""
 MAX_MEMBERS = 100_000
+CHUNK = 64 * 1024
 
 TRUE = frozenset({"true", "1", "on", "yes", "t", "y"})
 
@@ -49,7 +53,21 @@ def receive(files: FilesEngine, body: Body) -> None:
 
 def _store(files: FilesEngine, content: IO[bytes], path: str) -> None:
     with files.writing(path) as file:
-        shutil.copyfileobj(content, file)
+        for chunk in _chunks(content):
+            # On a disk that is nearly full a write takes a part, and is no error.
+            write_all(file, chunk)
+
+
+def _chunks(content: IO[bytes]) -> Iterator[bytes]:
+    while True:
+        try:
+            chunk = content.read(CHUNK)
+        except (zlib.error, lzma.LZMAError, OSError) as error:
+            # Of the decompressors; bz2 has no error of its own.
+            raise RemoteError("zipfile.BadZipFile", f"can't be unpacked: {error}") from None
+        if not chunk:
+            return
+        yield chunk
 
 
 def _unpack(files: FilesEngine, content: Any, target: str) -> None:

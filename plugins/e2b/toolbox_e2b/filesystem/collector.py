@@ -96,8 +96,13 @@ class Collector:
         self.asked_at = awake()
         self._news.clear()
         was_full = not self.writable
-        while self._changes:
-            yield self._changes.popleft()
+        # Those of now: in a busy directory there would always be another one.
+        for _ in range(len(self._changes)):
+            try:
+                change = self._changes.popleft()
+            except IndexError:
+                break  # Another client has polled meanwhile.
+            yield change
         # While it was full the watch has stopped reading, and waits to be told.
         if was_full and not self._closed:
             self._loop.call_soon(lambda: self._handler.drained(self))

@@ -6,6 +6,8 @@ import shlex
 import threading
 import uuid
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
@@ -59,6 +61,7 @@ class Processes:
         self._lock = threading.Lock()
         self._numbers = count(NO_PID)
         self._known: dict[int, Process] = {}
+        self._tags: set[str] = set()  # Of those that are being started.
         self.variables: dict[str, str] = {}
         """Variables for every process that is started from now on."""
 
@@ -81,15 +84,14 @@ class Processes:
         config = request.process
         if config is None or not config.cmd:
             raise InvalidArgument("process.cmd is missing")
-        # Before anything is started: nothing would have to be ended again.
-        if request.tag is not None:
-            self._check_tag(request.tag)
         envs = {**self.variables, **config.envs}
-        if request.pty is None:
-            job, terminal = self._start_job(request, config, envs, timeout), ""
-        else:
-            job, terminal = self._open_terminal(request.pty.size, config, envs, timeout)
-        return self._add(job, config, request.tag, terminal)
+        # Before anything is started: nothing would have to be ended again.
+        with self._reserved(request.tag):
+            if request.pty is None:
+                job, terminal = self._start_job(request, config, envs, timeout), ""
+            else:
+                job, terminal = self._open_terminal(request.pty.size, config, envs, timeout)
+            return self._add(job, config, request.tag, terminal)
 
     def _start_job(
         self, request: StartRequest, config: Config, envs: dict[str, str], timeout: float | None
@@ -148,15 +150,30 @@ class Processes:
             self._known[pid] = process
             return process
 
-    # A tag stands for one process at a time; of an ended one it may be used again.
-    def _check_tag(self, tag: str) -> None:
-        if any(process.tag == tag for process in self.list()):
-            raise AlreadyThere(f"a process with the tag {tag[:64]!r} is running")
+    @contextmanager
+    def _reserved(self, tag: str | None) -> Iterator[None]:
+        """Keep a tag from others until its process is known. Raises AlreadyThere."""
+        if tag is None:
+            yield
+            return
+        # A tag stands for one process at a time; of an ended one it may be used again.
+        with self._lock:
+            if tag in self._tags or any(process.tag == tag for process in self._running()):
+                raise AlreadyThere(f"a process with the tag {tag[:64]!r} is running")
+            self._tags.add(tag)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._tags.discard(tag)
+
+    def _running(self) -> Iterator[Process]:
+        return (process for process in self._known.values() if not process.job.done.is_set())
 
     def list(self) -> list[Process]:
         """Return those that run, the oldest first."""
         with self._lock:
-            return [process for process in self._known.values() if not process.job.done.is_set()]
+            return [*self._running()]
 
     def find(self, selector: Selector | None) -> Process:
         """Return a process that runs. Raises NoSuchProcess, InvalidArgument."""

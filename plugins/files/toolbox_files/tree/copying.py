@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from pathlib import Path
 
+from toolbox.atomic.writing import write_all
 from toolbox_files.read.regular_file import open_regular
 
 _BLOCK = 8 * 1024 * 1024
@@ -64,7 +64,9 @@ def _copy_content(old: Path, new: Path) -> None:
             # Some file systems don't support sendfile(2).
             if error.errno not in (errno.EINVAL, errno.ENOSYS):
                 raise
-            shutil.copyfileobj(source, target, _BLOCK)
+            # On a disk that is nearly full a write takes a part, and is no error.
+            while data := source.read(_BLOCK):
+                write_all(target, data)
 
 
 def _copy_metadata(old: Path, info: os.stat_result, new: Path) -> None:
