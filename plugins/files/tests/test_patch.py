@@ -137,15 +137,39 @@ def test_what_diff_writes_is_applied(service: Service, tmp_path: Path) -> None:
         (directory / "sub" / "a").write_text("one\ntwo\nthree\n")
     (new / "sub" / "a").write_text("one\n2\nthree\n")
     (new / "added").write_text("added\n")
+    # Quoted, and before a time.
+    (new / "a\ttab").write_text("added\n")
     done = subprocess.run(
         ["diff", "-ruN", "old", "new"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     found = applied(service, old, done.stdout, strip=1)
     assert [(file["path"], file["operation"]) for file in found] == [
+        ("a\ttab", "create"),
         ("added", "create"),
         ("sub/a", "modify"),
     ]
     assert content(old) == content(new)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("strip", [1, 2])
+def test_names_in_headers_are_stripped_and_may_end_with_a_carriage_return(
+    service: Service, tmp_path: Path, strip: int, ending: str
+) -> None:
+    (tmp_path / "x").write_text("x\n")
+    above = "d/" * (strip - 1)
+    # Without hunks, and of names whose halves look like nothing.
+    lines = [
+        f"diff --git a/{above}x b/{above}longername",
+        "old mode 100644",
+        "new mode 100755",
+        "similarity index 100%",
+        f"rename from {above}x",
+        f"rename to {above}longername",
+    ]
+    found = applied(service, tmp_path, "".join(line + ending for line in lines), strip=strip)
+    assert found == [{"path": "longername", "operation": "rename", "source": "x"}]
+    assert content(tmp_path) == {"longername": (b"x\n", True)}
 
 
 def test_a_swap_and_a_copy_are_of_the_files_before(service: Service, tmp_path: Path) -> None:
@@ -292,6 +316,9 @@ def test_nothing_outside_is_reached(service: Service, tmp_path: Path) -> None:
             assert refusal(answer) == (400, "INVALID_FILE_PATH"), (name, answer.text)
         move = f"diff --git a/x b/y\nrename from real/file\nrename to {name}\n"
         assert apply(service, inside, move).status_code == 400
+        # An empty name is not what /dev/null is.
+        one = f"--- a/{name}\n+++ b/real/new\n@@ -0,0 +1 @@\n+x\n"
+        assert name or refusal(apply(service, inside, one)) == (400, "INVALID_FILE_PATH")
         edit = {"type": "replace", "oldText": "old", "newText": "new", "path": name or "/"}
         answer = service.http.post("/x/files/patch", json={"path": str(inside), "edits": [edit]})
         assert refusal(answer) == (400, "INVALID_FILE_PATH")
@@ -311,6 +338,18 @@ def test_nothing_outside_is_reached(service: Service, tmp_path: Path) -> None:
         f"--- a/{name}\n+++ b/{name}\n@@ -1 +1 @@\n-3\n+4\n" for name in ("alias", "real/file")
     )
     assert refusal(apply(service, inside, two)) == (409, "CONFLICT")
+
+
+@pytest.mark.parametrize("hunk", ["-1 +1 @@\n-a\n+x\n", "-1,0 +2 @@\n+x\n"])
+def test_a_line_without_a_newline_is_followed_by_none(
+    service: Service, tmp_path: Path, hunk: str
+) -> None:
+    (tmp_path / "f").write_text("a\nb\n")
+    patch = f"--- a/f\n+++ b/f\n@@ {hunk}\\ No newline at end of file\n"
+    assert "newline" in conflicts(service, tmp_path, patch)[0]["reason"]
+    (tmp_path / "f").write_text("a\n")
+    applied(service, tmp_path, patch)
+    assert (tmp_path / "f").read_text() in ("x", "a\nx")
 
 
 @pytest.mark.parametrize(

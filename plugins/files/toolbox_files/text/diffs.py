@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from toolbox.filenames import decode_name
+from toolbox_files.errors import InvalidFilePath
 from toolbox_files.errors import InvalidPatch
 from toolbox_files.patch_models import Operation
 
@@ -23,6 +24,8 @@ _EXTENDED = re.compile(
     rb"(old mode|new mode|deleted file mode|new file mode|copy from|copy to|rename from|rename to"
     rb"|similarity index|dissimilarity index|index) (.*)"
 )
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*(?:\t.*)?')
+"""A quoted name; after a tab, diff(1) has the time."""
 _ESCAPED = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _ESCAPES = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
 
@@ -53,11 +56,14 @@ class FileDiff:
 
 
 def parse_diff(patch: bytes, strip: int | None, recount: bool) -> list[FileDiff]:
-    """Return the files of a patch, in order; text around them is ignored. Raises InvalidPatch."""
+    """Return the files of a patch, in order; text around them is ignored.
+
+    Raises InvalidPatch, InvalidFilePath.
+    """
     lines = patch.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
-    if any(line.startswith(b"+++ ") and line.endswith(b"\r") for line in lines):
+    if any(line.startswith((b"+++ ", b"diff --git ")) and line.endswith(b"\r") for line in lines):
         # Headers have none, so the whole patch got them on its way, as patch(1) takes it, too.
         lines = [line.removesuffix(b"\r") for line in lines]
     found = list(_Parser(lines, strip, recount).files())
@@ -106,10 +112,11 @@ class _Parser:
         self._refuse_binary()
         if self._at < len(self._lines) and self._is_file_header(self._at):
             self._names(found)
-        else:
+        elif not {b"rename to", b"copy to"} & headers.keys():
             found.old = found.new = self._common_name(names)
         self._read_hunks(found)
-        _apply_headers(found, headers)
+        # Names in headers never have the prefixes a/ and b/.
+        _apply_headers(found, headers, max(0, (self._strip or 0) - 1))
         return found
 
     def _refuse_binary(self) -> None:
@@ -151,7 +158,6 @@ class _Parser:
                 first, _, second = names.partition(b' "')
                 pair = first, b'"' + second
         old, new = self._stripped(_name(pair[0]), _name(pair[1]))
-        # Of a rename they differ, and its own headers name both.
         return new if old == new else ""
 
     def _read_hunks(self, found: FileDiff) -> None:
@@ -225,7 +231,7 @@ def _fill(hunk: Hunk, body: list[bytes]) -> None:
     hunk.old, hunk.new, hunk.size = b"".join(old), b"".join(new), len(old)
 
 
-def _apply_headers(found: FileDiff, headers: dict[bytes, bytes]) -> None:
+def _apply_headers(found: FileDiff, headers: dict[bytes, bytes], strip: int) -> None:
     """Make ``found`` what the extended headers say. Raises InvalidPatch."""
     for operation in ("rename", "copy"):
         source = headers.get(operation.encode() + b" from")
@@ -233,8 +239,8 @@ def _apply_headers(found: FileDiff, headers: dict[bytes, bytes]) -> None:
         if source is not None and target is not None:
             if not (source and target):
                 raise InvalidPatch(f"a {operation} without a name in the patch")
-            # They never have the prefixes a/ and b/.
-            found.operation, found.old, found.new = operation, _name(source), _name(target)
+            found.operation = operation
+            found.old, found.new = (_without(_name(name), strip) for name in (source, target))
     if b"new file mode" in headers:
         found.operation, found.old = "create", ""
     elif b"deleted file mode" in headers:
@@ -252,8 +258,8 @@ def _apply_headers(found: FileDiff, headers: dict[bytes, bytes]) -> None:
 def _name(raw: bytes) -> str:
     """Return the name of a header line: quoted as in C, or up to a tab and a time."""
     raw = raw.removesuffix(b"\r")
-    if raw.startswith(b'"') and raw.rstrip().endswith(b'"'):
-        return decode_name(_ESCAPED.sub(_unescaped, raw.rstrip()[1:-1]))
+    if quoted := _QUOTED.fullmatch(raw):
+        return decode_name(_ESCAPED.sub(_unescaped, quoted[1]))
     return decode_name(raw.partition(b"\t")[0])
 
 
@@ -271,4 +277,8 @@ def _without(name: str, strip: int) -> str:
     parts = name.split("/")
     if len(parts) <= strip:
         raise InvalidPatch(f"{name}: fewer than {strip + 1} names in the path")
-    return "/".join(parts[strip:])
+    rest = "/".join(parts[strip:])
+    if not rest:
+        # Otherwise it would mean what /dev/null does.
+        raise InvalidFilePath("an empty name in the patch")
+    return rest

@@ -66,6 +66,8 @@ class _Applying:
         """Lines between the hunk before and its header's line."""
         self._growth = 0
         """Lines that the hunks before have added."""
+        self._is_last = False
+        """True while a hunk ends without a newline, so that no line can follow it."""
         self.applied: list[PatchedHunk] = []
         self.conflicts: list[HunkConflict] = []
 
@@ -76,6 +78,7 @@ class _Applying:
         # The header of a hunk without old lines names the line before it.
         wanted = hunk.line + (not hunk.size) + self._drift
         expected = self._offset_of(wanted)
+        self._is_last = bool(new) and not new.endswith(b"\n")
         found = self._find(old, expected)
         if found is None:
             self.conflicts.append(self._conflict(number, hunk, old, new, wanted, expected))
@@ -106,7 +109,7 @@ class _Applying:
     def _find(self, old: bytes, expected: int) -> int | None:
         if not old:
             # Without a text to look for, only the line tells the place.
-            return expected if expected >= 0 else None
+            return expected if expected >= 0 and self._fits(old, expected) else None
         if expected >= 0 and self._fits(old, expected):
             return expected
         start = max(expected, self._offset)
@@ -120,9 +123,9 @@ class _Applying:
 
     def _fits(self, old: bytes, offset: int) -> bool:
         """Report whether the whole lines ``old`` are at ``offset``, the beginning of a line."""
-        end = offset + len(old)
+        can_go_on = not self._is_last and (not old or old.endswith(b"\n"))
         return self._content.startswith(old, offset) and (
-            old.endswith(b"\n") or end == len(self._content)
+            can_go_on or offset + len(old) == len(self._content)
         )
 
     def _forward(self, old: bytes, offset: int, end: int) -> int | None:
@@ -159,7 +162,7 @@ class _Applying:
         reason = "the text to replace is not there"
         if new and expected >= 0 and self._fits(new, expected):
             reason = "the hunk seems to be applied already"
-        elif old.strip() and self._content.endswith(old.rstrip(b"\r\n")):
+        elif self._is_last or (old.strip() and self._content.endswith(old.rstrip(b"\r\n"))):
             reason = "the file ends without a newline, or the hunk does"
         return HunkConflict(
             path=self._name,
