@@ -222,6 +222,33 @@ def test_the_diff_is_one_that_git_reverts(service: Service, top: Path, tmp_path:
     assert not (top / "new file").exists()
 
 
+@pytest.mark.parametrize(
+    "name", [b"a b", b"a\nb", b"a\tb ", b'a"b', b"a\\b", b"a\xe9b", "é".encode()]
+)
+def test_git_reverts_a_diff_of_any_names(
+    service: Service, top: Path, tmp_path: Path, name: bytes
+) -> None:
+    changed, added = (top / os.fsdecode(name + end) for end in (b"", b"2"))
+    changed.write_text("one\n")
+    link = top / "link"
+    link.symlink_to("x")
+    checkpoint = create(service, top)
+    changed.write_text("two\n")
+    added.write_text("new\n")
+    link.unlink()
+    link.symlink_to("a\nb")
+    patch = tmp_path / "patch"
+    patch.write_text(diff(service, checkpoint)["diff"])
+    run = subprocess.run(["git", "apply", "-R", patch], cwd=top, capture_output=True)
+    assert run.returncode == 0, run.stderr
+    assert (changed.read_text(), added.exists()) == ("one\n", False)
+    assert os.readlink(link) == "x"
+    # Bytes that are no text are not shown as others.
+    link.unlink()
+    link.symlink_to(os.fsdecode(b"\xe9"))
+    assert "Binary files a/link and b/link differ\n" in diff(service, checkpoint)["diff"]
+
+
 def test_a_diff_is_bounded_and_can_be_narrowed(service: Service, top: Path) -> None:
     make_tree(top)
     checkpoint = create(service, top)

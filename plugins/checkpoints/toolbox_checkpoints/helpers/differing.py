@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,10 @@ MAX_WORK = 4_000_000
 """Maximum product of the differing lines of two files: comparing them takes that much time."""
 
 CONTEXT = 3
+
+_SPECIAL = re.compile(r'[\x00-\x1f\x7f"\\]')
+# Bytes of a quoted name that are written otherwise than by their number, in octal.
+_ESCAPES = {byte: chr(byte) for byte in range(0x20, 0x7F)} | {ord('"'): '\\"', ord("\\"): "\\\\"}
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -105,11 +110,11 @@ def _text(
 
 def _lines(entry: Difference, tops: list[int], service: Service) -> Iterator[str]:
     """Yield the diff of one file in the form that git(1) writes and patch(1) reads."""
-    path = decode_name(os.fsencode(entry.path))
+    names = [_quoted(f"{side}/{entry.path}") for side in "ab"]
     modes = [_mode(side) for side in (entry.before, entry.after)]
     if entry.kind == "type" or modes == ["", ""]:
         return
-    yield f"diff --git a/{path} b/{path}\n"
+    yield f"diff --git {names[0]} {names[1]}\n"
     if not modes[0]:
         yield f"new file mode {modes[1]}\n"
     elif not modes[1]:
@@ -124,11 +129,24 @@ def _lines(entry: Difference, tops: list[int], service: Service) -> Iterator[str
         contents.append(_content(entry.path, side, top))
     old, new = contents
     if old is None or new is None:
-        yield f"Binary files a/{path} and b/{path} differ\n"
+        yield f"Binary files {names[0]} and {names[1]} differ\n"
     elif old or new:
-        yield f"--- {f'a/{path}' if modes[0] else '/dev/null'}\n"
-        yield f"+++ {f'b/{path}' if modes[1] else '/dev/null'}\n"
+        # A tab ends a name with spaces, for others would take what follows them for a time.
+        ends = ["\t" if " " in name else "" for name in names]
+        yield f"--- {names[0] + ends[0] if modes[0] else '/dev/null'}\n"
+        yield f"+++ {names[1] + ends[1] if modes[1] else '/dev/null'}\n"
         yield from _hunks(old, new, service)
+
+
+def _quoted(path: str) -> str:
+    """Return a path as git writes it: quoted as in C if it has more than text in it."""
+    name = os.fsencode(path)
+    try:
+        if not _SPECIAL.search(text := name.decode()):
+            return text
+    except UnicodeDecodeError:
+        pass
+    return '"' + "".join(_ESCAPES.get(byte, f"\\{byte:03o}") for byte in name) + '"'
 
 
 def _mode(status: os.stat_result | None) -> str:
@@ -146,12 +164,12 @@ def _content(path: str, status: os.stat_result | None, top: int) -> list[str] | 
     try:
         with opened(top, above) as directory:
             if stat.S_ISLNK(status.st_mode):
-                return [os.readlink(name, dir_fd=directory)]
-            file = os.open(name, _READ, dir_fd=directory)
+                content = os.fsencode(os.readlink(name, dir_fd=directory))
+            else:
+                with os.fdopen(os.open(name, _READ, dir_fd=directory), "rb") as file:
+                    content = file.read(MAX_TEXT + 1)
     except FileNotFoundError:
         return []
-    with os.fdopen(file, "rb") as opened_file:
-        content = opened_file.read(MAX_TEXT + 1)
     if len(content) > MAX_TEXT or b"\0" in content:
         return None
     try:
