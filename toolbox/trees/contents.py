@@ -87,9 +87,10 @@ def _segments(file: int, status: os.stat_result) -> Iterator[tuple[int, int]]:
     while end < status.st_size:
         try:
             start = os.lseek(file, end, os.SEEK_DATA)
+            end = os.lseek(file, start, os.SEEK_HOLE)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # The rest is a hole.
+            # The rest is a hole, or the file has been cut meanwhile.
+            if error.errno == errno.ENXIO:
                 return
             raise
-        end = os.lseek(file, start, os.SEEK_HOLE)
         yield start, end

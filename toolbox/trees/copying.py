@@ -24,6 +24,9 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+LINKS = ".links"
+"""Ends the name of the directory beside a copy that the copy needs while it is made."""
+
 WHITEOUT = 0
 """The number of a device that no driver has: a file of the layer below that was deleted."""
 
@@ -86,7 +89,7 @@ class TreeCopy:
         self._check = check
         self._owner = owner
         self._contents = Contents(check)
-        self._links = _HardLinks(target.with_name(f"{target.name}.links"))
+        self._links = _HardLinks(target.with_name(target.name + LINKS))
         # The current directories. Two descriptors, however deep the tree is.
         self._source = self._target = -1
         self._frames: list[Frame] = []

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 from toolbox_checkpoints.helpers import applying
+from toolbox_checkpoints.helpers import restoring
 from toolbox_checkpoints.helpers.creating import create
+from toolbox_checkpoints.helpers.restoring import fork
 from toolbox_checkpoints.helpers.restoring import restore
 from toolbox_checkpoints.helpers.service import Service as Link
 from toolbox_checkpoints.helpers.sweeping import sweep
 
 from toolbox.processes import descendants
 from toolbox.testing import Service
+from toolbox.trees import copying
 
 from .trees import described
 from .trees import make_tree
@@ -271,12 +274,51 @@ def test_a_helper_that_is_killed_leaves_no_checkpoint(
         status = made.result().status_code
     listed = service.http.get("/x/checkpoints").json()["checkpoints"]
     assert [one["complete"] for one in listed] == [status == 201]
-    service.stop()
-    again = make_service(
-        settings=f'[checkpoints.local]\ndirectory = "{store}"\n',
-    )
-    again.wait_for(lambda: not list(store.glob(".making/*")), "the sweep")
-    assert len(again.http.get("/x/checkpoints").json()["checkpoints"]) == (status == 201)
+    # Not only by the next start: its disk may be what the helper has filled.
+    service.wait_for(lambda: not list(store.glob(".making/*")), "the sweep")
+
+
+def test_a_restore_whose_helper_is_killed_is_finished_at_once(service: Service, top: Path) -> None:
+    many_files(top, "one")
+    was = described(top)
+    checkpoint = service.http.post("/x/checkpoints", json={"path": str(top)}).json()
+    many_files(top, "other")
+    other = described(top)
+    url = f"/x/checkpoints/{checkpoint['id']}"
+    assert service.http.post(f"{url}/restore?wait=0").status_code in (200, 202)
+    service.wait_for(lambda: list(top.glob(".toolbox-*/plan.json")) or not helpers(service))
+    for pid in helpers(service):
+        os.kill(pid, signal.SIGKILL)
+    # Not by the next start: what others change meanwhile would be undone then.
+    work = service.http.get(f"{url}?wait=60").json()["works"][0]
+    assert work["complete"] or work["error"]
+    assert not list(top.glob(".toolbox-*"))
+    store = service.directory / "state" / "toolbox" / "checkpoints"
+    assert not list(store.glob(".work/*"))
+    assert without_times(described(top)) in (without_times(was), without_times(other))
+
+
+def test_nothing_is_left_of_a_fork_that_is_killed(top: Path, store: Path, tmp_path: Path) -> None:
+    make_tree(top)
+    create(task(top, store), Meddler())
+    with pytest.MonkeyPatch.context() as patch:
+        # A killed program removes nothing.
+        patch.setattr(restoring, "remove_tree", bool)
+        patch.setattr(copying._HardLinks, "__exit__", lambda *_: None)
+        patch.setattr(os, "rename", _killed)
+        patch.setattr(Path, "rename", _killed)
+        patch.setattr(Path, "unlink", bool)
+        with pytest.raises(Killed):
+            fork(task(top, store, target=str(tmp_path / "fork")), Meddler())
+    assert len(list(tmp_path.glob(".toolbox-fork-*"))) == 2
+    # Killed before the note had its text.
+    (store / ".work" / f".toolbox-restore-{'0' * 32}").touch()
+    assert sweep({"store": str(store), "begun": False}, Meddler()) == {"failed": []}
+    assert not [*store.glob(".work/*"), *tmp_path.glob(".toolbox-*")]
+
+
+def _killed(*_: object) -> None:
+    raise Killed
 
 
 def test_a_service_that_is_killed_leaves_no_half_tree(

@@ -50,7 +50,7 @@ class LocalCheckpoints:
         self._pool = context.pool
         self._base = context.work_dir
         self._store = Store(data_directory(settings))
-        self._running = Running(context.pool)
+        self._running = Running(context.pool, self._recover)
         self._ready = threading.Event()
         self._sweeping = threading.Lock()
         # A service that has never made a checkpoint has nothing to finish, and starts no helper.
@@ -201,7 +201,8 @@ class LocalCheckpoints:
         return show_work(run)
 
     def _created(self, run: Run) -> None:
-        """Delete the oldest checkpoints of more than are kept."""
+        """Delete the oldest of more than are kept, and what a killed helper has left."""
+        left = run.result is None and self._store.leftovers(".making")
         excess = self._store.records()[: -self._settings.keep] if run.result else []
         for record in excess:
             if not self._running.uses(record["id"]):
@@ -209,7 +210,7 @@ class LocalCheckpoints:
                     self._store.discard(record["id"])
                 except (OSError, CheckpointNotFound) as error:
                     log.warning("could not delete the checkpoint %s: %s", record["id"], error)
-        if excess:
+        if excess or left:
             self._pool.submit(self._sweep)
 
     def _check_ready(self) -> None:
@@ -222,6 +223,10 @@ class LocalCheckpoints:
         finally:
             self._ready.set()
         self._sweep()
+
+    def _recover(self) -> None:
+        if self._store.leftovers(".work"):
+            self._sweep(only_begun=True)
 
     def _sweep(self, only_begun: bool = False) -> None:
         with self._sweeping:

@@ -12,6 +12,9 @@ from toolbox_checkpoints.errors import CheckpointConflict
 from toolbox_checkpoints.errors import CheckpointPathNotFound
 from toolbox_checkpoints.errors import InvalidCheckpointPath
 
+MAX_NAME = 255
+"""Maximum bytes of a name on Linux (NAME_MAX)."""
+
 
 def to_text(path: str) -> str:
     """Return a path as the text that clients see."""
@@ -52,8 +55,8 @@ def new(text: str, base: Path, store: Path) -> str:
     Raises InvalidCheckpointPath, CheckpointPathNotFound and CheckpointConflict.
     """
     path = base / to_name(text)
-    if path.name in ("", ".."):
-        raise InvalidCheckpointPath(f"{text[:200]} doesn't end with a name")
+    if path.name in ("", "..") or len(os.fsencode(path.name)) > MAX_NAME:
+        raise InvalidCheckpointPath(f"{text[:200]} doesn't end with a name, or with a long one")
     parent = Path(os.path.realpath(path.parent))
     if not parent.is_dir():
         raise CheckpointPathNotFound(f"the directory of {text[:200]} doesn't exist")

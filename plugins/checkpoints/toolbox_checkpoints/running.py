@@ -38,10 +38,14 @@ class Job(NamedTuple):
 
 
 class Running:
-    """All works since the start. *Any thread.*"""
+    """All works since the start. *Any thread.*
 
-    def __init__(self, pool: Executor) -> None:
+    ``recover`` finishes what killed helpers have left in directories.
+    """
+
+    def __init__(self, pool: Executor, recover: Callable[[], object]) -> None:
         self._pool = pool
+        self._recover = recover
         self._lock = threading.Lock()
         self._jobs: list[Job] = []
         self._ended: deque[Job] = deque(maxlen=MAX_ENDED)
@@ -161,12 +165,18 @@ class Running:
                 raise CheckpointConflict("a checkpoint of the directory is being made")
 
     def _end(self, job: Job, ended: Callable[[Run], None] | None) -> None:
-        with self._lock:
-            self._jobs.remove(job)
-            self._last_end = Mark.now()
-            # Nobody can ask for the result of a diff again.
-            if job.run.task["kind"] != "diff":
-                self._ended.append(job)
+        try:
+            # Of a killed helper: before others may use the directory. If it was finished at the
+            # next start, that would undo what they have changed since.
+            if job.writes and job.run.result is None and not self._closed:
+                self._recover()
+        finally:
+            with self._lock:
+                self._jobs.remove(job)
+                self._last_end = Mark.now()
+                # Nobody can ask for the result of a diff again.
+                if job.run.task["kind"] != "diff":
+                    self._ended.append(job)
         if ended is not None:
             ended(job.run)
 

@@ -31,6 +31,11 @@ class Store:
         """Report whether there has ever been a checkpoint."""
         return self.directory.is_dir()
 
+    def leftovers(self, kind: str) -> bool:
+        """Report whether something is in ``.work`` or ``.making``: going on, or left."""
+        directory = self.directory / kind
+        return directory.is_dir() and any(directory.iterdir())
+
     def path(self, identity: str) -> Path:
         """Return the directory of a checkpoint. Raises CheckpointNotFound if it can't be one."""
         if not _ID.fullmatch(identity):

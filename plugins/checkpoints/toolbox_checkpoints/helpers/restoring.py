@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.trees.copying import DIRECTORY
+from toolbox.trees.copying import LINKS
 from toolbox.trees.copying import TreeCopy
 from toolbox.trees.errors import Cancelled
 from toolbox.trees.errors import TreeError
@@ -133,7 +134,11 @@ def _staging(store: Path, where: Path, directory: int, kind: str) -> Iterator[Pa
     name = f".toolbox-{kind}-{uuid.uuid4().hex}"
     (store / NOTES).mkdir(mode=0o700, exist_ok=True)
     note = store / NOTES / name
-    note.write_text(json.dumps(os.fspath(where)), "ascii")
+    try:
+        note.write_text(json.dumps(os.fspath(where)), "ascii")
+    except OSError:
+        note.unlink(missing_ok=True)
+        raise
     # Not by its path: somebody could put a link there.
     staging = Path(f"/proc/self/fd/{directory}") / name
     with locked(note) as free:
@@ -152,7 +157,12 @@ def finish(note: Path) -> None:
 
     Raises OSError and TreeError.
     """
-    staging = Path(json.loads(note.read_bytes()), note.name)
+    try:
+        staging = Path(json.loads(note.read_bytes()), note.name)
+    except ValueError:
+        # A disk was full, or a helper killed, before anything was staged.
+        note.unlink()
+        return
     plan = read_plan(staging)
     if plan is not None:
         top = os.open(staging.parent, DIRECTORY)
@@ -166,4 +176,6 @@ def finish(note: Path) -> None:
         finally:
             os.close(top)
     remove_tree(staging)
+    # A fork is staged as the copy itself.
+    remove_tree(staging.with_name(staging.name + LINKS))
     note.unlink()

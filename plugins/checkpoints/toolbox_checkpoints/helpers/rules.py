@@ -10,8 +10,9 @@ from pathlib import Path
 
 from toolbox.patterns.gitignore import Ignored
 from toolbox.patterns.gitignore import parse
+from toolbox.trees.copying import LINKS
 
-STAGING = re.compile(r"\.toolbox-(?:restore|fork)-[0-9a-f]{32}")
+STAGING = re.compile(rf"\.toolbox-(?:restore|fork)-[0-9a-f]{{32}}(?:{re.escape(LINKS)})?")
 """Directories of ours in those of users, while a restore or a fork is going on."""
 
 # There is nothing in them that could be copied: the other end is a process or a driver.
