@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import hashlib
 import json
 import os
+import termios
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +125,45 @@ def test_a_signal(service: Service) -> None:
     stream = Stream(service, start(service, command="sleep 1000; true"))
     stream.control(type="signal", signal=9, tree=True)
     assert stream.end()["reason"] == "signal"
+
+
+def test_signals_of_a_client_that_does_not_read(service: Service) -> None:
+    """They hold none of the threads that others need."""
+    job = start(service, command="head -c 30000000 /dev/zero")
+    service.http.get(f"/x/jobs/{job}/wait").raise_for_status()
+    stream = Stream(service, job)
+    received: list[int] = []
+
+    def full() -> bool:
+        """The client's buffer has not grown, so the errors below have to wait for it."""
+        size = array.array("i", [0])
+        fcntl.ioctl(stream.ws.sock.fileno(), termios.FIONREAD, size)
+        received.append(size[0])
+        return size[0] > 0 and received[-20:] == [size[0]] * 20
+
+    eventually(full, "a client that is behind")
+    for _ in range(100):
+        stream.control(type="signal", signal="TERM")
+    # The end of a service is dealt with in the background. Several, since the signals may take a
+    # moment to arrive.
+    for _ in range(10):
+        service.http.put("/x/services/other", json={"command": "true", "restart": "never"})
+        info = service.http.get("/x/services/other/wait?for=stopped&timeout=30").json()
+        assert info["state"] == "stopped"
+        service.http.delete("/x/services/other").raise_for_status()
+
+
+def test_signals_keep_their_order(service: Service) -> None:
+    """Also with what follows: a job that was stopped and continued goes on."""
+    for _ in range(20):
+        stream = Stream(service, start(service, command="cat", stdin=True))
+        # To find all of them takes longer than to signal the first.
+        stream.control(type="signal", signal="STOP", tree=True)
+        stream.control(type="signal", signal="CONT")
+        stream.send(b"x")
+        stream.control(type="eof")
+        assert stream.end()["exitCode"] == 0
+        assert stream.out[1] == b"x"
 
 
 def test_a_terminal(service: Service) -> None:

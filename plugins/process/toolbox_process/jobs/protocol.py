@@ -44,9 +44,11 @@ class Jobs(Protocol):
         """
 
     def signal_soon(
-        self, job_id: str, number: int, tree: bool, failed: Callable[[ToolboxError], object]
+        self, job_id: str, number: int, tree: bool, sent: Callable[[ToolboxError | None], object]
     ) -> None:
-        """As :meth:`signal`, without blocking: call ``failed(error)`` instead of raising it."""
+        """As :meth:`signal`, without blocking: call ``sent(error)`` on the loop once it is sent, or
+        with the error instead of raising it.
+        """
 
     def resize(self, job_id: str, rows: int, columns: int) -> None:
         """Change the size of its terminal. Raises BadRequest, ProcessNotFound, CommandCompleted."""

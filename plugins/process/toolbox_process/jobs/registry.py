@@ -126,13 +126,17 @@ class LocalJobs:
         return self._engine.surely(lambda: send(number))
 
     def signal_soon(
-        self, job_id: str, number: int, tree: bool, failed: Callable[[ToolboxError], object]
+        self, job_id: str, number: int, tree: bool, sent: Callable[[ToolboxError | None], object]
     ) -> None:
         def send() -> None:
+            failure: ToolboxError | None = None
             try:
                 self.signal(job_id, number, tree)
             except ToolboxError as error:
-                failed(error)
+                failure = error
+            finally:
+                # Not here: telling a client that doesn't read would block this thread.
+                self._engine.loop.call_soon(lambda: sent(failure))
 
         # Looking for everything it has started takes a while.
         self._engine.pool.submit(send)

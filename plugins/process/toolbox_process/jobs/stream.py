@@ -15,6 +15,7 @@ sent. Last ``exit`` with the ``job``, after all output.
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
 from typing import Any
 from typing import Literal
@@ -72,6 +73,9 @@ class JobStream(OutputFollower):
         self._jobs = jobs
         self._job = job
         self._flow = jobs.flow(job.id) if query.flow == "wait" else None
+        self._messages: deque[str | bytes] = deque()
+        """Messages that wait for a signal: what was received before the socket was paused."""
+        self._signaling = False
 
     # To the client
 
@@ -120,23 +124,56 @@ class JobStream(OutputFollower):
     # From the client
 
     def received(self, ws: Socket, message: str | bytes) -> None:
-        try:
-            if isinstance(message, str):
-                self._on_control(ws, message)
-            elif message[:1] == STDIN:
-                self._on_input(ws, message[1:])
-            else:
-                ws.close(POLICY, "unknown channel: the first byte of input is 0")
-        except ToolboxError as error:
-            self._report(ws, error)
+        self._messages.append(message)
+        self._handle(ws)
+
+    def _handle(self, ws: Socket) -> None:
+        """Handle in their order what has come: nothing overtakes a signal that is on its way."""
+        while self._messages and not self._signaling:
+            try:
+                self._on_message(ws, self._messages.popleft())
+            except ToolboxError as error:
+                self._report(ws, error)
+
+    def _on_message(self, ws: Socket, message: str | bytes) -> None:
+        if isinstance(message, str):
+            self._on_control(ws, message)
+        elif message[:1] == STDIN:
+            self._on_input(ws, message[1:])
+        else:
+            ws.close(POLICY, "unknown channel: the first byte of input is 0")
 
     def _on_input(self, ws: Socket, data: bytes) -> None:
         self._jobs.write(self._job.id, data, False)
-        stdin = self._job.stdin
-        if stdin is not None and stdin.pending > INPUT_HIGH:
+        if self._input_waits:
             # Back-pressure: TCP makes the client wait until the job reads.
             ws.pause()
-            stdin.when_drained(ws.resume)
+            if self._job.stdin is not None:
+                self._job.stdin.when_drained(lambda: self._resume(ws))
+
+    @property
+    def _input_waits(self) -> bool:
+        stdin = self._job.stdin
+        return stdin is not None and stdin.pending > INPUT_HIGH
+
+    def _resume(self, ws: Socket) -> None:
+        if not self._signaling and not self._input_waits:
+            ws.resume()
+
+    def _on_signal(self, ws: Socket, number: int, tree: bool) -> None:
+        # One at a time, or a client could fill the pool that ends jobs, and they would overtake
+        # each other.
+        self._signaling = True
+        ws.pause()
+
+        def sent(error: ToolboxError | None) -> None:
+            self._signaling = False
+            if error is not None:
+                self._report(ws, error)
+            self._handle(ws)
+            self._resume(ws)
+
+        self._jobs.signal_soon(self._job.id, number, tree, sent)
 
     def _on_control(self, ws: Socket, text: str) -> None:
         try:
@@ -153,9 +190,7 @@ class JobStream(OutputFollower):
             raise BadRequest("signal: which one is missing")
         else:
             number = SignalRequest(signal=control.signal).number()
-            self._jobs.signal_soon(
-                self._job.id, number, control.tree, lambda error: self._report(ws, error)
-            )
+            self._on_signal(ws, number, control.tree)
 
     @staticmethod
     def _report(ws: Socket, error: ToolboxError) -> None:
