@@ -350,6 +350,23 @@ def test_a_tag_is_of_one_process_at_a_time(service: Service) -> None:
     assert service.http.post("/e2b/process.Process/SendSignal", json=kill).status_code == 200
 
 
+def test_input_after_its_end_does_not_wait_for_what_is_not_read(service: Service) -> None:
+    process = {"process": {"tag": "deaf"}}
+    sleep = {"process": {"cmd": "/bin/sleep", "args": ["600"]}, "tag": "deaf", "stdin": True}
+
+    def post(name: str, **fields: Any) -> httpx.Response:
+        return service.http.post(f"/e2b/process.Process/{name}", json={**process, **fields})
+
+    with service.http.stream("POST", START, content=frame(sleep), headers=STREAM) as response:
+        next(response.iter_bytes())
+        # More than may wait for a program, in one message: no other has to.
+        data = {"stdin": base64.b64encode(bytes(1_300_000)).decode()}
+        assert post("SendInput", input=data).status_code == 200
+        assert post("CloseStdin").status_code == 200
+        assert post("SendInput", input={"stdin": "aGk="}).json()["code"] == "not_found"
+        assert post("SendSignal", signal="SIGNAL_SIGKILL").status_code == 200
+
+
 def test_a_stream_ends_with_the_service(make_service: Any) -> None:
     service = make_service()
     sleep = {"process": {"cmd": "/bin/sleep", "args": ["600"]}}

@@ -46,6 +46,7 @@ class Stdin(Protocol):
     """Input on its way to a program."""
 
     pending: int
+    closed: bool
 
     def when_drained(self, callback: Callable[[], object]) -> None: ...
 

@@ -202,13 +202,13 @@ class Processes:
         stdin = process.job.stdin
         if stdin is None:
             raise FailedPrecondition(f"process {process.pid} takes no input")
-        if stdin.pending < AHEAD:
+        if stdin.pending < AHEAD or stdin.closed:
             return
         # In short steps: the program may end, or the client leave, without reading it all.
         drained = threading.Event()
         stdin.when_drained(drained.set)
         while not drained.wait(LOOK):
-            if process.job.done.is_set() or is_disconnected():
+            if process.job.done.is_set() or stdin.closed or is_disconnected():
                 return
             if self._context.stopping.is_set():
                 raise Exhausted("the process has not read its input")
