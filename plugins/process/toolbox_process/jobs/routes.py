@@ -98,7 +98,7 @@ def stream_job(backend: HasJobs, job_id: str, query: StreamQuery) -> JobStream:
     return JobStream(backend.jobs, backend.jobs.get(job_id), query)
 
 
-@operations.get("/x/jobs/{job_id}/wait", errors=(BadRequest, ProcessNotFound))
+@operations.get("/x/jobs/{job_id}/wait", errors=(BadRequest, ProcessNotFound, TooManyWaiting))
 def wait_for_job(backend: HasJobs, job_id: str, query: WaitQuery, request: RequestInfo) -> JobInfo:
     """Wait for a job's end; ``done`` reports whether it has ended."""
     job = backend.jobs.wait(job_id, query.timeout, request.is_disconnected)

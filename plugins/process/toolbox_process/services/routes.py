@@ -13,6 +13,7 @@ from toolbox.response import JsonResponse
 from toolbox_process.definition import Definition
 from toolbox_process.definition import ServiceName
 from toolbox_process.errors import ServiceNotFound
+from toolbox_process.errors import TooManyWaiting
 from toolbox_process.services.models import LogQuery
 from toolbox_process.services.models import ReadyQuery
 from toolbox_process.services.models import ServiceInfo
@@ -77,7 +78,7 @@ def restart_service(backend: HasServices, name: ServiceName) -> ServiceInfo:
     return backend.services.restart(name).info()
 
 
-@operations.get("/x/services/{name}/wait", errors=ERRORS)
+@operations.get("/x/services/{name}/wait", errors=(*ERRORS, TooManyWaiting))
 def wait_for_service(
     backend: HasServices, name: ServiceName, query: ReadyQuery, request: RequestInfo
 ) -> ServiceInfo:
