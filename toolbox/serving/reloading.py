@@ -215,9 +215,8 @@ class Reloading:
             self._arbiter.kill_worker(self._successor, signal.SIGKILL)
         elif self._done is not None:
             # The old one has nothing left to do.
-            self._arbiter.kill_worker(
-                min(self._arbiter.WORKERS.items(), key=_age)[0], signal.SIGKILL
-            )
+            old = min(self._arbiter.WORKERS.items(), key=_age)[0]
+            self._arbiter.kill_worker(old, signal.SIGKILL)
 
     def _handle(self, pid: int, worker: Any, message: Message) -> None:
         if pid != self._successor:
@@ -248,9 +247,7 @@ class Reloading:
     # Children that end
 
     def reap(self) -> None:
-        """Reap every child that has ended: gunicorn's ``reap_workers``, and tell workers of those
-        that they, or the ones before them, have started.
-        """
+        """Reap all children that have ended (gunicorn's ``reap_workers``), and tell the workers."""
         for pid in ended_children():
             if pid in self._arbiter.WORKERS:
                 self._reap_worker(pid)
@@ -268,9 +265,12 @@ class Reloading:
         worker = arbiter.WORKERS.pop(pid)
         worker.tmp.close()
         worker.control.close()
-        if code:
-            what = f"was sent {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-            log.error("the worker (pid %s) %s", pid, what)
+        if code < 0:
+            log.error("the worker (pid %s) was sent %s", pid, signal.Signals(-code).name)
+        elif code:
+            # gunicorn's keeps quiet about a status whose reason the worker has reported.
+            report = log if pid == self._successor else arbiter.log
+            report.error("the worker (pid %s) exited with %s", pid, code)
         arbiter.num_workers = 1
         if pid == self._successor and not self._received:
             self._successor = 0
