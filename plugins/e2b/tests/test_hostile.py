@@ -305,6 +305,12 @@ def test_a_page_that_was_never_issued(service: Service) -> None:
     assert (answer.status_code, answer.json()) == (200, [])
 
 
+def test_a_filter_by_an_empty_value(service: Service) -> None:
+    listed = "/e2b/v2/sandboxes"
+    assert len(service.http.get(listed).json()) == 1
+    assert service.http.get(listed, params={"metadata": "none="}).json() == []
+
+
 def test_without_the_other_groups(make_service: Any) -> None:
     service = make_service(settings='[plugins]\nenable = ["e2b"]\n')
     answer = service.http.post("/e2b/filesystem.Filesystem/Stat", json={"path": "/"})

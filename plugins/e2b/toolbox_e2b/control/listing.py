@@ -64,8 +64,9 @@ def _fits(sandbox: Sandbox, query: ListQuery) -> bool:
         return False
     if query.started_after and sandbox.created_at < query.started_after:
         return False
-    # Clients encode names and values twice.
-    wanted = {unquote(name): unquote(value) for name, value in parse_qsl(query.metadata)}
+    # Clients encode names and values twice. A value may be empty.
+    pairs = parse_qsl(query.metadata, keep_blank_values=True)
+    wanted = {unquote(name): unquote(value) for name, value in pairs}
     return all(sandbox.labels.get(name) == value for name, value in wanted.items())
 
 
