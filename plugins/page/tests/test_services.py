@@ -122,8 +122,9 @@ def test_mistakes_are_told(page: Any, box: Service) -> None:
 
 
 def test_on_a_phone_each_service_is_a_block(page: Any, box: Service) -> None:
-    box.http.put("/x/services/small", json={"command": "echo " + "long" * 60 + "; sleep 1000"})
-    page.wait_for(f"{row('small')}.innerText.includes('ready')")
+    name = "small" + "m" * 59
+    box.http.put(f"/x/services/{name}", json={"command": "echo " + "long" * 60 + "; sleep 1000"})
+    page.wait_for(f"{row(name)}.innerText.includes('ready')")
     try:
         for scheme in ("dark", "light"):
             page.prefer(scheme)
@@ -133,10 +134,11 @@ def test_on_a_phone_each_service_is_a_block(page: Any, box: Service) -> None:
                 page.wait_for(f"{box_}.right <= innerWidth && {box_}.left >= 0")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             page.wait_for_colors("#service-rows a", dark=scheme == "dark")
-        page.click_at(f"{row('small')}.querySelector('a')")
+        page.click_at(f"{row(name)}.querySelector('a')")
         page.wait_for(f"{LOG}.includes('long')")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for each in ("documentElement", "getElementById('services')"):
+            assert page.evaluate(f"document.{each}.scrollWidth <= innerWidth"), each
     finally:
         page.prefer("")
         page.resize(1280, 800)
-    box.http.delete("/x/services/small")
+    box.http.delete(f"/x/services/{name}")
