@@ -329,6 +329,21 @@ def test_unchanged_files_are_shared_and_outlive_each_other(service: Service, top
     assert (top / "big").read_bytes() == content
 
 
+def test_a_damaged_record_spoils_no_other(service: Service, top: Path) -> None:
+    (top / "file").write_text("text")
+    damaged, whole = (create(service, top)["id"] for _ in range(2))
+    store = service.directory / "state" / "toolbox" / "checkpoints"
+    (store / damaged / "record.json").write_text('{"id": 1}')
+    listed = service.http.get("/x/checkpoints").json()["checkpoints"]
+    assert damaged not in [one["id"] for one in listed]
+    assert whole in [one["id"] for one in listed]
+    assert service.http.get(f"/x/checkpoints/{damaged}").status_code == 404
+    # Its directory is not lost for ever, and what shares with it isn't either.
+    for identity in (create(service, top)["id"], damaged, whole):
+        assert service.http.delete(f"/x/checkpoints/{identity}").status_code == 204
+    service.wait_for(lambda: not list(store.glob(".trash/*")), "the sweep")
+
+
 def test_the_oldest_are_deleted(make_service: Callable[..., Service], top: Path) -> None:
     service = make_service(settings="[checkpoints.local]\nkeep = 2\n")
     (top / "file").touch()

@@ -15,6 +15,10 @@ Record = dict[str, Any]
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
+# Of a complete checkpoint, as the helper writes it.
+_KEYS = {"id", "path", "label", "exclude", "created", "files", "directories", "size", "stored"}
+_KEYS |= {"skipped", "consistent", "changed", "changed_count"}
+
 
 class Store:
     """Records on the disk, which services with the same directory share."""
@@ -81,6 +85,7 @@ class Store:
 def _read(path: Path) -> Record | None:
     with contextlib.suppress(OSError, ValueError):
         record = json.loads((path / "record.json").read_bytes())
-        if isinstance(record, dict):
+        # One that is damaged must not make all the others useless.
+        if isinstance(record, dict) and record.keys() >= _KEYS:
             return record
     return None

@@ -61,7 +61,7 @@ def _next(store: Path, record: dict[str, Any]) -> dict[str, Any] | None:
     """Return the record of the checkpoint that was made of the same directory after another."""
     later = []
     for path in _in(store):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             other = json.loads((path / "record.json").read_bytes())
             if other["path"] == record["path"] and other["created"] > record["created"]:
                 later.append(other)
