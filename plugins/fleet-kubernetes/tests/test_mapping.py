@@ -256,6 +256,13 @@ def test_a_claim_that_can_get_nothing() -> None:
     assert (observed.state, observed.reason) == ("error", "WarmPoolNotFound: no pool")
 
 
+def test_a_condition_may_have_no_time() -> None:
+    # One such pod must not keep all others from being read.
+    untimed = {"type": "Ready", "status": "True", "lastTransitionTime": None}
+    pod = parsed(Pod, metadata={"name": "p"}, status={"conditions": [untimed]})
+    assert pod.status.conditions[0].last_transition_time is None
+
+
 def test_a_bookmark_is_of_any_kind() -> None:
     for kind in (Claim, SandboxObject, Pod):
         metadata = {"resourceVersion": "7", "creationTimestamp": None}

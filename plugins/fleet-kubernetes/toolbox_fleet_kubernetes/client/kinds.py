@@ -49,7 +49,8 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
     status: str
     reason: str = ""
     message: str = ""
-    last_transition_time: str = ""
+    last_transition_time: str | None = None
+    """Null for one that was written without a time: the API server keeps it so for pods."""
 
 
 class Secret(msgspec.Struct, frozen=True):
