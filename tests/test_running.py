@@ -62,7 +62,8 @@ def running(command: list[str], env: dict[str, str], cwd: Path) -> Iterator[subp
 
 
 def unit() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None)
+    # An option may stand there several times.
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(CONF / "systemd" / "toolbox.service")
     return parser

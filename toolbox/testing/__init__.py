@@ -69,22 +69,22 @@ def end_tree(process: subprocess.Popen[Any]) -> None:
 
 
 @functools.cache
-def _guard() -> subprocess.Popen[bytes]:
-    """Start the program that ends our services if we are killed."""
+def guard() -> subprocess.Popen[bytes]:
+    """Return the program that ends our services if we are killed, started by the first one."""
     program = Path(__file__).with_name("guard.py")
-    guard = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(program)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         # Neither Ctrl-C nor a signal to our process group must end it before us.
         start_new_session=True,
     )
-    atexit.register(guard.communicate, timeout=DEADLINE)
-    return guard
+    atexit.register(process.communicate, timeout=DEADLINE)
+    return process
 
 
 def _end_with_runner(pid: int, directory: Path) -> None:
-    pipe = _guard().stdin
+    pipe = guard().stdin
     assert pipe is not None
     pipe.write(b"%d %s\n" % (pid, os.fsencode(f"{directory.absolute()}/")))
     pipe.flush()

@@ -19,6 +19,7 @@ from toolbox_process.linux.limits import Limits
 from toolbox_process.testing import eventually
 
 from toolbox.testing import Service
+from toolbox.testing import guard
 
 ROOT = Path("/sys/fs/cgroup")
 MEGABYTE = 1 << 20
@@ -94,6 +95,7 @@ def limited(make_group: Group, make_service: Any) -> Callable[[str, int], Servic
     """Start a service in a control group: ``limited("memory", bytes)``."""
 
     def start(controller: str, limit: int) -> Service:
+        guard()  # It outlives the test, and with it would the group.
         before = own_group(controller if (ROOT / controller).is_dir() else "")
         # This process is in the group until the service has started, with all its threads.
         own = len(os.listdir("/proc/self/task")) if controller == "pids" else 0
@@ -102,6 +104,9 @@ def limited(make_group: Group, make_service: Any) -> Callable[[str, int], Servic
             service: Service = make_service()
         finally:
             leave(group, group.parent / before.lstrip("/"))
+        if own:
+            # Other tests may have left this process with many threads.
+            (group / "pids.max").write_text(str(limit))
         return service
 
     return start

@@ -25,7 +25,7 @@ def shown(result: Any) -> dict[str, Any]:
 
 async def use(mode: str) -> dict[str, Any]:
     async with (
-        httpx2.AsyncClient(headers=HEADERS) as http,
+        httpx2.AsyncClient(headers=HEADERS, timeout=60) as http,
         Client(streamable_http_client(URL, http_client=http), mode=mode) as client,
     ):
         found: dict[str, Any] = {"version": client.protocol_version}
