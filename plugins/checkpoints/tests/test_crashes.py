@@ -353,7 +353,7 @@ def test_a_creation_is_cancelled_by_its_deletion(service: Service, top: Path) ->
     assert service.http.get(f"/x/checkpoints/{identity}").status_code == 404
     store = service.directory / "state" / "toolbox" / "checkpoints"
     service.wait_for(lambda: not [*store.glob(".making/*"), *store.glob(".trash/*")])
-    assert helpers(service) == []
+    service.wait_for(lambda: helpers(service) == [], "the helper's end")
 
 
 def test_a_work_goes_on_without_its_client(service: Service, top: Path) -> None:

@@ -23,18 +23,25 @@ def suspend(running: Running, sandbox_id: str) -> None:
     spared = {running.pid, running.inner} if running.inner else set()
     if pid := master(running):
         send(pid, signal.SIGSTOP)
+    told: set[int] = set()
     for _ in range(ROUNDS):
         # bwrap's own processes only wait; what they wait for must not look like the end.
         going = {
-            pid
-            for pid in members(running, sandbox_id) - spared
-            if read_state(pid) not in ("T", "t", "Z", "X", "")
+            pid for pid in members(running, sandbox_id) - spared if not _is_suspended(pid, told)
         }
         if not going:
             return
         for pid in going:
             send(pid, signal.SIGSTOP)
+        told |= going
     raise OSError("its processes start others faster than they are suspended")
+
+
+def _is_suspended(pid: int, told: set[int]) -> bool:
+    state = read_state(pid)
+    # A shell that waits in vfork(2) for a child that was stopped before its execve(2) stops only
+    # with that child's next step; the signal is pending, so that it does nothing until then.
+    return state in ("T", "t", "Z", "X", "") or (state == "D" and pid in told)
 
 
 def resume(running: Running, sandbox_id: str) -> None:
