@@ -64,7 +64,9 @@ async def use(mode: str) -> dict[str, Any]:
         found["waited"] = await call(
             "wait_for_screen", terminalId=screen, text="screen", timeout=60
         )
-        await call("send_keys", terminalId=screen, keys=["Ctrl-C", "Ctrl-D"])
+        # The end of cat's input, and of the shell: a signal would drop what is typed after it.
+        await call("send_keys", terminalId=screen, keys=["Enter", "Ctrl-D"])
+        await call("send_keys", terminalId=screen, text="exit", keys=["Enter"])
         found["ended"] = await call("wait_for_screen", terminalId=screen, text="[n]ever")
         # A file in the working directory, which the list of resources shows.
         await call("write_file", path=f"{mode}.txt", content="a resource")
