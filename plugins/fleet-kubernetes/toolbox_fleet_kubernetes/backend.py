@@ -197,6 +197,7 @@ class KubernetesFleet(
         self._janitor.close()
         self._feeds.close()
         self._preparer.close()
+        self._connection.release()
         self._cluster.close()
         self.plane.close()
 

@@ -138,7 +138,6 @@ class Feeds:
         self._connection.close()
         for watch in self._watches:
             watch.join(END)
-        self._connection.release()
 
 
 def _nobody(keys: set[str]) -> Iterable[str]:

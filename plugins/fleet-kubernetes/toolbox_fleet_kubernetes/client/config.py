@@ -9,6 +9,7 @@ from lightkube import KubeConfig
 from lightkube.config.kubeconfig import DEFAULT_KUBECONFIG
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT
 from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
 from toolbox.settings import SettingsError
@@ -24,7 +25,8 @@ def load(settings: KubernetesSettings) -> SingleConfig:
     # A kubeconfig without a current context is no error to the library.
     if config is None or not config.cluster.server:
         raise SettingsError("fleet.kubernetes: the kubeconfig names no cluster in this context")
-    return config
+    # A context without a user, as of `kubectl proxy`, is one for the library only by this.
+    return config._replace(user=config.user or User())
 
 
 def _kubeconfig(settings: KubernetesSettings) -> KubeConfig:

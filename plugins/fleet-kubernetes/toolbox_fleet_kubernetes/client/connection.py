@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextlib import suppress
 from typing import Any
 from typing import TypeVar
@@ -72,6 +73,9 @@ class Connection(GenericSyncClient):
         super().__init__(parameters, config, namespace or None)
         self._streams: dict[int, httpx2.Response] = {}
         self._closed = False
+        self._requests = 0
+        self._released = False
+        self._quiet = threading.Condition()
 
     def get(self, kind: Kind[T], name: str) -> T:
         """Return an object."""
@@ -207,7 +211,8 @@ class Connection(GenericSyncClient):
     def send(self, req: httpx2.Request, stream: bool = False) -> httpx2.Response:
         """See the library: it calls this for everything."""
         if not stream:
-            return cast(httpx2.Response, super().send(req))
+            with self._counted():
+                return cast(httpx2.Response, super().send(req))
         self._end_stream()
         response = cast(httpx2.Response, super().send(req, stream=True))
         self._streams[threading.get_ident()] = response
@@ -227,8 +232,27 @@ class Connection(GenericSyncClient):
         for response in list(self._streams.values()):
             _interrupt(response)
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._quiet:
+            if self._released:
+                raise ConnectionAbortedError("the client is closed")
+            self._requests += 1
+        try:
+            yield
+        finally:
+            with self._quiet:
+                self._requests -= 1
+                self._quiet.notify_all()
+
     def release(self) -> None:
-        """Close all connections, when no thread uses them any more."""
+        """Wait for the requests of other threads, and close all connections.
+
+        A later request raises Unavailable: it would open a connection that nobody closes.
+        """
+        with self._quiet:
+            self._released = True
+            self._quiet.wait_for(lambda: not self._requests, 2 * TIMEOUT)
         super().close()
 
 
