@@ -36,6 +36,11 @@ def pytest_runtest_makereport(
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
+    if report.failed:
+        # It left open what its last lines would have closed, which the garbage collector finds
+        # during another test, or the same one's second run.
+        line = "ignore::pytest.PytestUnraisableExceptionWarning"
+        item.config.addinivalue_line("filterwarnings", line)
     return report
 
 

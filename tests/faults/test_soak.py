@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -36,8 +37,11 @@ grace = 0.2
 """
 """Few finished jobs are kept, so that there soon are as many as ever will be."""
 
-SLOPE = 0.3e6
-"""Bytes that memory may grow by for each thousand operations."""
+SLOPE = 0.6e6
+"""Bytes that memory may grow by for each thousand operations: less than a KiB for each.
+
+Up to half of it was seen without a leak, when little was done in the time.
+"""
 
 OBJECTS = 600
 """The same for objects of Python. One that is kept for each operation would be a thousand."""
@@ -106,12 +110,19 @@ def soaked(toy_service: Callable[..., Service], tmp_path: Path) -> Service:
     return toy_service("weigher", settings=SETTINGS, env={"TMPDIR": str(temporary), "PS1": "$ "})
 
 
+@pytest.fixture
+def clients(soaked: Service, application: int) -> Iterator[list[Soaker]]:
+    made = [Soaker(soaked, number, application) for number in range(CLIENTS)]
+    yield made
+    for each in made:
+        each.http.close()
+
+
 @pytest.mark.timeout(int(3 * SECONDS + 240))
 def test_nothing_is_left_of_what_is_done_again_and_again(
-    soaked: Service, application: int, capsys: pytest.CaptureFixture[str]
+    soaked: Service, clients: list[Soaker], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # AC-45
-    clients = [Soaker(soaked, number, application) for number in range(CLIENTS)]
     together(Soaker.prepare, [(each,) for each in clients])
     samples: list[Sample] = []
     looks: list[Left] = []

@@ -202,7 +202,7 @@ def test_bytes_that_are_no_text(terminal: Terminal) -> None:
 
 def test_keys_reach_the_program(terminal: Terminal) -> None:
     """Each key as a program sees it that has set the application cursor mode, or hasn't."""
-    terminal.send("printf '\\033[?1h'; stty raw -echo; cat -v", "Enter")
+    terminal.send("stty raw -echo; printf '\\033[?1h'; cat -v", "Enter")
     eventually(lambda: terminal.screen()["applicationCursor"])
     sent = terminal.send("é\n", "Up", "F1", "F12", "Alt-x", "Ctrl-C", "Shift-Tab", "Ctrl-Left")
     screen = terminal.until(r"M-CM-\)\^M\^\[OA\^\[OP\^\[\[24~\^\[x\^C\^\[\[Z\^\[\[1;5D")
@@ -211,12 +211,14 @@ def test_keys_reach_the_program(terminal: Terminal) -> None:
 
 
 def test_a_paste_is_marked_where_the_program_wants_it(terminal: Terminal) -> None:
-    terminal.send("cat -v", "Enter")
+    # Only once the shell's own line editor, which wants pastes to be marked, has ended.
+    terminal.send("echo $((6 * 7)); cat -v", "Enter")
+    terminal.until("^42$")
     terminal.send("plain", paste=True)
     terminal.until("^plain$")
     terminal.send("", "Ctrl-D", "Ctrl-D")
     terminal.until(r"\$ \Z")
-    terminal.send("printf '\\033[?2004h'; stty raw -echo; cat -v", "Enter")
+    terminal.send("stty raw -echo; printf '\\033[?2004h'; cat -v", "Enter")
     eventually(lambda: terminal.screen()["bracketedPaste"])
     terminal.send("a\nb\x1b[201~c", paste=True)
     terminal.until(r"\^\[\[200~a\^Mb\[201~c\^\[\[201~")
