@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import heapq
 import math
+import operator
 from collections.abc import Callable
 from collections.abc import Iterable
 from functools import partial
+from operator import attrgetter
 from typing import Annotated
 from typing import Any
 from typing import Literal
@@ -105,18 +108,18 @@ class NumberedPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 Key = tuple[Any, str]
 """The position of a sandbox in a list: the value it is sorted by, and its id."""
 
-_KEYS: dict[str, Callable[[Sandbox], Any]] = {
-    "name": lambda sandbox: sandbox.name,
-    "cpu": lambda sandbox: sandbox.cpu,
-    "memoryGib": lambda sandbox: sandbox.memory,
-    "diskGib": lambda sandbox: sandbox.disk,
-    "lastActivityAt": lambda sandbox: sandbox.last_activity_at or "",
-    "createdAt": lambda sandbox: sandbox.created_at,
-    "id": lambda sandbox: sandbox.id,
-    "state": lambda sandbox: sandbox.state,
-    "snapshot": lambda sandbox: sandbox.snapshot or "",
-    "region": lambda sandbox: sandbox.target,
-    "updatedAt": lambda sandbox: sandbox.updated_at,
+_KEYS: dict[str, Callable[[Sandbox], Key]] = {
+    "name": attrgetter("name", "id"),
+    "cpu": attrgetter("cpu", "id"),
+    "memoryGib": attrgetter("memory", "id"),
+    "diskGib": attrgetter("disk", "id"),
+    "lastActivityAt": lambda sandbox: (sandbox.last_activity_at or "", sandbox.id),
+    "createdAt": attrgetter("created_at", "id"),
+    "id": attrgetter("id", "id"),
+    "state": attrgetter("state", "id"),
+    "snapshot": lambda sandbox: (sandbox.snapshot or "", sandbox.id),
+    "region": attrgetter("target", "id"),
+    "updatedAt": attrgetter("updated_at", "id"),
 }
 
 
@@ -126,23 +129,31 @@ def after_cursor(sandboxes: Iterable[Sandbox], query: CursorQuery) -> CursorPage
     The cursor is a position, not a number, so sandboxes that come and go meanwhile neither repeat
     nor hide others.
     """
-    found = _sorted(sandboxes, query)
+    found, key = _matching(sandboxes, query), _KEYS[query.sort]
+    is_descending = query.order == "desc"
     if query.cursor:
         last = _decode(query.cursor)
+        is_after = partial(operator.gt if is_descending else operator.lt, last)
         # A cursor of another order has a number where this one has text.
         try:
-            found = [one for one in found if _is_after(_key(one, query), last, query)]
+            found = [one for one in found if is_after(key(one))]
         except TypeError:
             raise _invalid_cursor() from None
-    page = found[: query.limit]
+    # Of thousands, a page costs a look at each: to sort them all costs several times that.
+    first = heapq.nlargest if is_descending else heapq.nsmallest
+    page = first(query.limit + 1, found, key=key)
     # No cursor that leads to an empty page.
-    cursor = _encode(_key(page[-1], query)) if len(found) > len(page) else None
+    cursor = None
+    if len(page) > query.limit:
+        del page[query.limit :]
+        cursor = _encode(key(page[-1]))
     return CursorPage(items=[listed(one) for one in page], next_cursor=cursor)
 
 
 def numbered(sandboxes: Iterable[Sandbox], query: PageQuery) -> NumberedPage:
     """Return the page with the query's number, which may be empty. Raises InvalidValue."""
-    found = _sorted(sandboxes, query)
+    key, is_descending = _KEYS[query.sort], query.order == "desc"
+    found = sorted(_matching(sandboxes, query), key=key, reverse=is_descending)
     first = (query.page - 1) * query.limit
     return NumberedPage(
         items=found[first : first + query.limit],
@@ -152,10 +163,10 @@ def numbered(sandboxes: Iterable[Sandbox], query: PageQuery) -> NumberedPage:
     )
 
 
-def _sorted(sandboxes: Iterable[Sandbox], query: Filter) -> list[Sandbox]:
-    tests = list(_tests(query))
-    found = [one for one in sandboxes if all(test(one) for test in tests)]
-    return sorted(found, key=lambda one: _key(one, query), reverse=query.order == "desc")
+def _matching(sandboxes: Iterable[Sandbox], query: Filter) -> Iterable[Sandbox]:
+    for test in _tests(query):
+        sandboxes = filter(test, sandboxes)
+    return sandboxes
 
 
 def _tests(query: Filter) -> Iterable[Callable[[Sandbox], bool]]:
@@ -189,7 +200,7 @@ def _of_state(query: Filter) -> Iterable[Callable[[Sandbox], bool]]:
     if not query.include_warm:
         yield lambda one: one.warm_pool_id is None
     if not query.include_errored_deleted:
-        yield lambda one: (one.state, one.desired_state) != ("error", "destroyed")
+        yield lambda one: one.state != "error" or one.desired_state != "destroyed"
     if query.is_public is not None:
         yield lambda one: one.public == query.is_public
     if query.is_recoverable is not None:
@@ -229,14 +240,6 @@ def _labels(text: str) -> dict[str, str]:
         return decode(text.encode(), dict[str, str] | None) or {}
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise InvalidValue(f"labels is not a JSON object of strings: {error}") from None
-
-
-def _key(sandbox: Sandbox, query: Filter) -> Key:
-    return (_KEYS[query.sort](sandbox), sandbox.id)
-
-
-def _is_after(key: Key, last: Key, query: Filter) -> bool:
-    return key < last if query.order == "desc" else key > last
 
 
 def _encode(key: Key) -> str:

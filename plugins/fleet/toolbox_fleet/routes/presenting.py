@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -27,13 +28,24 @@ def present(backend: FleetBackend, sandbox: S, request: RequestInfo) -> S:
 
 def present_all(backend: FleetBackend, sandboxes: Iterable[S], request: RequestInfo) -> list[S]:
     """Return each of ``sandboxes`` as :func:`present` does."""
-    return [present(backend, sandbox, request) for sandbox in sandboxes]
+    url_of = _urls(backend, request)
+    return [
+        msgspec.structs.replace(sandbox, toolbox_proxy_url=url_of(sandbox.id))
+        for sandbox in sandboxes
+    ]
 
 
 def toolbox_proxy_url(backend: FleetBackend, sandbox_id: str, request: RequestInfo) -> str:
     """Return the URL at which the client of ``request`` reaches the sandbox's own API, without its
     id: the sandbox's own port, or this service's proxy. Raises InvalidHost.
     """
+    return _urls(backend, request)(sandbox_id)
+
+
+def _urls(backend: FleetBackend, request: RequestInfo) -> Callable[[str], str]:
+    """Return the function from an id to its URL: the client is looked at once for a whole page."""
     proxied = root_url(request) + MOUNT
-    direct = plane_of(backend).direct_url(sandbox_id) if is_local(request) else None
-    return direct or proxied
+    if not is_local(request):
+        return lambda sandbox_id: proxied
+    plane = plane_of(backend)
+    return lambda sandbox_id: plane.direct_url(sandbox_id) or proxied
