@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -82,11 +84,59 @@ def test_what_counts_is_the_median_of_rounds_that_take_turns(frame: ModuleType) 
     assert sorted(calls[:2]) == sorted(calls[2:4]) == ["limit", "ours"]
 
 
+def test_what_is_measured_against_another_commit_runs_its_service(
+    frame: ModuleType, tmp_path: Path
+) -> None:
+    from bench import against
+    from bench import servers
+
+    def function(bench: Any) -> Iterator[Any]:
+        made_with = servers.PROGRAM.get()
+
+        def ours() -> float:
+            assert servers.PROGRAM.get() == made_with
+            return 3.0 if made_with == sys.executable else 6.0
+
+        yield frame.Row(bench.directory.name, "s", ours, ("cp", lambda: 2.0), rounds=1)
+        yield frame.Row("second", "s", ours, floor="<= 4")
+
+    ours, theirs = (frame.Bench(1, 1.0, tmp_path / name, False) for name in ("ours", "theirs"))
+    other = against.Other("abc123", "their-python")
+    first, second = (frame.measure(row, 2) for row in against.paired(function, ours, theirs, other))
+    assert first == ("ours", "3 s", "2 s (cp), 6 s (abc123)", "1.50x, 0.50x abc123", "", "")
+    assert second == ("second", "3 s", "6 s (abc123)", "0.50x abc123", "<= 4", "floor")
+    assert servers.PROGRAM.get() == sys.executable
+
+
+def test_another_commit_is_installed_as_it_was(frame: ModuleType, tmp_path: Path) -> None:
+    from bench import against
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, timeout=60)
+
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "thing"\nversion = "1"\n')
+    (tmp_path / "requirements.txt").write_text("-e .\n")
+    git("init", "-q")
+    for year in ("then", "now"):
+        (tmp_path / "thing.py").write_text(f"import flask\nyear = {year!r}\n")
+        git("add", ".")
+        git("commit", "-q", "-m", year)
+    with against.installed("HEAD~1", tmp_path) as other:
+        command = [other.program, "-c", "import thing; print(thing.year)"]
+        assert subprocess.check_output(command, text=True, timeout=60) == "then\n"
+    assert not Path(other.program).exists()
+    with pytest.raises(SystemExit, match="no-commit"), against.installed("no-commit", tmp_path):
+        pass
+
+
 def test_a_table_replaces_the_one_of_its_name(frame: ModuleType, tmp_path: Path) -> None:
+    from bench import tables
+
     file = tmp_path / "RESULTS.rst"
-    frame.write_section(file, "git", "then", [("what", "ours"), ("clone", "1")])
-    frame.write_section(file, "core", "then", [("what", "ours"), ("start", "2")])
-    frame.write_section(file, "git", "now", [("what", "ours"), ("clone", "3")])
+    tables.write_section(file, "git", "then", [("what", "ours"), ("clone", "1")])
+    tables.write_section(file, "core", "then", [("what", "ours"), ("start", "2")])
+    tables.write_section(file, "git", "now", [("what", "ours"), ("clone", "3")])
     text = file.read_text()
     assert text.count("git\n---") == 1 and "then" in text and "clone  3" in text
     assert text.index("start") < text.index("clone")

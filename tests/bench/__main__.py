@@ -2,7 +2,8 @@
 
 ``python tests/bench core.start files`` measures one function of ``core.py`` and all of
 ``files.py``; ``--list`` names them all. ``--write`` puts the tables of the files measured into
-``RESULTS.rst``.
+``RESULTS.rst``. ``--against REV`` measures the service of that commit in turn with this one, and
+prints the ratio of the two beside that to the limit.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ def main() -> int:
     """Measure what the command line names."""
     # The package is found by its name; its files, named like libraries, are not found by theirs.
     sys.path[0] = str(Path(__file__).parents[1])
-    from bench import frame
+    from bench import command
 
-    return frame.main(__doc__ or "")
+    return command.main(__doc__ or "")
 
 
 if __name__ == "__main__":

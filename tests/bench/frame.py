@@ -26,11 +26,8 @@ median of the rounds.
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import re
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -39,12 +36,6 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
-
-from bench.machine import machine
-from bench.tables import write_section
-
-HERE = Path(__file__).parent
-HEAD = ("what", "ours", "limit", "ratio", "target", "")
 
 
 class Sample(NamedTuple):
@@ -76,6 +67,8 @@ class Row:
     stretch: str = ""
     rounds: int | None = None
     """Rounds of this row, if not those of the run."""
+    before: tuple[str, Measure] | None = None
+    """The same of another commit, by its name (``--against``)."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +97,8 @@ def timed(action: Callable[[], object]) -> float:
 
 def measure(row: Row, rounds: int) -> Line:
     """Measure a row; its cells."""
-    contenders = {"": row.ours, **row.peers}
-    if row.limit:
-        contenders = {row.limit[0]: row.limit[1], **contenders}
+    compared = [each for each in (row.limit, row.before) if each]
+    contenders = {**dict(compared), "": row.ours, **row.peers}
     names = list(contenders)
     samples: dict[str, list[Sample]] = {name: [] for name in names}
     for each in range(row.rounds or rounds):
@@ -122,10 +114,15 @@ def measure(row: Row, rounds: int) -> Line:
         row.name,
         f"{_number(ours.value)} {row.unit}" + "".join(_details(ours)),
         others,
-        f"{ours.value / limit:.2f}x" if limit else "",
+        ", ".join(_ratio(ours.value / medians[name].value, name, row) for name, _ in compared),
         row.floor,
         _verdict(row, ours.value, limit, {name: each.value for name, each in medians.items()}),
     )
+
+
+def _ratio(ratio: float, name: str, row: Row) -> str:
+    before = row.before is not None and name == row.before[0]
+    return f"{ratio:.2f}x {name}" if before else f"{ratio:.2f}x"
 
 
 def _median(samples: list[Sample]) -> Sample:
@@ -171,62 +168,3 @@ def _reached(
         elif not (ours / beside <= float(bound) if sign == "<=" else ours / beside >= float(bound)):
             return False
     return verdict
-
-
-def functions() -> dict[str, Function]:
-    """Everything that measures, by name: ``core.start``."""
-    found = {}
-    for path in sorted(HERE.glob("*.py")):
-        if path.stem.startswith("_"):
-            continue
-        module = importlib.import_module(f"bench.{path.stem}")
-        for name, value in vars(module).items():
-            if name.startswith("bench_"):
-                found[f"{path.stem}.{name.removeprefix('bench_')}"] = value
-    return found
-
-
-def run(function: Function, options: argparse.Namespace) -> Iterator[Line]:
-    """Measure one function's rows, telling each as it is known."""
-    with tempfile.TemporaryDirectory(prefix="toolbox-bench-") as directory:
-        bench = Bench(options.rounds, options.seconds, Path(directory), options.peers)
-        for row in function(bench):
-            line = measure(row, bench.rounds)
-            print("  ".join(cell for cell in line if cell), flush=True)
-            yield line
-
-
-def main(doc: str) -> int:
-    """Measure, print, and write the results down if asked to."""
-    parser = argparse.ArgumentParser(description=doc)
-    parser.add_argument("names", nargs="*", help="file, or file.function; all if none is named")
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each figure")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of each load")
-    parser.add_argument("--peers", action="store_true", help="measure swe-rex and terminado too")
-    parser.add_argument("--write", action="store_true", help="write RESULTS.rst")
-    parser.add_argument("--list", action="store_true", help="name what can be measured, and end")
-    options = parser.parse_args()
-    known = functions()
-    chosen = [
-        name
-        for name in known
-        if not options.names or name in options.names or name.split(".")[0] in options.names
-    ]
-    unknown = {
-        n for n in options.names if n not in known and not any(k.startswith(n + ".") for k in known)
-    }
-    if unknown:
-        parser.error(f"nothing is called {', '.join(sorted(unknown))}; --list tells what there is")
-    if options.list:
-        print("\n".join(chosen))
-        return 0
-    if options.write and any("." in name for name in options.names):
-        parser.error("--write writes the tables of whole files")
-    print(machine(), flush=True)
-    lines: dict[str, list[Line]] = {}
-    for name in chosen:
-        lines.setdefault(name.split(".")[0], []).extend(run(known[name], options))
-    if options.write:
-        for file, rows in lines.items():
-            write_section(HERE / "RESULTS.rst", file, machine(), [HEAD, *rows])
-    return int(any(line[-1] == "missed" for rows in lines.values() for line in rows))

@@ -12,6 +12,7 @@ import time
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from bench.clients import TOKEN
 from bench.clients import free_port
 from bench.clients import request
 from toolbox.linux.procfs import cpu_ticks
+
+PROGRAM = ContextVar("PROGRAM", default=sys.executable)
+"""The interpreter that runs this service: with ``--against``, also that of another commit."""
 
 HELLO = """
 from flask import Flask
@@ -118,7 +122,7 @@ def toolbox(settings: str = "", env: dict[str, str] | None = None) -> Iterator[S
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory, "toolbox.toml")
         config.write_text(settings)
-        command = [sys.executable, "-m", "toolbox", "serve", "--port", str(port)]
+        command = [PROGRAM.get(), "-m", "toolbox", "serve", "--port", str(port)]
         environ = {**environment(), "TOOLBOX_TOKEN": TOKEN, "TOOLBOX_CONFIG": str(config)}
         with serving(command, port, directory, {**environ, **(env or {})}) as server:
             yield server
