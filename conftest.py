@@ -23,6 +23,8 @@ settings.register_profile(
 settings.register_profile("same", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("same")
 
+_FAILED = pytest.StashKey[bool]()
+
 _STDERR = pytest.StashKey[int]()
 """The runner's own standard error: that of a test is captured."""
 
@@ -41,6 +43,7 @@ def pytest_runtest_makereport(
         # during another test, or the same one's second run.
         line = "ignore::pytest.PytestUnraisableExceptionWarning"
         item.config.addinivalue_line("filterwarnings", line)
+        item.stash[_FAILED] = True
     return report
 
 
@@ -106,7 +109,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Watch the end of fixtures, which pytest-timeout does only if nothing has failed."""
     with _watched(item.config, _timeout(item)):
-        yield
+        try:
+            if item.stash.get(_FAILED, False):
+                # Its service may be in any state: its second run and other tests get fixtures of
+                # their own. Like this pytest itself ends all that are left.
+                item.session._setupstate.teardown_exact(None)  # noqa: SLF001
+        finally:
+            yield
 
 
 @pytest.hookimpl(tryfirst=True)
