@@ -12,9 +12,6 @@ import os
 import resource
 import sys
 
-from toolbox_files.helpers.packing import pack
-from toolbox_files.helpers.unpacking import unpack
-
 MAX_MEMORY = 1024 * 1024 * 1024
 """Maximum bytes of data: the headers of an archive may have any size."""
 
@@ -28,10 +25,15 @@ Together they fit a pipe's buffer, so that writing them doesn't wait for a reade
 def main(arguments: list[str]) -> int:
     """Run the command in ``arguments``; return the exit status."""
     try:
+        # What isn't needed isn't imported: ``tarfile`` takes as long as packing 1,000 files.
         if arguments[0] == "pack":
+            from toolbox_files.helpers.packing import pack
+
             with open(1, "wb", buffering=0, closefd=False) as target:
                 pack(arguments[1], target, arguments[2])
         else:
+            from toolbox_files.helpers.unpacking import unpack
+
             # Only here: packing reads no untrusted data.
             _limit(resource.RLIMIT_DATA, MAX_MEMORY)
             with open(0, "rb", buffering=0, closefd=False) as source:

@@ -74,7 +74,7 @@ def _entry_type(entry: os.DirEntry[str]) -> str:
         return ""  # The directory doesn't hold its type, and it was deleted.
 
 
-def sorted_entries(directory: str) -> list[os.DirEntry[str]]:
+def sorted_entries(directory: str | int) -> list[os.DirEntry[str]]:
     """Return the entries of a directory in the order of their names' bytes. Raises OSError."""
     with os.scandir(directory) as entries:
         found = list(entries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import subprocess
@@ -127,6 +128,9 @@ def pack(path: Path, kind: ArchiveFormat) -> Iterator[bytes]:
 def _pack(path: Path, kind: ArchiveFormat) -> Iterator[bytes]:
     with _helper("pack", str(path), kind) as process:
         assert process.stdout
+        # A sixteenth of the switches between the two processes; the kernel's default is 64 KiB.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, READ)
         yield b""
         for ready in _wait(process.stdout, select.POLLIN):
             if not ready:
