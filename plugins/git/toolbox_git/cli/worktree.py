@@ -75,10 +75,15 @@ class Worktree:
         return parse_status(self.git(*STATUS))
 
     def history(self, limit: int | None) -> list[CommitInfo]:
-        # Status 1 means only that HEAD has no hash, which is so before the first commit.
-        unborn = self.git_unchecked("rev-parse", "--verify", "-q", "HEAD").status == 1
         bound = () if limit is None else (f"--max-count={limit}",)
-        return [] if unborn else parse_log(self.git(*LOG, *bound))
+        output = self.git_unchecked(*LOG, *bound)
+        if output.status == 0:
+            return parse_log(output.stdout)
+        # Only now: a second process takes as long as the log of 100 commits. Status 1 means only
+        # that HEAD has no hash, which is so before the first commit.
+        if self.git_unchecked("rev-parse", "--verify", "-q", "HEAD").status == 1:
+            return []
+        raise output.error()
 
     def branches(self) -> Branches:
         found = self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads")
