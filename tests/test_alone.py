@@ -7,7 +7,6 @@ nothing is used which happened to be there.
 from __future__ import annotations
 
 import ast
-import configparser
 import json
 import os
 import re
@@ -15,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from build import ProjectBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
@@ -29,7 +30,7 @@ from uv import find_uv_bin
 from toolbox.testing import Service
 
 ROOT = Path(__file__).parent.parent
-PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/setup.cfg"))
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 # Backends are named after their group: `fleet-kubernetes` is one of `fleet`.
 GROUPS = [name for name in PLUGINS if "-" not in name]
 
@@ -87,9 +88,11 @@ class Alone:
         self.python = directory / "venv" / "bin" / "python"
         uv("venv", "--quiet", "--python", sys.executable, str(directory / "venv"))
         (site,) = (directory / "venv").glob("lib/python*/site-packages")
-        # The metadata lies beside each package since it was installed for these tests.
-        (site / "alone.pth").write_text(f"{ROOT}\n{ROOT / 'plugins' / group}\n")
-        self.install(*required(ROOT), *required(ROOT / "plugins" / group))
+        folders = (ROOT, ROOT / "plugins" / group)
+        (site / "alone.pth").write_text("".join(f"{folder}\n" for folder in folders))
+        for folder in folders:
+            ProjectBuilder(folder).metadata_path(site)
+        self.install(*(name for folder in folders for name in required(folder)))
 
     def install(self, *requirements: str) -> None:
         """Install what others have released."""
@@ -115,11 +118,10 @@ def run(*command: str, cwd: Path | None = None) -> str:
 
 def required(folder: Path, extra: str = "") -> list[str]:
     """What a distribution, or an extra of it, declares that it needs beside the core."""
-    config = configparser.ConfigParser()
-    config.read(folder / "setup.cfg")
-    section, key = ("options.extras_require", extra) if extra else ("options", "install_requires")
-    lines = config.get(section, key, fallback="").split("\n")
-    return [line for line in lines if line and not line.startswith(("#", "sandbox-toolbox"))]
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    extras = project.get("optional-dependencies", {})
+    names = extras.get(extra, []) if extra else project["dependencies"]
+    return [name for name in names if not name.startswith("sandbox-toolbox")]
 
 
 @pytest.fixture(scope="module", params=GROUPS)

@@ -154,15 +154,14 @@ def pip_install(packages: Path, *arguments: str | Path) -> None:
 def test_the_plugin_example_works(
     reader: Path, tmp_path: Path, make_service: Callable[..., Service]
 ) -> None:
-    # F-D4: pip refused setup.cfg alone
+    # F-D4: pip refused what it was shown
     (example,) = [block for block in blocks("python") if "toolbox_group" in block]
-    (setup,) = blocks("ini")
-    (build,) = [block for block in blocks("toml") if "[build-system]" in block]
+    (project,) = [block for block in blocks("toml") if "[build-system]" in block]
     (install,) = [block for block in blocks("console") if "pip install ./greeter" in block]
     assert install == "$ pip install ./greeter\n"
     folder = tmp_path / "greeter"
     folder.mkdir()
-    for name, text in (("greeter.py", example), ("setup.cfg", setup), ("pyproject.toml", build)):
+    for name, text in (("greeter.py", example), ("pyproject.toml", project)):
         assert f"``{name}``" in README
         (folder / name).write_text(text)
     pip_install(reader, folder)
@@ -308,7 +307,7 @@ def test_every_option_is_documented() -> None:
 
 def test_every_plugin_of_the_repository_is_in_the_readme_and_requirements() -> None:
     requirements = (ROOT / "requirements.txt").read_text()
-    for folder in sorted(path.parent.name for path in ROOT.glob("plugins/*/setup.cfg")):
+    for folder in sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")):
         assert f"``{folder}``" in README
         assert f"-e ./plugins/{folder}\n" in requirements
 

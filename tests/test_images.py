@@ -6,7 +6,6 @@ container is a process with namespaces of its own, so that no port is shared wit
 
 from __future__ import annotations
 
-import configparser
 import io
 import json
 import os
@@ -19,6 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -288,10 +288,8 @@ def others(file: Path) -> list[str]:
 
 def test_every_dependency_has_wheels_for_alpine(tmp_path: Path) -> None:
     requirements = set()
-    for file in (ROOT / "setup.cfg", *ROOT.glob("plugins/*/setup.cfg")):
-        config = configparser.ConfigParser()
-        config.read(file)
-        requirements |= set(config["options"]["install_requires"].strip().splitlines())
+    for file in (ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")):
+        requirements |= set(tomllib.loads(file.read_text())["project"]["dependencies"])
     wanted = sorted(each for each in requirements if not each.startswith("sandbox-toolbox"))
     check(
         [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import configparser
+import base64
+import csv
+import hashlib
 import json
 import os
 import re
@@ -21,6 +23,8 @@ from typing import Any
 
 import httpx
 import pytest
+from build import ProjectBuilder
+from packaging.metadata import Metadata
 
 import toolbox
 from toolbox.serving.bootstrap import load
@@ -32,7 +36,7 @@ pytestmark = pytest.mark.timeout(900)
 ROOT = Path(__file__).parent.parent
 # Not `python -m toolbox`, which finds the metadata that a build leaves in the clone.
 TOOLBOX = Path(sys.executable).with_name("toolbox")
-PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/setup.cfg"))
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 # Backends are named after their group: `fleet-kubernetes` is one of `fleet`.
 GROUPS = [name for name in PLUGINS if "-" not in name]
 BACKENDS = [name for name in PLUGINS if "-" in name]
@@ -85,26 +89,26 @@ def shell(line: str, cwd: Path, **options: str) -> str:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files git tracks, elsewhere: a build leaves folders behind."""
+    """The files git tracks, elsewhere, with what Python wrote when it imported them."""
     directory = tmp_path_factory.mktemp("source")
     for name in run("git", "-C", ROOT, "ls-files", "-z").split("\0"):
         if name and (ROOT / name).exists():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, directory / name)
+    for package in (directory, *directory.glob("plugins/*/")):
+        (cached,) = package.glob("toolbox*/__init__.py")
+        (cached.parent / "__pycache__").mkdir()
+        (cached.parent / "__pycache__" / "removed_long_ago.cpython-311.pyc").touch()
     return directory
 
 
 @pytest.fixture(scope="module")
 def dist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every wheel, by the README's command, with an earlier build's left-overs around."""
-    for package in (source, *source.glob("plugins/*/")):
-        left = package / "build" / "lib" / "toolbox"
-        left.mkdir(parents=True)
-        (left / "removed_long_ago.py").touch()
+    """Every wheel, by the README's command."""
     wheels = tmp_path_factory.mktemp("dist")
     command = readme_example("pip wheel --wheel-dir")[0].replace("dist", str(wheels))
-    # Not in isolation: that is the same wheels, a minute later. The second is for `toolbox bundle`.
-    shell(command.replace("pip", "python -m pip"), source, PIP_NO_BUILD_ISOLATION="0")
+    shell(command.replace("pip", "python -m pip"), source)
+    # For `toolbox bundle`.
     shell(f"python -m pip wheel --wheel-dir {wheels} 'pex>=2.105'", source)
     return wheels
 
@@ -179,21 +183,49 @@ def test_every_module_and_data_file_is_in_its_wheel(source: Path, dist: Path) ->
         assert found == expected
 
 
-def test_source_distributions_are_complete(source: Path, tmp_path: Path) -> None:
-    for folder in (source, *source.glob("plugins/*/")):
-        run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "-o", tmp_path, folder)
-        package = "toolbox" if folder == source else f"toolbox_{folder.name.replace('-', '_')}"
-        (file,) = tmp_path.glob(f"{package.replace('toolbox', 'sandbox_toolbox', 1)}-*.tar.gz")
-        with tarfile.open(file) as archive:
-            # Links to the files of the whole repository must have become files.
-            found = {member.name.partition("/")[2] for member in archive if member.isfile()}
-        expected = {
-            str(path.relative_to(folder))
-            for path in (folder / package).rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
-        }
-        assert not {"LICENSE", *expected} - found
-        assert f"-{toolbox.__version__}." in file.name
+def test_a_wheel_s_record_and_metadata_are_right(dist: Path) -> None:
+    for wheel in dist.glob("sandbox_toolbox*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            (record,) = (name for name in archive.namelist() if name.endswith("/RECORD"))
+            rows = list(csv.reader(archive.read(record).decode().splitlines()))
+            assert [row[0] for row in rows] == archive.namelist()
+            for name, digest, size in rows[:-1]:
+                data = archive.read(name)
+                encoded = base64.urlsafe_b64encode(hashlib.sha256(data).digest())
+                assert (digest, size) == (f"sha256={encoded.decode().rstrip('=')}", str(len(data)))
+            metadata = archive.read(record.replace("RECORD", "METADATA"))
+            licenses = record.replace("RECORD", "licenses")
+            held = [name for name in archive.namelist() if name.startswith(licenses)]
+        # It raises an error for what the specification does not allow.
+        parsed = Metadata.from_email(metadata, validate=True)
+        assert str(parsed.version) == toolbox.__version__
+        assert [f"{licenses}/{file}" for file in parsed.license_files] == held != []
+
+
+def test_a_source_distribution_makes_the_same_wheel(
+    source: Path, dist: Path, tmp_path: Path
+) -> None:
+    for name in ("", "plugins/page", "plugins/process", "plugins/fleet-kubernetes"):
+        packed = Path(ProjectBuilder(source / name).build("sdist", tmp_path))
+        with tarfile.open(packed) as archive:
+            archive.extractall(tmp_path, filter="data")
+        # Links to the files of the whole repository must have become files.
+        folder = tmp_path / packed.name.removesuffix(".tar.gz")
+        wheel = Path(ProjectBuilder(folder).build("wheel", tmp_path))
+        assert wheel.read_bytes() == (dist / wheel.name).read_bytes(), "no time, no path, no mode"
+
+
+def test_an_editable_install_by_pip_is_seen_by_mypy(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "venv"
+    venv.create(target, with_pip=False)
+    python = target / "bin" / "python"
+    folders = [f"--editable={source / name}" for name in ("", "plugins/files")]
+    pip = (sys.executable, "-m", "pip", "--quiet", "--python", python)
+    run(*pip, "install", "--no-index", "--no-deps", *folders)
+    code = "from toolbox_files.errors import FileNotFound\nreveal_type(FileNotFound.status)"
+    options = ("--config-file=", "--follow-imports=silent", f"--cache-dir={tmp_path / 'cache'}")
+    command = (sys.executable, "-m", "mypy", *options, f"--python-executable={python}")
+    assert 'Revealed type is "int"' in run(*command, "-c", code)
 
 
 def test_the_readme_s_environment_is_made_and_shows_what_it_says(
@@ -209,15 +241,14 @@ def test_the_readme_s_environment_is_made_and_shows_what_it_says(
 
 
 def test_there_is_an_extra_for_each_group_and_one_for_all() -> None:
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    extras = dict(config["options.extras_require"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
     assert extras.pop("standalone") == extras["fleet"], "the name it had at first"
     every = [f"sandbox-toolbox-{group}" for group in GROUPS]
-    assert extras.pop("all").split() == every
+    assert extras.pop("all") == every
     assert list(extras) == [*GROUPS, *BACKENDS, "bundle", "testing"]
-    assert [extras[group] for group in GROUPS] == every
-    assert [extras[name] for name in BACKENDS] == [f"sandbox-toolbox-{name}" for name in BACKENDS]
+    assert [extras[group] for group in GROUPS] == [[name] for name in every]
+    assert [extras[name] for name in BACKENDS] == [[f"sandbox-toolbox-{name}"] for name in BACKENDS]
 
 
 @pytest.mark.parametrize("profile", ["minimal", "headless", "desktop"])

@@ -16,6 +16,7 @@ from toolbox_fleet.models.sandboxes import Sandbox
 from toolbox_fleet.models.sandboxes import State
 from toolbox_fleet.plane import Plane
 from toolbox_fleet.single.backend import SingleFleet
+from toolbox_fleet.single.settings import SingleSettings
 
 from toolbox import hookimpl
 from toolbox.lifecycle import Context
@@ -38,7 +39,7 @@ class Listed(msgspec.Struct):
 
 class ListedFleet(SingleFleet):
     def __init__(self, settings: NoSettings, context: Context) -> None:
-        super().__init__(settings, context)
+        super().__init__(SingleSettings(), context)
         self._file = Path(os.environ["LISTED"])
         self.plane = Plane(self, context)
 

@@ -26,6 +26,7 @@ from toolbox_fleet.models.sandboxes import Sandbox
 from toolbox_fleet.reaper import activity
 from toolbox_fleet.reaper import reaper
 from toolbox_fleet.reaper import watched
+from toolbox_fleet.reaper.watched import Action
 from toolbox_fleet.reaper.watched import Now
 from toolbox_fleet.reaper.watched import Watched
 from toolbox_fleet.settings import FleetSettings
@@ -40,7 +41,7 @@ from .fleets import RecordFleet
 from .fleets import record
 
 MINUTE = 0.05
-EVERYTHING = ("stop", "pause", "archive", "delete")
+EVERYTHING: tuple[Action, ...] = ("stop", "pause", "archive", "delete")
 
 
 class Sandboxes(ThreadingHTTPServer):

@@ -211,7 +211,7 @@ def test_a_clone_takes_no_memory_of_the_service(git: GitClient, tmp_path: Path) 
         f"M 644 inline f\ndata {len(str(number))}\n{number}\n"
         for number in range(8_000)
     )
-    command = ["git", "-C", history.path, "fast-import", "--quiet"]
+    command = ["git", "-C", str(history.path), "fast-import", "--quiet"]
     subprocess.run(command, input="".join(commits), text=True, check=True, timeout=120)
     url = f"file://{history.path}"
     done(git.post("clone", tmp_path / "shallow", url=url, depth=1))

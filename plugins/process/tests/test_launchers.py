@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toolbox_process.backend import ProcessBackend
@@ -30,7 +31,7 @@ from toolbox.testing import Service
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Without the environment of the tests, which may lie where no other user comes."""
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "user": {"launcher_user": "nobody"},
     "bubblewrap": {},
