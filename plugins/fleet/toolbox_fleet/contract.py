@@ -47,6 +47,22 @@ NOBODY = "no such/sandbox'; --"
 
 HOSTILE = {"a'b\"; DROP TABLE x": "$(reboot) `x` \\ \n ../..", "ключ": "значение \U0001f9ea"}
 
+CHANGES = (
+    Changes(labels={}),
+    Changes(labels=HOSTILE),
+    Changes(public=True),
+    Changes(auto_stop_interval=0),
+    Changes(auto_stop_interval=30),
+    Changes(auto_pause_interval=30),
+    Changes(auto_archive_interval=30),
+    Changes(auto_delete_interval=-1),
+    Changes(auto_delete_interval=30),
+    Changes(auto_destroy_at="2199-01-01T00:00:00.000Z"),
+    Changes(auto_destroy_at=None),
+    Changes(last_activity_at="2001-01-01T00:00:00.000Z"),
+)
+"""Changes of records, one after another of the same sandbox."""
+
 
 def _methods(ability: type[Any]) -> list[str]:
     functions = inspect.getmembers(ability, inspect.isfunction)
@@ -93,33 +109,18 @@ class SandboxContract:
         assert events.states(sandbox.id).count("started") <= 1
         assert events.states(sandbox.id).count("starting") <= 1
 
-    @pytest.mark.parametrize(
-        "changes",
-        [
-            Changes(labels={}),
-            Changes(labels=HOSTILE),
-            Changes(public=True),
-            Changes(auto_stop_interval=0),
-            Changes(auto_stop_interval=30),
-            Changes(auto_pause_interval=30),
-            Changes(auto_archive_interval=30),
-            Changes(auto_delete_interval=-1),
-            Changes(auto_delete_interval=30),
-            Changes(auto_destroy_at="2199-01-01T00:00:00.000Z"),
-            Changes(auto_destroy_at=None),
-            Changes(last_activity_at="2001-01-01T00:00:00.000Z"),
-        ],
-    )
-    def test_change(self, backend: FleetBackend, changes: Changes) -> None:
+    def test_change(self, backend: FleetBackend) -> None:
         """The fields that are given change, in what is returned and for those who ask later."""
-        sandbox = made(backend, auto_stop_interval=15)
-        changed = backend.change(sandbox.id, changes)
-        asked = backend.sandbox(sandbox.id)
-        for name, value in changes.made().items():
-            assert getattr(changed, name) == getattr(asked, name) == value
-        others = set(Changes.__struct_fields__) - set(changes.made())
-        assert all(getattr(asked, name) == getattr(sandbox, name) for name in others)
-        assert asked.state == "started"
+        before = made(backend, auto_stop_interval=15)
+        for changes in CHANGES:
+            changed = backend.change(before.id, changes)
+            asked = backend.sandbox(before.id)
+            for name, value in changes.made().items():
+                assert getattr(changed, name) == getattr(asked, name) == value
+            others = set(Changes.__struct_fields__) - set(changes.made())
+            assert all(getattr(asked, name) == getattr(before, name) for name in others)
+            assert asked.state == "started"
+            before = asked
 
     @pytest.mark.parametrize(
         "call",
