@@ -87,6 +87,8 @@ def _build(directory: Path) -> None:
     # Without its number, an API server takes itself for version 0 and refuses its own features.
     flags = "-s -w " + " ".join(f"-X {_VERSION}.{key}={value}" for key, value in numbers.items())
     _go(go, module, "build", "-trimpath", f"-ldflags={flags}", "-o", f"{directory}/bin/", *tools)
+    # Called by the last part of its path, like the others.
+    (directory / "bin" / "cmd").rename(directory / "bin" / "sandbox-router")
     _copy_custom_resources(go, module, directory / "crds")
     (directory / "complete").touch()
 

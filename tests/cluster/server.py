@@ -113,6 +113,8 @@ class ControlPlane:
         self.etcd = Program(self._etcd(), directory / "etcd.log")
         self.server = Program(self._server(built), directory / "kube-apiserver.log")
         self.controller = Program(self._controller(built), directory / "controller.log")
+        self.router_address = f"{self.address}:8090"
+        self.router = Program(self._router(built), directory / "router.log")
         self._api: Api | None = None
 
     @property
@@ -143,7 +145,7 @@ class ControlPlane:
             self._api.close()
 
     def stop(self) -> None:
-        for program in (self.controller, self.server, self.etcd):
+        for program in (self.router, self.controller, self.server, self.etcd):
             program.stop()
 
     def restart_server(self) -> None:
@@ -151,6 +153,18 @@ class ControlPlane:
         self.server.stop()
         self.server.start()
         self.wait_ready()
+
+    def start_router(self) -> None:
+        """Start the sandbox-router, which no other program needs, and wait until it is ready."""
+        self.router.start()
+        with httpx.Client(timeout=10) as http:
+            wait_for(lambda: self._is_routing(http), "the router", self.router.log)
+
+    def _is_routing(self, http: httpx.Client) -> bool:
+        self.router.check()
+        with contextlib.suppress(httpx.TransportError):
+            return http.get(f"http://{self.address}:8091/readyz").is_success
+        return False
 
     def wait_ready(self) -> None:
         """Wait until the API server is ready."""
@@ -254,4 +268,15 @@ class ControlPlane:
             "health-probe-bind-address": f"{self.address}:8081",
         }
         program = str(built / "agent-sandbox-controller")
+        return [program, *(f"--{name}={value}" for name, value in options.items())]
+
+    def _router(self, built: Path) -> list[str]:
+        options = {
+            # Those of pods are such here.
+            "allow-loopback-pod-ip": "true",
+            "http-bind-address": self.router_address,
+            "metrics-bind-address": f"{self.address}:9090",
+            "health-probe-bind-address": f"{self.address}:8091",
+        }
+        program = str(built / "sandbox-router")
         return [program, *(f"--{name}={value}" for name, value in options.items())]

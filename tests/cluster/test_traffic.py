@@ -1,24 +1,30 @@
-"""The ways to the services of pods: one that dies, and host names."""
+"""The ways to the services of pods: one that dies, host names, and the sandbox-router."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import websocket
 from daytona import Daytona
 from daytona import DaytonaConfig
 
 from toolbox.testing import Service
 
+from .api import wait_for
 from .clients import size_of_download
 from .clients import use_terminal
 from .cluster import Cluster
+from .container import PORT
 from .fleets import add_template
 from .fleets import left
 
@@ -63,26 +69,98 @@ def execute(service: Service, identity: str, command: str) -> httpx.Response:
     return service.http.post(path, json={"command": command})
 
 
-def test_a_pod_that_has_died_is_a_clear_502(cluster: Cluster, place: str, serve: Serve) -> None:
-    service = serve()
-    made = service.http.post("/api/sandbox", json={"name": "mortal"}).json()
-    path = f"/api/sandbox/{made['id']}"
+def create(service: Service, name: str) -> str:
+    """Create a sandbox, wait until it is started, and return its id. Its ``GIVEN`` is its name."""
+    body = {"name": name, "env": {"GIVEN": name}}
+    identity: str = service.http.post("/api/sandbox", json=body).json()["id"]
+    wait_until_started(service, identity)
+    return identity
+
+
+def wait_until_started(service: Service, identity: str) -> None:
+    path = f"/api/sandbox/{identity}"
     service.wait_for(lambda: service.http.get(path).json()["state"] == "started", "the start")
-    pod = cluster.kubelet.pod(f"sandbox-{made['id']}", place)
+
+
+def sdk(service: Service) -> Daytona:
+    return Daytona(DaytonaConfig(api_key=service.token, api_url=f"{service.url}/api"))
+
+
+@contextmanager
+def unnoticed(cluster: Cluster, place: str, identity: str) -> Iterator[None]:
+    """End the service of a sandbox; nobody learns of it within the block, so it is started."""
+    pod = cluster.kubelet.pod(f"sandbox-{identity}", place)
     assert pod.container is not None
-    # Nobody learns of it, so it counts as started.
     cluster.control_plane.server.send(signal.SIGSTOP)
     try:
         pod.container.stop(0)
-        response = execute(service, made["id"], "true")
+        # Its processes are dead, but may not be taken down yet, with the sockets they listened on.
+        wait_for(lambda: _refuses(pod.address), "the end of the service", pod.log)
+        yield
     finally:
         cluster.control_plane.server.send(signal.SIGCONT)
+
+
+def _refuses(address: str) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex((address, PORT)) == errno.ECONNREFUSED
+
+
+def test_a_pod_that_has_died_is_a_clear_502(cluster: Cluster, place: str, serve: Serve) -> None:
+    service = serve()
+    identity = create(service, "mortal")
+    with unnoticed(cluster, place, identity):
+        response = execute(service, identity, "true")
     assert response.status_code == 502
     message = response.json()["message"]
     assert "the sandbox's service can't be reached" in message
     assert "Connection refused" in message and "(the sandbox is started)" in message
     # Its container is started again, and found.
-    service.wait_for(lambda: execute(service, made["id"], "echo up").is_success, "the restart")
+    service.wait_for(lambda: execute(service, identity, "echo up").is_success, "the restart")
+
+
+@pytest.fixture
+def router(cluster: Cluster) -> Iterator[str]:
+    """Start the sandbox-router of agent-sandbox; return the settings that lead through it."""
+    plane = cluster.control_plane
+    plane.start_router()
+    yield f'route = "router"\nrouter = "{plane.router_address}"'
+    plane.router.stop()
+
+
+def test_sandboxes_are_reached_by_the_router(
+    cluster: Cluster, place: str, router: str, serve: Serve
+) -> None:
+    service = serve(router)
+    identity = create(service, "routed")
+    box = sdk(service).get("routed")
+    assert size_of_download(service, box, 64 << 20) == 64 << 20
+    use_terminal(box, "routed")
+    # A client can't lead the router, which gets our token for the sandbox, elsewhere.
+    path = f"/toolbox/{identity}/process/execute"
+    headers = {"X-Sandbox-ID": "x", "X-Sandbox-Pod-IP": "127.0.0.1", "X-Sandbox-Port": "1"}
+    led = service.http.post(path, json={"command": "echo $GIVEN"}, headers=headers)
+    assert led.json()["result"] == "routed\n"
+    # What the sandbox itself responds is passed on, with this status, too.
+    proxied = service.http.get(f"/toolbox/{identity}/proxy/9/")
+    assert proxied.status_code == 502 and "port 9" in proxied.json()["message"]
+
+    with unnoticed(cluster, place, identity):
+        response = execute(service, identity, "true")
+        with pytest.raises(websocket.WebSocketBadStatusException) as refused:
+            service.websocket(f"/toolbox/{identity}/process/pty/none/connect")
+    assert response.status_code == refused.value.status_code == 502
+    message = response.json()["message"]
+    address = cluster.control_plane.router_address
+    assert f"the sandbox's service can't be reached by the router at {address}" in message
+    assert "can't connect to it (the sandbox is started)" in message
+    service.wait_for(lambda: execute(service, identity, "echo up").is_success, "the restart")
+
+    cluster.control_plane.router.stop()
+    response = execute(service, identity, "true")
+    assert response.status_code == 502
+    message = response.json()["message"]
+    assert f"by the router at {address}" in message and "Connection refused" in message
 
 
 def test_sandboxes_are_reached_by_host_names(
@@ -108,17 +186,15 @@ def test_sandboxes_are_reached_by_host_names(
             file.truncate()
         return str(addresses[0])
 
-    daytona = Daytona(DaytonaConfig(api_key=service.token, api_url=f"{service.url}/api"))
     made = service.http.post("/api/sandbox", json={"name": "named", "env": {"GIVEN": "x"}}).json()
     service.wait_for(follow, "the address")
-    path = f"/api/sandbox/{made['id']}"
-    service.wait_for(lambda: service.http.get(path).json()["state"] == "started", "the start")
-    box = daytona.get("named")
+    wait_until_started(service, made["id"])
+    box = sdk(service).get("named")
     assert size_of_download(service, box, 64 << 20) == 64 << 20
     use_terminal(box, "x")
     before = follow()
     box.stop()
-    service.http.post(f"{path}/start")
+    service.http.post(f"/api/sandbox/{made['id']}/start")
     service.wait_for(lambda: follow() not in ("", before), "another pod")
-    service.wait_for(lambda: service.http.get(path).json()["state"] == "started", "the start")
+    wait_until_started(service, made["id"])
     assert execute(service, made["id"], "echo moved").json()["result"] == "moved\n"

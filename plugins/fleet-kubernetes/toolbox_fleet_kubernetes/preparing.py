@@ -212,7 +212,7 @@ def _set_environment(upstream: Upstream, env: dict[str, str]) -> int:
 def _post(upstream: Upstream, path: str, body: dict[str, Any], token: str) -> int:
     """Send a request to a service; return the status. Raises NotPrepared."""
     connection = http.client.HTTPConnection(upstream.host, upstream.port, timeout=TIMEOUT)
-    headers = dict(upstream.headers) | {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 from toolbox_fleet.errors import WrongState
+from toolbox_fleet.models.addresses import Router
 from toolbox_fleet.models.addresses import Upstream
 
 from toolbox.settings import SettingsError
@@ -13,6 +14,9 @@ from toolbox_fleet_kubernetes.cache.entries import Entry
 from toolbox_fleet_kubernetes.client.kinds import SandboxObject
 from toolbox_fleet_kubernetes.objects.states import Objects
 from toolbox_fleet_kubernetes.settings import KubernetesSettings
+
+# Of the sandbox-router of agent-sandbox: "Error responses" in its README.
+_FAILURE = b'{"detail":"Could not connect to the backend sandbox'
 
 _HOST = re.compile(r"[A-Za-z0-9._{}-]+(?::[0-9]{1,5})?")
 
@@ -57,13 +61,14 @@ class Traffic:
         host, _, port = self._settings.router.rpartition(":")
         headers = (
             ("X-Sandbox-ID", sandbox.metadata.name),
-            ("X-Sandbox-UID", sandbox.metadata.uid),
             ("X-Sandbox-Namespace", self._namespace),
             ("X-Sandbox-Port", str(self._settings.port)),
+            # It comes before all others. Without it the router goes by a watch of its own, if it
+            # has one, or by the names of Services, which sandboxes of warm pools don't have.
+            ("X-Sandbox-Pod-IP", sandbox.status.pod_ips[0]),
         )
-        return msgspec.structs.replace(
-            _at(host, int(port), token), headers=headers, drops_authorization=True
-        )
+        router = Router(headers=headers, failure=_FAILURE)
+        return msgspec.structs.replace(_at(host, int(port), token), router=router)
 
 
 def _with_pod(objects: Objects, state: str) -> SandboxObject:

@@ -74,7 +74,7 @@ def for_sandbox(
     if not token:
         return ()
     taken = "HTTP_AUTHORIZATION" in environ and "authorization" not in removed.headers
-    if scope == EVERYTHING and not taken and not upstream.drops_authorization:
+    if scope == EVERYTHING and not taken and upstream.router is None:
         return (("Authorization", f"Bearer {token}"),)
     # The header is the application's then, or one port is enough.
     return ((PREVIEW_HEADER, derive_preview_token(token.encode(), scope)),)

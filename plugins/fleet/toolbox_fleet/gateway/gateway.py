@@ -24,7 +24,9 @@ from toolbox_fleet.errors import Refused
 from toolbox_fleet.errors import WrongState
 from toolbox_fleet.gateway.foreign_ports import ForeignPorts
 from toolbox_fleet.gateway.places import Places
+from toolbox_fleet.gateway.routers import checked
 from toolbox_fleet.gateway.visits import visit_of
+from toolbox_fleet.gateway.ways import authority
 from toolbox_fleet.gateway.ways import way_to_port
 from toolbox_fleet.gateway.ways import way_to_sandbox
 from toolbox_fleet.models.addresses import Upstream
@@ -52,37 +54,44 @@ class Gateway:
 
         Raises NoSuchSandbox, WrongState, ForeignPort, Unavailable, and what forwarding raises.
         """
-        sandbox_id, route = self._way(key, request)
+        sandbox_id, upstream, route = self._way(key, request)
         # A frozen sandbox must not take the threads that serve the others.
         leave = self._places.take(sandbox_id)
         try:
-            return self._forwarder.forward(request, body, route, leave)
+            response = self._forwarder.forward(request, body, route, leave)
+            return checked(response, upstream)
         except NothingListens as error:
-            raise self._unreachable(sandbox_id, error) from None
+            raise self._unreachable(sandbox_id, upstream, error) from None
 
     def tunnel(self, key: str, request: RequestInfo) -> ConnectionTakeover | Response:
         """Send a WebSocket handshake to the sandbox ``key``; return what connects the client to it,
         or the response if it refuses. Raises as :meth:`forward`.
         """
-        sandbox_id, route = self._way(key, request)
+        sandbox_id, upstream, route = self._way(key, request)
         leave = self._places.take(sandbox_id)
         try:
-            return self._forwarder.tunnel(request, route, leave)
+            connected = self._forwarder.tunnel(request, route, leave)
+            if isinstance(connected, ConnectionTakeover):
+                return connected
+            return checked(connected, upstream)
         except NothingListens as error:
-            raise self._unreachable(sandbox_id, error) from None
+            raise self._unreachable(sandbox_id, upstream, error) from None
 
-    def _way(self, key: str, request: RequestInfo) -> tuple[str, Route]:
+    def _way(self, key: str, request: RequestInfo) -> tuple[str, Upstream, Route]:
+        """Return the sandbox's id, its address, and the way there."""
         sandbox_id, upstream = self._upstream(key)
         visit = visit_of(request.environ)
         port = visit.port if visit is not None and not visit.is_api else _proxied(request.path)
         if port:
             self._foreign.check_at(upstream, sandbox_id, port)
         if visit is not None and not visit.is_api:
-            return sandbox_id, way_to_port(visit.port, upstream, request, self._auth)
+            route = way_to_port(visit.port, upstream, request, self._auth)
+            return sandbox_id, upstream, route
         admitted = AUTH in request.environ or (visit is not None and visit.admitted)
         # A preview of the API's own port has no path before the operation's.
         mount = "" if visit is not None else key
-        return sandbox_id, way_to_sandbox(mount, upstream, request, self._auth, admitted=admitted)
+        route = way_to_sandbox(mount, upstream, request, self._auth, admitted=admitted)
+        return sandbox_id, upstream, route
 
     def _upstream(self, key: str) -> tuple[str, Upstream]:
         """Return id and address of a sandbox. Raises NoSuchSandbox, WrongState."""
@@ -100,8 +109,11 @@ class Gateway:
                 f"the sandbox is not running, its state is {state}{reason}: is the sandbox started?"
             ) from None
 
-    def _unreachable(self, sandbox_id: str, error: NothingListens) -> NothingListens:
-        message = f"the sandbox's service can't be reached ({sandbox_id}): {error.message}"
+    def _unreachable(
+        self, sandbox_id: str, upstream: Upstream, error: NothingListens
+    ) -> NothingListens:
+        way = f" by the router at {authority(upstream)}" if upstream.router is not None else ""
+        message = f"the sandbox's service can't be reached{way} ({sandbox_id}): {error.message}"
         # It was started a moment ago; perhaps by now it is known why it isn't any more.
         with suppress(ToolboxError):
             now = self._backend.sandbox(sandbox_id)

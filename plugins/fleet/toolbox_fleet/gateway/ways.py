@@ -39,12 +39,12 @@ def way_to_sandbox(
     return Route(
         hosts=(upstream.host,),
         port=upstream.port,
-        authority=authority(upstream),
+        authority=_authority(upstream, request),
         head=head,
         prefix=head,
         removed=removed,
         added=(
-            *upstream.headers,
+            *_routing(upstream),
             *(for_sandbox(environ, upstream, removed) if admitted else ()),
         ),
         peer=PEER,
@@ -61,12 +61,22 @@ def way_to_port(port: int, upstream: Upstream, request: RequestInfo, auth: Auth)
     return Route(
         hosts=(upstream.host,),
         port=upstream.port,
-        authority=authority(upstream),
+        authority=_authority(upstream, request),
         before=before,
         removed=removed,
-        added=(*upstream.headers, *added, (HIDDEN_PREFIX, before)),
+        added=(*_routing(upstream), *added, (HIDDEN_PREFIX, before)),
         peer=PEER,
     )
+
+
+def _routing(upstream: Upstream) -> tuple[tuple[str, str], ...]:
+    return upstream.router.headers if upstream.router is not None else ()
+
+
+def _authority(upstream: Upstream, request: RequestInfo) -> str:
+    # A router tells the sandbox of the host that it was asked for, in the place of what we tell.
+    asked: str = request.environ.get("HTTP_HOST", "") if upstream.router is not None else ""
+    return asked or authority(upstream)
 
 
 def authority(upstream: Upstream) -> str:

@@ -5,6 +5,17 @@ from __future__ import annotations
 import msgspec
 
 
+class Router(msgspec.Struct, frozen=True, kw_only=True):
+    """A router in front of many sandboxes. It takes the headers ``Authorization`` and ``Host`` for
+    itself.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    """All headers by which it finds a sandbox: one that a client sent would lead it elsewhere."""
+    failure: bytes
+    """The beginning of the body of a 502 by which it says that it can't reach the sandbox."""
+
+
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """The address of a sandbox's own service, and the token that it accepts."""
 
@@ -19,7 +30,5 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """
     own_network: bool = False
     """True if the sandbox's loopback isn't this machine's, where others listen, too."""
-    headers: tuple[tuple[str, str], ...] = ()
-    """Headers that every request there needs: a router finds the sandbox by them."""
-    drops_authorization: bool = False
-    """True if a router on the way takes the header ``Authorization`` for itself."""
+    router: Router | None = None
+    """The router at this address; None if the service itself is there."""

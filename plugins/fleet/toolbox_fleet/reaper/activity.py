@@ -52,8 +52,8 @@ def ask(upstream: Upstream, loop: Loop) -> Activity:
         # Kept, as the connection forgets it with the head of a response that ends with it.
         sock = connection.sock
         limit = loop.call_later(TIMEOUT, lambda: _break(sock))
-        headers = dict(upstream.headers)
-        if upstream.token and upstream.drops_authorization:
+        headers = dict(upstream.router.headers) if upstream.router is not None else {}
+        if upstream.token and upstream.router is not None:
             headers[PREVIEW_HEADER] = derive_preview_token(upstream.token.encode(), "*")
         elif upstream.token:
             headers["Authorization"] = f"Bearer {upstream.token}"
