@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
@@ -68,8 +69,21 @@ contexts: [{{name: proxied, context: {{cluster: proxy}}}}]
 """As for ``kubectl proxy``: no user."""
 
 
+def follow(connection: Connection) -> None:
+    for _ in connection.follow(POD, "1", ""):
+        raise AssertionError("there are no events")
+
+
+@pytest.mark.parametrize(
+    ("ask", "outcome"),
+    [
+        (lambda connection: connection.get(POD, "one"), NotThere),
+        # A watch that is opened just now is ended, but not before there is something to end.
+        (follow, Unavailable),
+    ],
+)
 def test_a_request_of_another_thread_ends_before_the_connections_are_closed(
-    slow: Slow, tmp_path: Path
+    slow: Slow, tmp_path: Path, ask: Callable[[Connection], object], outcome: type[Exception]
 ) -> None:
     file = tmp_path / "kubeconfig"
     file.write_text(KUBECONFIG.format(port=slow.server_port))
@@ -78,13 +92,14 @@ def test_a_request_of_another_thread_ends_before_the_connections_are_closed(
 
     def get() -> None:
         try:
-            connection.get(POD, "one")
+            ask(connection)
         except (NotThere, Unavailable) as error:
             outcomes.append(error)
 
     getting = threading.Thread(target=get)
     getting.start()
     assert slow.asked.wait(DEADLINE)
+    connection.close()
     releasing = threading.Thread(target=connection.release)
     releasing.start()
     releasing.join(0.1)
@@ -92,6 +107,6 @@ def test_a_request_of_another_thread_ends_before_the_connections_are_closed(
     slow.may_respond.set()
     releasing.join()
     getting.join()
-    assert [type(each) for each in outcomes] == [NotThere]
+    assert [type(each) for each in outcomes] == [outcome]
     with pytest.raises(Unavailable, match="closed"):
         connection.get(POD, "two")

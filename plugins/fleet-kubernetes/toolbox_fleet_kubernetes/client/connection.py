@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from contextlib import suppress
 from typing import Any
 from typing import TypeVar
@@ -211,10 +211,12 @@ class Connection(GenericSyncClient):
     def send(self, req: httpx2.Request, stream: bool = False) -> httpx2.Response:
         """See the library: it calls this for everything."""
         if not stream:
-            with self._counted():
+            with self._begun():
                 return cast(httpx2.Response, super().send(req))
         self._end_stream()
-        response = cast(httpx2.Response, super().send(req, stream=True))
+        with self._begun() as begun:
+            response = cast(httpx2.Response, super().send(req, stream=True))
+            begun.pop_all()  # It ends with the stream.
         self._streams[threading.get_ident()] = response
         if self._closed:
             # Closed in between: nobody else would end it.
@@ -224,7 +226,10 @@ class Connection(GenericSyncClient):
     def _end_stream(self) -> None:
         # The library leaves it to the garbage collector, with its connection.
         if (response := self._streams.pop(threading.get_ident(), None)) is not None:
-            response.close()
+            try:
+                response.close()
+            finally:
+                self._ended()
 
     def close(self) -> None:
         """End all watches: each raises Unavailable on its own thread."""
@@ -232,21 +237,23 @@ class Connection(GenericSyncClient):
         for response in list(self._streams.values()):
             _interrupt(response)
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _begun(self) -> ExitStack:
+        """Count a request; return what counts its end."""
         with self._quiet:
             if self._released:
                 raise ConnectionAbortedError("the client is closed")
             self._requests += 1
-        try:
-            yield
-        finally:
-            with self._quiet:
-                self._requests -= 1
-                self._quiet.notify_all()
+        with ExitStack() as ending:
+            ending.callback(self._ended)
+            return ending.pop_all()
+
+    def _ended(self) -> None:
+        with self._quiet:
+            self._requests -= 1
+            self._quiet.notify_all()
 
     def release(self) -> None:
-        """Wait for the requests of other threads, and close all connections.
+        """Wait for the requests and watches of other threads, and close all connections.
 
         A later request raises Unavailable: it would open a connection that nobody closes.
         """
