@@ -14,6 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolbox.linux.cgroupfs import number
+from toolbox.linux.cgroupfs import own_paths
+from toolbox.linux.cgroupfs import read
+from toolbox.linux.cgroupfs import table
+
 UNLIMITED = 0x7FFFFFFFFFFFF000
 """The memory limit of a v1 group without one: LONG_MAX rounded down to a page."""
 
@@ -33,7 +38,7 @@ def find_accounting(root: Path = Path("/")) -> Machine:
     """Return the most precise accounting there is. ``root`` contains ``sys`` and ``proc``."""
     proc = root / "proc"
     mount = root / "sys/fs/cgroup"
-    paths = _own_paths(proc / "self/cgroup")
+    paths = own_paths(proc / "self/cgroup")
     if (mount / "cgroup.controllers").exists():
         return CgroupV2(proc, _groups(mount, paths.get("", "/")))
     controllers = ("memory", "cpu", "cpuacct", "cpuset")
@@ -41,18 +46,6 @@ def find_accounting(root: Path = Path("/")) -> Machine:
     if any(groups.values()):
         return CgroupV1(proc, groups)
     return Machine(proc)
-
-
-def _own_paths(file: Path) -> dict[str, str]:
-    """Return the path of our group in each v1 hierarchy by controller, in v2 under ``""``."""
-    paths: dict[str, str] = {}
-    for line in _read(file).splitlines():
-        # "4:memory:/path" in v1, "0::/path" in v2 (cgroups(7)).
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        for controller in controllers.split(","):
-            paths[controller] = path
-    return paths
 
 
 def _groups(mount: Path, path: str) -> list[Path]:
@@ -77,7 +70,7 @@ class Machine:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time used so far on all cores, in seconds."""
-        fields = _read(self._proc / "stat").partition("\n")[0].split()[1:9]
+        fields = read(self._proc / "stat").partition("\n")[0].split()[1:9]
         if len(fields) < 8:
             return 0.0
         # user nice system idle iowait irq softirq steal: all but idle, iowait and steal.
@@ -110,7 +103,7 @@ class Machine:
     def _meminfo(self) -> dict[str, int]:
         """Return the values of ``/proc/meminfo``, in bytes."""
         found: dict[str, int] = {}
-        for line in _read(self._proc / "meminfo").splitlines():
+        for line in read(self._proc / "meminfo").splitlines():
             name, _, value = line.partition(":")
             number = value.split()[:1]
             if number and number[0].isdigit():
@@ -128,18 +121,18 @@ class CgroupV2(Machine):
         self._memory_group = _nearest(groups, "memory.current")
         self._cpuset = _nearest(groups, "cpuset.cpus.effective")
         stat = groups[0] / "cpu.stat"
-        self._cpu_stat = stat if "usage_usec" in _table(_read(stat)) else None
+        self._cpu_stat = stat if "usage_usec" in table(read(stat)) else None
 
     def cpu_seconds(self) -> float:
         if self._cpu_stat is None:
             return super().cpu_seconds()
-        return _table(_read(self._cpu_stat)).get("usage_usec", 0) / 1e6
+        return table(read(self._cpu_stat)).get("usage_usec", 0) / 1e6
 
     def _cpu_limits(self) -> Iterator[float]:
         yield from super()._cpu_limits()
         yield from _cpuset_size(self._cpuset, "cpuset.cpus.effective")
         for group in self._groups:
-            quota, _, period = _read(group / "cpu.max").strip().partition(" ")
+            quota, _, period = read(group / "cpu.max").strip().partition(" ")
             # "max" stands for no quota.
             if quota.isdigit() and period.isdigit() and int(quota) and int(period):
                 yield int(quota) / int(period)
@@ -147,15 +140,15 @@ class CgroupV2(Machine):
     def _memory_limits(self) -> Iterator[int]:
         yield from super()._memory_limits()
         for group in self._groups:
-            if limit := _number(group / "memory.max"):  # "max" is none.
+            if limit := number(read(group / "memory.max")):  # "max" is none.
                 yield limit
 
     def _memory(self) -> tuple[int, int]:
         group = self._memory_group
         if group is None:
             return super()._memory()
-        cache = _table(_read(group / "memory.stat")).get("file", 0)
-        return _number(group / "memory.current"), cache
+        cache = table(read(group / "memory.stat")).get("file", 0)
+        return number(read(group / "memory.current")), cache
 
 
 class CgroupV1(Machine):
@@ -171,21 +164,21 @@ class CgroupV1(Machine):
     def cpu_seconds(self) -> float:
         if self._cpuacct is None:
             return super().cpu_seconds()
-        return _number(self._cpuacct / "cpuacct.usage") / 1e9
+        return number(read(self._cpuacct / "cpuacct.usage")) / 1e9
 
     def _cpu_limits(self) -> Iterator[float]:
         yield from super()._cpu_limits()
         yield from _cpuset_size(self._cpuset, "cpuset.effective_cpus")
         for group in self._groups["cpu"]:
-            quota = _number(group / "cpu.cfs_quota_us")
-            period = _number(group / "cpu.cfs_period_us")
+            quota = number(read(group / "cpu.cfs_quota_us"))
+            period = number(read(group / "cpu.cfs_period_us"))
             if quota > 0 and period > 0:
                 yield quota / period
 
     def _memory_limits(self) -> Iterator[int]:
         yield from super()._memory_limits()
         for group in self._groups["memory"]:
-            limit = _number(group / "memory.limit_in_bytes")
+            limit = number(read(group / "memory.limit_in_bytes"))
             if 0 < limit < UNLIMITED:
                 yield limit
 
@@ -193,10 +186,10 @@ class CgroupV1(Machine):
         group = self._memory_group
         if group is None:
             return super()._memory()
-        stat = _table(_read(group / "memory.stat"))
+        stat = table(read(group / "memory.stat"))
         # The totals count the groups below ours, as the usage does.
         cache = stat.get("total_cache", stat.get("cache", 0))
-        return _number(group / "memory.usage_in_bytes"), cache
+        return number(read(group / "memory.usage_in_bytes")), cache
 
 
 def _nearest(groups: list[Path], file: str) -> Path | None:
@@ -205,28 +198,10 @@ def _nearest(groups: list[Path], file: str) -> Path | None:
 
 def _cpuset_size(group: Path | None, file: str) -> Iterator[float]:
     """Yield the count of CPUs in a list such as ``0-3,7`` (cpuset(7)), if it is there."""
-    text = _read(group / file).strip() if group else ""
+    text = read(group / file).strip() if group else ""
     ends = [part.partition("-") for part in text.split(",") if part]
     if not all(first.isdigit() and (last or first).isdigit() for first, _, last in ends):
         return
     count = sum(int(last or first) - int(first) + 1 for first, _, last in ends)
     if count > 0:
         yield float(count)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text("ascii", "replace")
-    except OSError:
-        return ""
-
-
-def _number(file: Path) -> int:
-    """Return the number in ``file``; 0 without one, or for v1's -1, "no limit"."""
-    text = _read(file).strip()
-    return int(text) if text.isdigit() else 0
-
-
-def _table(text: str) -> dict[str, int]:
-    pairs = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}

@@ -14,6 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from toolbox.linux.cgroupfs import delegate
+from toolbox.linux.cgroupfs import own_paths
+from toolbox.linux.cgroupfs import read
+from toolbox.linux.cgroupfs import table
 from toolbox_process.engine.launcher import Counts
 
 MOUNT = Path("/sys/fs/cgroup")
@@ -50,9 +54,9 @@ class Group(NamedTuple):
         memory, pids = self.directories.get("memory"), self.directories.get("pids")
         kills = 0
         if memory is not None:
-            kills = _count(memory / "memory.events", "oom_kill")
-            kills += _count(memory / "memory.oom_control", "oom_kill")
-        return Counts(kills, 0 if pids is None else _count(pids / "pids.events", "max"))
+            kills = table(read(memory / "memory.events")).get("oom_kill", 0)
+            kills += table(read(memory / "memory.oom_control")).get("oom_kill", 0)
+        return Counts(kills, 0 if pids is None else table(read(pids / "pids.events")).get("max", 0))
 
     def remove(self) -> bool:
         """Remove it; False if processes are left in it."""
@@ -67,7 +71,7 @@ class JobGroups:
 
     def __init__(self, mount: Path = MOUNT, own: Path = OWN) -> None:
         self._mount = mount
-        self._paths = _own_paths(own)
+        self._paths = own_paths(own)
         self._unified = (mount / "cgroup.controllers").exists()
         self._lock = threading.Lock()
         self._left: list[Group] = []
@@ -114,10 +118,10 @@ class JobGroups:
         if ".." in parent.parts or not parent.is_dir():
             # The path may be another namespace's. Only if we are there, the top is our group: a
             # job must not get out of the limits that hold for this service.
-            if str(os.getpid()) not in _read(mount / "cgroup.procs").split():
+            if str(os.getpid()) not in read(mount / "cgroup.procs").split():
                 return None
             parent = mount
-        return parent if not self._unified or _is_delegated(parent, controller) else None
+        return parent if not self._unified or delegate(parent, controller) else None
 
     def release(self, group: Group) -> None:
         """Remove the group of a job that has ended, now or when its last process has."""
@@ -151,37 +155,3 @@ class JobGroups:
         deadline = time.monotonic() + CLOSING
         while not self._remove_left() and time.monotonic() < deadline:
             time.sleep(0.01)
-
-
-def _is_delegated(parent: Path, controller: str) -> bool:
-    """Report whether groups below have a controller, after having asked for it."""
-    control = parent / "cgroup.subtree_control"
-    if controller not in _read(control).split():
-        # Refused where processes are in the group itself, as this service usually is.
-        with suppress(OSError):
-            control.write_text(f"+{controller}", "ascii")
-    return controller in _read(control).split()
-
-
-def _own_paths(file: Path) -> dict[str, str]:
-    """Return the path of our group in each v1 hierarchy by controller, in v2 under ``""``."""
-    paths: dict[str, str] = {}
-    for line in _read(file).splitlines():
-        controllers, _, path = line.partition(":")[2].partition(":")
-        paths.update(dict.fromkeys(controllers.split(","), path))
-    return paths
-
-
-def _count(file: Path, name: str) -> int:
-    for line in _read(file).splitlines():
-        key, _, number = line.partition(" ")
-        if key == name and number.isdigit():
-            return int(number)
-    return 0
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text("ascii", "replace")
-    except OSError:
-        return ""

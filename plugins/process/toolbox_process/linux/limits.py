@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from toolbox.linux.cgroupfs import own_paths
 from toolbox_process.engine.launcher import Counts
 
 ROOT = Path("/sys/fs/cgroup")
@@ -22,7 +23,7 @@ class Limits:
     """The counters. *Any thread* may call."""
 
     def __init__(self, root: Path = ROOT, own: Path = _OWN) -> None:
-        paths = _groups(own)
+        paths = own_paths(own)
         self._oom = _Counter("oom_kill", _candidates(root, paths, "memory", *_MEMORY))
         self._pids = _Counter("max", _candidates(root, paths, "pids", "pids.events"))
 
@@ -37,16 +38,6 @@ class Limits:
 
 
 _MEMORY = ("memory.events", "memory.oom_control")
-
-
-def _groups(own: Path) -> dict[str, str]:
-    """Return the path of this process's group by controller, the empty name being cgroup v2's."""
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:
-        return {}
-    fields = [line.split(":", 2) for line in lines if line.count(":") >= 2]
-    return {name: path for _, names, path in fields for name in names.split(",")}
 
 
 def _candidates(root: Path, groups: dict[str, str], controller: str, *names: str) -> list[Path]:

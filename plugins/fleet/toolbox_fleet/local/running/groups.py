@@ -14,6 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from toolbox.linux.cgroupfs import delegate
+from toolbox.linux.cgroupfs import number
+from toolbox.linux.cgroupfs import own_paths
+from toolbox.linux.cgroupfs import read
+from toolbox.linux.cgroupfs import table
+
 MOUNT = Path("/sys/fs/cgroup")
 
 PERIOD = 100_000
@@ -47,10 +53,11 @@ class Groups:
     @functools.cached_property
     def _parents(self) -> dict[str, Path]:
         """The directories in which groups are made, by controller; in version 2 all the same."""
-        paths = _own_paths(self._own)
+        paths = own_paths(self._own)
         if (self._mount / "cgroup.controllers").exists():
             parent = _below(self._mount, paths.get("", "/"))
-            found = dict.fromkeys(_delegated(parent), parent)
+            names = ("cpu", "memory", "pids")
+            found = {name: parent for name in names if delegate(parent, name)}
             # A v2 group can hold processes and be frozen even where no controller is delegated.
             return {"": parent, **found} if os.access(parent, os.W_OK) else {}
         # In version 1 each controller has a tree of its own, and any of them may be read-only.
@@ -111,7 +118,7 @@ class Groups:
         found: set[int] = set()
         for directory in self._directories(identity):
             for file in directory.rglob("cgroup.procs"):
-                found |= {int(pid) for pid in _read(file).split() if pid.isdigit()}
+                found |= {int(pid) for pid in read(file).split() if pid.isdigit()}
         # Processes of another PID namespace are shown as 0 (cgroups(7)).
         return found - {0}
 
@@ -121,13 +128,13 @@ class Groups:
         if "memory" not in self._parents or not {"cpu", "cpuacct"} & set(self._parents):
             return None
         if self._unified:
-            memory = _number(self._read(identity, "memory", "memory.current"))
-            spent = _table(self._read(identity, "cpu", "cpu.stat")).get("usage_usec", 0) / 1e6
-            cache = _table(self._read(identity, "memory", "memory.stat")).get("file", 0)
+            memory = number(self._read(identity, "memory", "memory.current"))
+            spent = table(self._read(identity, "cpu", "cpu.stat")).get("usage_usec", 0) / 1e6
+            cache = table(self._read(identity, "memory", "memory.stat")).get("file", 0)
         else:
-            memory = _number(self._read(identity, "memory", "memory.usage_in_bytes"))
-            spent = _number(self._read(identity, "cpuacct", "cpuacct.usage")) / 1e9
-            stat = _table(self._read(identity, "memory", "memory.stat"))
+            memory = number(self._read(identity, "memory", "memory.usage_in_bytes"))
+            spent = number(self._read(identity, "cpuacct", "cpuacct.usage")) / 1e9
+            stat = table(self._read(identity, "memory", "memory.stat"))
             cache = stat.get("total_cache", stat.get("cache", 0))
         # Without memory the group is empty, or gone.
         return Usage(spent, memory, cache) if memory else None
@@ -135,7 +142,7 @@ class Groups:
     def was_short_of_memory(self, identity: str) -> bool:
         """Report whether the kernel has killed a process of a sandbox for want of memory."""
         name = "memory.events" if self._unified else "memory.oom_control"
-        return bool(_table(self._read(identity, "memory", name)).get("oom_kill"))
+        return bool(table(self._read(identity, "memory", name)).get("oom_kill"))
 
     def remove(self, identity: str) -> None:
         """Remove the groups of a sandbox without processes."""
@@ -155,49 +162,10 @@ class Groups:
 
     def _read(self, identity: str, controller: str, name: str) -> str:
         file = self._file(identity, controller, name)
-        return _read(file) if file is not None else ""
-
-
-def _own_paths(file: Path) -> dict[str, str]:
-    """Return the path of our group in each v1 hierarchy by controller, in v2 under ``""``."""
-    paths: dict[str, str] = {}
-    for line in _read(file).splitlines():
-        controllers, _, path = line.partition(":")[2].partition(":")
-        for controller in controllers.split(","):
-            paths[controller] = path
-    return paths
+        return read(file) if file is not None else ""
 
 
 def _below(mount: Path, path: str) -> Path:
     """Return the directory of our group; ``mount`` if it has another path in our namespace."""
     own = mount.joinpath(*(part for part in path.split("/") if part))
     return own if ".." not in own.parts and own.is_dir() else mount
-
-
-def _delegated(parent: Path) -> list[str]:
-    """Return the controllers that groups below ``parent`` have, after having asked for more."""
-    wanted = ("cpu", "memory", "pids")
-    available = _read(parent / "cgroup.controllers").split()
-    for name in wanted:
-        if name in available:
-            # Refused where processes are in the group itself, as this service usually is.
-            with contextlib.suppress(OSError):
-                (parent / "cgroup.subtree_control").write_text(f"+{name}", "ascii")
-    enabled = _read(parent / "cgroup.subtree_control").split()
-    return [name for name in wanted if name in enabled]
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text("ascii", "replace")
-    except OSError:
-        return ""
-
-
-def _number(text: str) -> int:
-    return int(text) if text.strip().isdigit() else 0
-
-
-def _table(text: str) -> dict[str, int]:
-    pairs = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
