@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 from werkzeug.datastructures import Headers
-from werkzeug.http import parse_options_header
 
 from toolbox.errors import BadRequest
 from toolbox.errors import ContentTooLarge
@@ -200,7 +199,7 @@ class Body:
 
 def media_type(content_type: str) -> str:
     """Return the type without its parameters, in lower case (RFC 9110, 8.3.1)."""
-    return parse_options_header(content_type)[0].lower()
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _connection(

@@ -24,7 +24,7 @@ PRIVATE_NAME = re.compile(r"\.toolbox-(?:upload-|clone-)?[0-9a-f]{16,32}")
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 """Errnos of file systems and kernels without ``O_TMPFILE`` (open(2))."""
 
-_OWN_FILES = "/proc/self/fd"
+_OWN_FILES = Path("/proc/self/fd")
 """Needed to give a file without a name one; absent where /proc isn't mounted."""
 
 
@@ -55,7 +55,7 @@ class Staged:
     def _open(self, mode: int) -> BinaryIO:
         flags = os.O_RDWR | os.O_CLOEXEC
         try:
-            if not Path(_OWN_FILES).exists():
+            if not _OWN_FILES.exists():
                 raise OSError(errno.EOPNOTSUPP, "")
             fd = os.open(".", flags | os.O_TMPFILE, NEW_FILE, dir_fd=self._directory)
         except OSError as error:

@@ -24,6 +24,8 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self, info: os.stat_result | None) -> None:
         """Raise PreconditionFailed unless the file with ``info`` (None: no file) meets them."""
+        if self == UNCONDITIONAL:
+            return
         etag = file_etag(info) if info is not None else None
         modified = info.st_mtime if info is not None else 0.0
         check_unchanged(etag, modified, self.if_match, self.if_unmodified_since)

@@ -42,7 +42,7 @@ def make_info(name: str, path: str, info: os.stat_result) -> FileInfo:
     second, nanosecond = divmod(info.st_mtime_ns, 1_000_000_000)
     go_time, go_zone, rfc3339_time, rfc3339_zone = _local(second)
     fraction = f".{nanosecond:09d}".rstrip("0") if nanosecond else ""
-    mode, permissions, is_dir = _mode(info.st_mode)
+    mode, permissions, is_dir, owner, group = _access(info.st_mode, info.st_uid, info.st_gid)
     return FileInfo(
         name=name,
         size=info.st_size,
@@ -50,17 +50,19 @@ def make_info(name: str, path: str, info: os.stat_result) -> FileInfo:
         mod_time=f"{go_time}{fraction}{go_zone}",
         modified_at=f"{rfc3339_time}{fraction}{rfc3339_zone}",
         is_dir=is_dir,
-        owner=str(info.st_uid),
-        group=str(info.st_gid),
+        owner=owner,
+        group=group,
         permissions=permissions,
         path=path,
     )
 
 
-# Files of a tree share few modes and many seconds, and formatting is most of the work.
+# Files of a tree share few modes and owners, and many seconds: formatting was most of the work.
 @lru_cache(1024)
-def _mode(mode: int) -> tuple[str, str, bool]:
-    return mode_text(mode), f"{mode & 0o777:04o}", stat.S_ISDIR(mode)
+def _access(mode: int, uid: int, gid: int) -> tuple[str, str, bool, str, str]:
+    """Return mode, permissions, whether it is a directory, owner and group."""
+    permissions = f"{mode & 0o777:04o}"
+    return mode_text(mode), permissions, stat.S_ISDIR(mode), str(uid), str(gid)
 
 
 def mode_text(mode: int) -> str:
