@@ -104,7 +104,8 @@ class _Reader:
         """True once the last boundary has been passed."""
         self._body = body
         self._mark = b"\r\n--" + boundary
-        self._buffer = bytearray(CHUNK)
+        # No larger than the body with that line's start: 1 MiB takes 11 us, and more to touch.
+        self._buffer = bytearray(CHUNK if body.length is None else min(CHUNK, body.length + 2))
         self._view = memoryview(self._buffer)
         # The first boundary may be the first line: make it look like the others.
         self._buffer[:2] = b"\r\n"

@@ -173,8 +173,7 @@ class Body:
         """Read and drop the rest, so that an early response doesn't reset the connection."""
         if self._client is not None and self._client.uninvited:
             return  # It waits for 100 (Continue), and gets an error instead.
-        buffer = memoryview(bytearray(CHUNK))
-        while self.readinto(buffer):
+        for _ in self:
             pass
 
     def read_all(self, limit: int) -> bytes:

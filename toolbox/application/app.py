@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import msgspec
 from flask import Flask
@@ -11,15 +13,17 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from toolbox.application import core_routes
+from toolbox.application.dispatch import Application
 from toolbox.application.entrance import Entrance
 from toolbox.application.error_responses import error_response
 from toolbox.application.request_id import request_id
-from toolbox.application.routing import MatchingRule
 from toolbox.application.routing import Rest
 from toolbox.application.views import GetBackend
 from toolbox.application.views import View
 from toolbox.application.views import make_socket_view
 from toolbox.application.views import make_view
+from toolbox.auth import Principal
+from toolbox.auth.access import Auth
 from toolbox.auth.access import Delegated
 from toolbox.auth.signing import SIGNATURE_QUERY
 from toolbox.auth.signing import SignatureScheme
@@ -39,43 +43,26 @@ from toolbox.sockets.handshake import check_handshake
 
 def create_app(toolbox: Toolbox) -> Flask:
     """Return the WSGI application of ``toolbox``. Nothing runs until ``toolbox.start()``."""
-    app = Flask("toolbox", static_folder=None)
+    app = Application("toolbox")
     app.extensions["toolbox"] = toolbox
-    app.url_rule_class = MatchingRule
     # Paths of files and of proxied applications may contain "//"; merging would redirect them.
     app.url_map.merge_slashes = False
     app.url_map.converters["rest"] = Rest
-    # Sets of endpoints, so that each request costs a lookup and not a walk over operations.
     constants: dict[str, tuple[str, bytes]] = {}
-    public: set[str] = set()
-    initial: set[str] = set()
-    signed: dict[str, SignatureScheme] = {}
+    # By endpoint, so that each request costs a lookup.
+    policies: dict[str | None, Policy] = {}
     headers = {group.name: group.token_headers for group in toolbox.groups()}
-    token_headers: dict[str, tuple[str, ...]] = {}
-    delegated: dict[str, Delegated] = {}
-    monitoring: set[str] = set()
     for group, operation, backend in _operations(toolbox):
         endpoint = f"{group}.{operation.name}"
         view = make_socket_view if operation.websocket else make_view
         _add_rule(app, operation, endpoint, view(toolbox, operation, backend))
-        if operation.public:
-            (initial if operation.initial else public).add(endpoint)
-        if operation.signed:
-            scheme = operation.signed
-            signed[endpoint] = scheme_of(group) if isinstance(scheme, bool) else scheme
-        if headers.get(group):
-            token_headers[endpoint] = headers[group]
-        if operation.delegated:
-            delegated[endpoint] = operation.delegated
-        if operation.monitoring:
-            monitoring.add(endpoint)
+        policies[endpoint] = _policy(group, operation, headers.get(group, ()))
         if operation.constant:
             # Health checks come all the time: they should cost neither routing nor encoding.
             constant = msgspec.json.encode(operation.function(None))
             constants[operation.path] = endpoint, constant
-    _add_upgrade_hints(app, toolbox, public)
-    app.before_request(lambda: _before(toolbox, public, initial, signed, delegated, token_headers))
-    app.before_request(lambda: _count(toolbox, monitoring))
+    _add_upgrade_hints(app, toolbox, policies)
+    app.before_request(lambda: _before(toolbox, policies))
     app.after_request(_after)
     # For Exception, not HTTPException: bugs get the envelope, too.
     app.register_error_handler(Exception, error_response)
@@ -86,7 +73,37 @@ def create_app(toolbox: Toolbox) -> Flask:
     # because each layer below reads the path.
     toolbox.registry.hook.toolbox_app(app=app, toolbox=toolbox)
     app.wsgi_app = EncodedSlashes(app.wsgi_app)  # type: ignore[method-assign]
+    app.compile_routes()
     return app
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The conditions under which a request may reach an endpoint; see :class:`Operations`."""
+
+    public: bool = False
+    initial: bool = False
+    """True if it is public only until a token is set."""
+    signed: SignatureScheme | None = None
+    delegated: Delegated | None = None
+    token_headers: tuple[str, ...] = ()
+    monitoring: bool = False
+
+
+def _policy(group: str, operation: Operation, token_headers: tuple[str, ...]) -> Policy:
+    signed = operation.signed
+    return Policy(
+        public=operation.public and not operation.initial,
+        initial=operation.initial,
+        signed=scheme_of(group) if isinstance(signed, bool) and signed else signed or None,
+        delegated=operation.delegated,
+        token_headers=token_headers,
+        monitoring=operation.monitoring,
+    )
+
+
+NO_OPERATION = Policy()
+"""For paths that no operation has, too: without a token clients don't learn which ones exist."""
 
 
 def _operations(toolbox: Toolbox) -> Iterator[tuple[str, Operation, GetBackend]]:
@@ -112,7 +129,7 @@ def _add_rule(app: Flask, operation: Operation, endpoint: str, view: View) -> No
     )
 
 
-def _add_upgrade_hints(app: Flask, toolbox: Toolbox, public: set[str]) -> None:
+def _add_upgrade_hints(app: Flask, toolbox: Toolbox, policies: dict[str | None, Policy]) -> None:
     """Respond to a plain GET of a path that is only a WebSocket with an error that explains it."""
     operations = [operation for _, operation, _ in _operations(toolbox)]
     plain = {
@@ -129,57 +146,51 @@ def _add_upgrade_hints(app: Flask, toolbox: Toolbox, public: set[str]) -> None:
         if operation.websocket and operation.path not in plain:
             endpoint = f"upgrade {operation.path}"
             app.add_url_rule(flask_rule(operation.path), endpoint, hint, methods=["GET"])
-            if operation.public:
-                public.add(endpoint)
+            policies[endpoint] = Policy(public=operation.public)
 
 
 # Around each request
 
 
-def _before(
-    toolbox: Toolbox,
-    public: set[str],
-    initial: set[str],
-    signed: dict[str, SignatureScheme],
-    delegated: dict[str, Delegated],
-    token_headers: dict[str, tuple[str, ...]],
-) -> None:
+def _before(toolbox: Toolbox, policies: dict[str | None, Policy]) -> None:
     # Authentication first: without it clients don't learn which routes exist.
     endpoint = request.endpoint
     environ = request.environ
     environ[OPERATION] = endpoint or ""
+    policy = policies.get(endpoint, NO_OPERATION)
     # The guard is for browsers: it holds for public operations, too.
     toolbox.guard.check(environ)
-    auth = toolbox.auth
-    if endpoint not in public and not (endpoint in initial and auth.authenticator.is_open):
-        try:
-            if endpoint in signed and _has_signature():
-                principal = auth.authenticate_signed(signed[endpoint], request.method, request.args)
-            else:
-                principal = auth.authenticate(environ, token_headers.get(endpoint or "", ()))
-        except Unauthorized:
-            judge = delegated.get(endpoint or "")
-            if judge is None or not judge(auth, environ):
-                raise
-            # It stays a stranger's here, whatever the other server thinks of it.
-        else:
-            environ[AUTH], environ[USER] = principal.method, principal.user
-            if (client := client_of(environ)) is not None:
-                client.admit()  # From here on its body may be read.
-        # After authentication: strangers learn nothing about the state; a 404 needs no backend.
-        if endpoint is not None:
-            toolbox.check_ready()
-
-
-def _count(toolbox: Toolbox, monitoring: set[str]) -> None:
-    # After _before: what it has refused is no activity, nor is what needs no token.
-    environ = request.environ
-    if AUTH not in environ or request.endpoint in monitoring:
+    if policy.public or (policy.initial and toolbox.auth.authenticator.is_open):
         return
-    if (client := client_of(environ)) is not None:
+    client = client_of(environ)
+    principal = _authenticate(toolbox.auth, environ, policy)
+    # Without one it stays a stranger's here, whatever the other server thinks of it.
+    if principal is not None:
+        environ[AUTH], environ[USER] = principal.method, principal.user
+        if client is not None:
+            client.admit()  # From here on its body may be read.
+    # After authentication: strangers learn nothing about the state; a 404 needs no backend.
+    if endpoint is not None:
+        toolbox.check_ready()
+    # Last: what was refused is no activity, nor is what needs no token.
+    if principal is None or policy.monitoring:
+        return
+    if client is not None:
         toolbox.activity.enter(client)
     else:
         toolbox.activity.note()  # Under another server nothing tells the end of a request.
+
+
+def _authenticate(auth: Auth, environ: dict[str, Any], policy: Policy) -> Principal | None:
+    """Return who sent the request, None if another server is to judge. Raises Unauthorized."""
+    try:
+        if policy.signed and _has_signature():
+            return auth.authenticate_signed(policy.signed, request.method, request.args)
+        return auth.authenticate(environ, policy.token_headers)
+    except Unauthorized:
+        if policy.delegated is None or not policy.delegated(auth, environ):
+            raise
+    return None
 
 
 def _has_signature() -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
 
+from toolbox.application.request_id import new_id
 from toolbox.http.environ import OPERATION
 from toolbox.http.environ import REQUEST_ID
 from toolbox.response import JSON
@@ -40,7 +40,7 @@ class Entrance:
             return self._app(environ, start_response)
         # Observers read these, as of any other request.
         environ[OPERATION], constant = known
-        environ[REQUEST_ID] = request_id = str(uuid.uuid4())
+        environ[REQUEST_ID] = request_id = new_id()
         headers = [("Content-Type", JSON), ("Content-Length", str(len(constant)))]
         headers.append(("X-Request-Id", request_id))
         start_response("200 OK", headers)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 from typing import NoReturn
 
-import flask
 from flask import request
 from werkzeug.wrappers import Response
 
+from toolbox.application.dispatch import Reply
 from toolbox.application.request_id import request_id
 from toolbox.errors import ToolboxError
 from toolbox.group import Argument
@@ -139,10 +139,10 @@ def _is_optional(kind: Any) -> bool:
     return type(None) in typing.get_args(kind)
 
 
-class HandedOff(flask.Response):
+class HandedOff(Reply):
     """The response to a request whose socket the server no longer owns.
 
-    It must be a Flask response: any other is converted to one, and would be sent.
+    It must be one of the application's: any other is converted to one, and would be sent.
     """
 
     def __call__(self, environ: Any, start_response: Any) -> NoReturn:

@@ -71,8 +71,10 @@ class Guard:
         A page may send any other type to another origin without a preflight request. curl declares
         what it posts as a form, so that is taken as JSON, too, unless it comes from a browser.
         """
+        if not self._is_needed:
+            return
         kind = media_type(environ.get("CONTENT_TYPE", ""))
-        if not self._is_needed or not kind or _is_json(kind):
+        if not kind or _is_json(kind):
             return
         if kind == "application/x-www-form-urlencoded" and not _is_browser(environ):
             return

@@ -12,6 +12,7 @@ from typing import Any
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.body import EOFReader
 from gunicorn.http.parser import _DRAIN_MAX_BYTES as MAX_DRAINED
+from gunicorn.http.wsgi import _make_early_hints_callback
 
 MAX_CHUNK = 1 << 40
 """Bytes that a chunk may announce: no client has so much at once."""
@@ -159,6 +160,12 @@ def read_chunked(body: Any, size: int) -> bytes:
         body.failed = True  # gunicorn notes that only when it reads the body itself.
         raise
     return data
+
+
+def early_hints(request: Any, sock: Any, response: Any) -> Any:
+    """Return the value of ``wsgi.early_hints``, which sends 103 (RFC 8297)."""
+    make: Any = _make_early_hints_callback
+    return make(request, sock, response)
 
 
 def sent_bytes(response: Any) -> int:

@@ -20,6 +20,7 @@ from gunicorn.workers.gthread import TConn
 from toolbox.errors import ToolboxError
 from toolbox.http.connection import ClientSocket
 from toolbox.linux.clock import awake
+from toolbox.serving.exchange.requests import Parser
 from toolbox.serving.heads import HeadLimits
 from toolbox.serving.heads import is_complete
 from toolbox.settings import ServerSettings
@@ -56,6 +57,12 @@ class Connection(TConn):
         self.dropped = 0
         self.refusal: ToolboxError | None = None
         """The error for a head that is refused."""
+
+    def init(self) -> None:
+        """Make the parser, before the first request."""
+        if self.parser is None:
+            self.parser = Parser(self.cfg, self.sock, self.client)
+            self.initialized = True
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -11,27 +12,22 @@ from toolbox.observing import record_from_environ
 
 if TYPE_CHECKING:
     from toolbox.errors import ToolboxError
+    from toolbox.serving.exchange.exchanging import Exchange
 
 
-def remember(worker: Any, req: Any, environ: dict[str, Any], response: Any) -> None:
-    """Keep both for :func:`record_of_request`: gunicorn's hook ``post_request``."""
-    req.exchange = environ, response
-
-
-def record_of_request(req: Any, seconds: float, complete: bool) -> RequestRecord | None:
+def record_of_request(exchange: Exchange) -> RequestRecord | None:
     """Return the record of a request, None if it became a WebSocket or its error is recorded by
     :func:`record_of_refusal`.
     """
-    # Taken away: the response knows its request, so they would keep each other alive.
-    environ, response = req.__dict__.pop("exchange", ({}, None))
+    environ, response = exchange.environ, exchange.response
     if response is None or response.status is None:
         return None
     return record_from_environ(
         environ,
         status=response.status_code,
-        seconds=seconds,
-        sent=sent_bytes(response) if complete else response.sent,
-        complete=complete,
+        seconds=time.monotonic() - exchange.began,
+        sent=sent_bytes(response) if exchange.complete else response.sent,
+        complete=exchange.complete,
     )
 
 

@@ -43,6 +43,8 @@ from toolbox.serving.acceptor import has_waiting
 from toolbox.serving.admission import AdmissionQueue
 from toolbox.serving.announcing import announce
 from toolbox.serving.arbiter import heartbeat_directory
+from toolbox.serving.exchange.environs import Environs
+from toolbox.serving.exchange.exchanging import Exchange
 from toolbox.serving.heads import HeadLimits
 from toolbox.serving.heads import is_complete
 from toolbox.serving.lanes import Lanes
@@ -54,7 +56,6 @@ from toolbox.serving.lobby import lobby_limits
 from toolbox.serving.lobby import shut
 from toolbox.serving.records import record_of_refusal
 from toolbox.serving.records import record_of_request
-from toolbox.serving.records import remember
 from toolbox.serving.refusing import error_response
 from toolbox.serving.refusing import refusal
 from toolbox.serving.succession import Succession
@@ -117,8 +118,7 @@ class Worker(ThreadWorker):
         except SettingsError as error:
             error.report()
             sys.exit(Arbiter.APP_LOAD_ERROR)
-        if self.toolbox.observers:
-            self.cfg.set("post_request", remember)
+        self._environs = Environs(self.cfg)
         if self.age == 1:  # A worker that replaces another changes nothing for clients.
             announce(self.toolbox, [sock.getsockname() for sock in self.sockets])
         self._open_lobby()
@@ -273,18 +273,15 @@ class Worker(ThreadWorker):
     def handle_request(self, req: Any, conn: Connection) -> Any:
         conn.sock.begin(req)
         self.toolbox.enter()
-        began = time.monotonic()
-        complete = False
+        exchange = Exchange(self, req, conn, self._environs)
         try:
-            result = super().handle_request(req, conn)
-            complete = True
-            return result
+            return exchange.run()
         except TimeoutError:
             log.info("closed a connection that stalled while sending")
             raise StopIteration from None
         finally:
             if observers := self.toolbox.observers:
-                record = record_of_request(req, time.monotonic() - began, complete)
+                record = record_of_request(exchange)
                 if record is not None:
                     observers.notify(record)
             self.toolbox.activity.leave(conn.sock)

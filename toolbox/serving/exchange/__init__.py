@@ -1,0 +1,1 @@
+"""One request and its response: parsing the head, the WSGI environment, writing the response."""
