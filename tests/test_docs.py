@@ -40,7 +40,9 @@ PAGES = (
     "docs/conformance.rst",
     "docs/dialects.rst",
     "docs/agents.rst",
+    "docs/extensions.rst",
 )
+PLUGINS = (ROOT / "docs" / "plugins.rst").read_text()
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -103,7 +105,7 @@ def test_no_change_is_listed_twice() -> None:
 
 def test_the_curl_examples_run(make_service: Callable[..., Service]) -> None:
     service = make_service()
-    (example,) = [block for block in blocks("console") if "$ curl" in block]
+    (example,) = [block for block in blocks("console") if "/system/metrics" in block]
     lines = re.sub(r"\\\n\s+", "", example).replace("127.0.0.1:2280", f"127.0.0.1:{service.port}")
     for line in lines.splitlines():
         result = subprocess.run(
@@ -155,20 +157,25 @@ def test_the_plugin_example_works(
     reader: Path, tmp_path: Path, make_service: Callable[..., Service]
 ) -> None:
     # F-D4: pip refused what it was shown
-    (example,) = [block for block in blocks("python") if "toolbox_group" in block]
-    (project,) = [block for block in blocks("toml") if "[build-system]" in block]
-    (install,) = [block for block in blocks("console") if "pip install ./greeter" in block]
-    assert install == "$ pip install ./greeter\n"
+    example, *_ = blocks("python", PLUGINS)
+    (project,) = blocks("toml", PLUGINS)
+    (shown,) = [block for block in blocks("console") if "pip install ./greeter" in block]
+    install, curl, answer = shown.splitlines()
+    assert install == "$ pip install ./greeter"
+    assert f"{install}\n" in blocks("console", PLUGINS)
     folder = tmp_path / "greeter"
     folder.mkdir()
     for name, text in (("greeter.py", example), ("pyproject.toml", project)):
-        assert f"``{name}``" in README
+        assert f"``{name}``" in PLUGINS
         (folder / name).write_text(text)
     pip_install(reader, folder)
     service = make_service(
         env={"PYTHONPATH": str(reader)}, settings='[greeter.polite]\nword = "Hello"\n'
     )
-    assert service.http.post("/x/greet", json={"name": "Ada"}).json() == {"text": "Hello, Ada"}
+    line = curl.removeprefix("$ ").replace("127.0.0.1:2280", f"127.0.0.1:{service.port}")
+    environ = {**os.environ, "TOOLBOX_TOKEN": TOKEN}
+    said = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, timeout=60).stdout
+    assert said.decode() == answer.replace("Good day", "Hello")
     assert service.http.post("/x/greet", json={"name": ""}).json()["statusCode"] == 400
     assert service.http.post("/x/greet", json={"name": "Nobody"}).json()["code"] == "NOT_FOUND"
     document = service.http.get("/openapi.json").json()
@@ -179,8 +186,7 @@ def test_a_backend_of_ones_own_is_served_and_passes_the_contract(
     site: Any, make_service: Callable[..., Service]
 ) -> None:
     # F-D7
-    page = (ROOT / "docs" / "plugins.rst").read_text()
-    backend, contract, served, _ = blocks("python", page)
+    _, backend, contract, served, _ = blocks("python", PLUGINS)
     (site.directory / "noted_files.py").write_text(backend)
     site.register("noted_files", "noted", "noted-files")
     tests = site.directory / "tests"
@@ -205,7 +211,7 @@ def test_a_backend_of_ones_own_is_served_and_passes_the_contract(
 
 
 def test_the_command_of_the_plugins_page_works(site: Any) -> None:
-    *_, example = blocks("python", (ROOT / "docs" / "plugins.rst").read_text())
+    *_, example = blocks("python", PLUGINS)
     (site.directory / "greeting.py").write_text(example)
     site.register("greeting", "greeting", "greeting")
     assert command("greet", "Ada", **site.env) == "Good day Ada\n"
@@ -290,7 +296,7 @@ def test_every_example_is_run() -> None:
     source = Path(__file__).read_text()
     wanted = re.findall(r'if "(.+?)" in block', source)
     examples = blocks("console") + blocks("python")
-    assert len(re.findall(r"(?m)^\.\. code-block:: ", README)) == len(examples) + 2
+    assert len(re.findall(r"(?m)^\.\. code-block:: ", README)) == len(examples) + 1
     for block in examples:
         assert any(part in block for part in (*wanted, *ELSEWHERE)), block
     packaging = (ROOT / "tests" / "test_packaging.py").read_text()
