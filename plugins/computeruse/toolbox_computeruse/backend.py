@@ -23,6 +23,8 @@ from toolbox_computeruse.models import Region
 from toolbox_computeruse.models import Screenshot
 from toolbox_computeruse.models import Window
 from toolbox_computeruse.recordings.models import Recording
+from toolbox_computeruse.screen.models import Frame
+from toolbox_computeruse.screen.models import View
 
 
 class Desktop(Protocol):
@@ -67,6 +69,16 @@ class Screen(Protocol):
         self, region: Region | None, show_cursor: bool, format: str, quality: int, scale: float
     ) -> Screenshot:
         """Capture the screen, or a region of it, as an image file. Raises InvalidInput."""
+
+
+class Frames(Protocol):
+    """The screen as it changes."""
+
+    def frame(self, view: View, known: str, wait: float, canceled: IsCanceled) -> Frame | None:
+        """Return the screen once its tag isn't ``known``, or None after ``wait`` seconds.
+
+        May return earlier if too many viewers wait.
+        """
 
 
 class Mouse(Protocol):
@@ -197,6 +209,9 @@ class ComputerUseBackend(Protocol):
 
     @property
     def screen(self) -> Screen: ...
+
+    @property
+    def frames(self) -> Frames: ...
 
     @property
     def mouse(self) -> Mouse: ...

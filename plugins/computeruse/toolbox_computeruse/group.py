@@ -6,6 +6,7 @@ from toolbox.group import Group
 from toolbox_computeruse import accessibility_routes
 from toolbox_computeruse import recordings_routes
 from toolbox_computeruse import routes
+from toolbox_computeruse import viewing_routes
 from toolbox_computeruse.backend import ComputerUseBackend
 from toolbox_computeruse.settings import ComputerUseSettings
 
@@ -20,4 +21,5 @@ group.include(
     routes.operations,
     recordings_routes.operations,
     accessibility_routes.operations,
+    viewing_routes.operations,
 )

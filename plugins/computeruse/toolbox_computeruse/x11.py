@@ -22,6 +22,7 @@ from toolbox_computeruse.input.mouse import GestureMouse
 from toolbox_computeruse.input.xtest import XInputDevice
 from toolbox_computeruse.recordings.recordings import FfmpegRecordings
 from toolbox_computeruse.screen.displays import XDisplays
+from toolbox_computeruse.screen.frames import XFrames
 from toolbox_computeruse.screen.screen import XScreen
 from toolbox_computeruse.settings import ComputerUseSettings
 from toolbox_computeruse.settings import display_name
@@ -50,6 +51,7 @@ class X11ComputerUse:
         )
         self._input_device = XInputDevice(self._input_connection, options.gesture_timeout)
         self.screen = XScreen(self._view_connection, options.max_pixels)
+        self.frames = XFrames(self._view_connection)
         self.displays = XDisplays(self._view_connection)
         self.mouse: Mouse = GestureMouse(self._input_device)
         self.keyboard: Keyboard = XKeyboard(

@@ -38,3 +38,18 @@ class StopRecordingRequest(msgspec.Struct, frozen=True):
     """The recording to stop."""
 
     id: Annotated[str, Meta(min_length=1)]
+
+
+class RecordingLink(msgspec.Struct, frozen=True):
+    """A link to a recording, relative to the service; it ``expires`` in seconds since the epoch."""
+
+    url: str
+    expires: int
+
+
+class PlayQuery(msgspec.Struct, frozen=True):
+    """A recording, and the signature of a link to it."""
+
+    id: str
+    expires: str = ""
+    signature: str = ""

@@ -43,16 +43,24 @@ class XScreen:
         if region is not None and region.width * region.height > self._max_pixels:
             raise InvalidInput(f"the region is too large (limit {self._max_pixels} pixels)")
         with self._connection.use() as display:
-            image, origin = _grab(display, region)
+            image, origin = grab(display, region)
             pointer = pointer_position(display)
             shape = cursor.read(display) if show_cursor else None
         # Drawn after the connection was given up, which other requests may wait for.
         if shape is not None:
             cursor.draw(image, shape, origin)
-        return _encode(image, pointer, kind, quality, scale)
+        content, image = encode(image, kind, quality, scale)
+        return Screenshot(
+            screenshot=binascii.b2a_base64(content, newline=False).decode("ascii"),
+            cursor_position=pointer,
+            size_bytes=len(content),
+            width=image.width,
+            height=image.height,
+            format=kind,
+        )
 
 
-def _grab(display: Display, region: Region | None) -> tuple[Image.Image, Position]:
+def grab(display: Display, region: Region | None) -> tuple[Image.Image, Position]:
     """Return the pixels of ``region``, black outside the screen, and its upper left corner."""
     root = display.screen().root
     size = root.get_geometry()
@@ -85,21 +93,17 @@ def _read(display: Display, x: int, y: int, width: int, height: int) -> Image.Im
     return image
 
 
-def _encode(
-    image: Image.Image, pointer: Position, kind: str, quality: int, scale: float
-) -> Screenshot:
+def encode(
+    image: Image.Image, kind: str, quality: int, scale: float
+) -> tuple[memoryview, Image.Image]:
+    """Return the file of an image that is scaled down, and the scaled image.
+
+    ``kind`` is a canonical name of :data:`FORMATS`.
+    """
     if scale != 1:
         width, height = (max(1, int(side * scale)) for side in image.size)
         image = image.resize((width, height), _pillow().Resampling.BOX)
-    content = _compress(image, kind, quality)
-    return Screenshot(
-        screenshot=binascii.b2a_base64(content, newline=False).decode("ascii"),
-        cursor_position=pointer,
-        size_bytes=len(content),
-        width=image.width,
-        height=image.height,
-        format=kind,
-    )
+    return _compress(image, kind, quality), image
 
 
 def _compress(image: Image.Image, kind: str, quality: int) -> memoryview:
