@@ -1,4 +1,4 @@
-"""API group ``page``: a page for browsers with status, terminal and API reference."""
+"""API group ``page``: a page for browsers: status, terminal, desktop, files, jobs."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ group = Group(
     "page",
     backend=PageBackend,
     default_backend="bundled",
-    summary="A page for browsers with status, terminal and API reference",
+    summary="A page for browsers: status, terminal, desktop, files, jobs",
 )
 
 

@@ -12,6 +12,7 @@ POLICY = {
     # It sets 24-bit colors as attributes, which no nonce covers. They can load nothing.
     "style-src-attr": "'unsafe-inline'",
     "img-src": "'self' data:",
+    "media-src": "'self'",
     "connect-src": "'self'",
     "base-uri": "'none'",
     "form-action": "'none'",

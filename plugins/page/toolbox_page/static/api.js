@@ -30,7 +30,7 @@ export function authorize(headers) {
 }
 
 // Returns the response to a request, whose body is JSON, or raw: a Blob that is sent unchanged. Throws a
-// Failure for every error response.
+// Failure for every error response; a 304, for a request with a condition, is none.
 export async function request(path, { method = 'GET', body, raw, headers = {}, signal } = {}) {
   const type = raw ? 'application/octet-stream' : 'application/json';
   const hasBody = raw || body !== undefined;
@@ -42,7 +42,7 @@ export async function request(path, { method = 'GET', body, raw, headers = {}, s
     credentials: 'same-origin',
     signal,
   });
-  if (!response.ok) {
+  if (!response.ok && response.status !== 304) {
     const error = await response.json().catch(() => ({}));
     const challenge = response.headers.get('WWW-Authenticate');
     const failure = new Failure(response.status, error.message || response.statusText, challenge, error.code);

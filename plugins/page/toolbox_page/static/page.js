@@ -1,6 +1,7 @@
 // The page: asks for the token once, then shows the part that the URL names.
 
 import { Failure, hasToken, read, setToken } from './api.js';
+import * as desktop from './desktop.js';
 import { byId } from './dom.js';
 import * as files from './files.js';
 import * as jobs from './jobs.js';
@@ -10,10 +11,11 @@ import * as services from './services.js';
 import * as status from './status.js';
 import * as terminal from './terminal.js';
 
-const PARTS = ['status', 'sandboxes', 'terminal', 'jobs', 'files', 'services', 'reference'];
+const PARTS = ['status', 'sandboxes', 'terminal', 'desktop', 'jobs', 'files', 'services', 'reference'];
 
 // Parts that are only there where the service has the operation, each with what shows one of its things.
 const VIEWS = {
+  desktop: { view: desktop, operation: '/x/computeruse/screen' },
   jobs: { view: jobs, operation: '/x/jobs' },
   files: { view: files, operation: '/files' },
   services: { view: services, operation: '/x/services' },
@@ -50,9 +52,16 @@ function isThere(part) {
 // fleet, "#jobs/ID" a job, "#files/PATH" a file.
 function wanted() {
   const [, part, id] = /^#([^/]*)\/?(.*)$/s.exec(location.hash) || ['', '', ''];
-  if (!isThere(part)) return ['status', ''];
+  if (!isThere(part)) return ['status', part];
   if (part === 'terminal' && !hasFleet) return [part, ''];
   return [part, unescaped(id)];
+}
+
+// Tells of a part that was asked for, as by a bookmark, and is not there.
+function showAbsent(part) {
+  const link = byId(`${part}-link`);
+  byId('absent').hidden = !link;
+  if (link) byId('absent').textContent = `${link.textContent}: the group for this is not enabled.`;
 }
 
 function show() {
@@ -71,6 +80,7 @@ function show() {
     } else link.removeAttribute('aria-current');
   }
   showTitle();
+  showAbsent(part === 'status' ? thing : '');
   status.start(version);
   if (part === 'sandboxes') sandboxes.start();
   if (part === 'terminal') terminal.start(hasTerminals || sandbox !== '', sandbox);

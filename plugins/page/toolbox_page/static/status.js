@@ -121,7 +121,7 @@ function row(plugin) {
 }
 
 export function showGroups(plugins) {
-  inUse = new Set(plugins.filter((plugin) => plugin.status === 'enabled').map((plugin) => plugin.group));
+  inUse = new Set(plugins.filter((plugin) => plugin.status === 'enabled' && !plugin.idle).map((plugin) => plugin.group));
   byId('groups').replaceChildren(...plugins.map(row));
 }
 
