@@ -79,7 +79,8 @@ function connectKeyboard(field, inputs, leave) {
     const pressed = chord(event);
     if (!pressed) return;
     event.preventDefault();
-    inputs.push('keyboard/key', pressed);
+    // A held key must not go on long after it was released.
+    if (!event.repeat || inputs.isIdle()) inputs.push('keyboard/key', pressed);
   });
   // The keyboards of phones have no keys, only what they do.
   field.addEventListener('beforeinput', (event) => {

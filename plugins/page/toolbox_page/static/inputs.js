@@ -27,6 +27,10 @@ export class Inputs {
     if (!this.isSending) this.send();
   }
 
+  isIdle() {
+    return !this.waiting.length;
+  }
+
   async send() {
     this.isSending = true;
     while (this.waiting.length) {
