@@ -25,9 +25,15 @@ def copy_attributes(
 
     Raises OSError.
     """
+    made = os.fstat(target)
+    wanted = owner or Owner(status.st_uid, status.st_gid)
+    # Each change is a transaction of the file system; most new files need neither of these two.
     # The owner first: a change of it clears the bits of setuid and capabilities (chown(2)).
-    set_owner(target, status, owner)
-    os.fchmod(target, stat.S_IMODE(status.st_mode))
+    changes_owner = wanted != (made.st_uid, made.st_gid) and _is_root()
+    if changes_owner:
+        os.fchown(target, wanted.uid, wanted.gid)
+    if changes_owner or stat.S_IMODE(made.st_mode) != stat.S_IMODE(status.st_mode):
+        os.fchmod(target, stat.S_IMODE(status.st_mode))
     for name in _names(source):
         try:
             os.setxattr(target, name, os.getxattr(source, name))
@@ -53,13 +59,6 @@ def copy_node_attributes(
         os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=directory)
     times = (status.st_atime_ns, status.st_mtime_ns)
     os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
-
-
-def set_owner(file: int, status: os.stat_result, owner: Owner | None) -> None:
-    """Give an open file ``owner``, by default that in ``status``. Raises OSError."""
-    wanted = owner or Owner(status.st_uid, status.st_gid)
-    if _is_root():
-        os.fchown(file, wanted.uid, wanted.gid)
 
 
 def _is_root() -> bool:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 FICLONE = 0x40049409
@@ -76,15 +77,17 @@ class Contents:
         return os.pwrite(target, os.pread(source, min(BUFFER, count), start), start)
 
 
-def _segments(file: int, status: os.stat_result) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each part of a file that is no hole."""
-    # As many blocks as the size takes leave no room for a hole.
+def _segments(file: int, status: os.stat_result) -> Iterable[tuple[int, int]]:
+    """Return the start and end of each part of a file that is no hole."""
+    # As many blocks as the size takes leave no room for a hole: the usual case.
     if status.st_blocks * 512 >= status.st_size:
-        # The usual case, which needs no further calls.
-        yield 0, status.st_size
-        return
+        return ((0, status.st_size),)
+    return _between_holes(file, status.st_size)
+
+
+def _between_holes(file: int, size: int) -> Iterator[tuple[int, int]]:
     end = 0
-    while end < status.st_size:
+    while end < size:
         try:
             start = os.lseek(file, end, os.SEEK_DATA)
             end = os.lseek(file, start, os.SEEK_HOLE)

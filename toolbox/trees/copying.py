@@ -15,7 +15,7 @@ from toolbox.trees.attributes import copy_attributes
 from toolbox.trees.attributes import copy_node_attributes
 from toolbox.trees.contents import Contents
 from toolbox.trees.errors import TreeError
-from toolbox.trees.listing import names_in
+from toolbox.trees.listing import entries_in
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -49,7 +49,12 @@ class Choice:
     def enter(self, names: list[str], status: os.stat_result) -> None:
         """Note that the directory at ``names``, relative to the top, comes next."""
 
-    def takes(self, name: str, status: os.stat_result) -> bool:
+    @property
+    def shares(self) -> bool:
+        """Report whether :meth:`link` may make an entry; if not, files are opened at once."""
+        return False
+
+    def takes(self, entry: os.DirEntry[str]) -> bool:
         """Report whether an entry gets into the copy."""
         return True
 
@@ -62,7 +67,7 @@ class Choice:
         return False
 
     def copied(self, name: str, status: os.stat_result) -> None:
-        """Note that an entry was copied, by its status before that."""
+        """Note that a file or link was copied, by its status before that."""
 
 
 class TreeCopy:
@@ -126,18 +131,18 @@ class TreeCopy:
         # Another file system: of an own volume, or a part of the machine's.
         if frame.status.st_dev != self._frames[0].status.st_dev:
             return
-        for name in names_in(self._source):
+        for entry in entries_in(self._source):
             self._check()
             try:
-                status = os.stat(name, dir_fd=self._source, follow_symlinks=False)
-                if not self._choice.takes(name, status):
+                if not self._choice.takes(entry):
                     continue
-                self.entries += 1
-                self.bytes += status.st_blocks * 512
-                if stat.S_ISDIR(status.st_mode):
-                    frame.directories.append(name)
+                if entry.is_dir(follow_symlinks=False):
+                    frame.directories.append(entry.name)
+                elif entry.is_file(follow_symlinks=False):
+                    self._copy_file(entry)
                 else:
-                    self._copy_entry(name, status)
+                    self._copy_special(entry)
+                self.entries += 1
             except FileNotFoundError:
                 # Removed since its name was read.
                 continue
@@ -149,6 +154,7 @@ class TreeCopy:
             return
         os.close(self._source)
         self._source = source
+        self.bytes += os.fstat(source).st_blocks * 512
         os.mkdir(name, 0o700, dir_fd=self._target)
         target = os.open(name, DIRECTORY, dir_fd=self._target)
         os.close(self._target)
@@ -167,11 +173,12 @@ class TreeCopy:
             # Somebody has moved the directory, maybe to where we must not read.
             raise TreeError("the directory was changed while it was copied")
 
-    def _copy_entry(self, name: str, status: os.stat_result) -> None:
-        if stat.S_ISREG(status.st_mode):
-            self._copy_file(name, status)
+    def _copy_special(self, entry: os.DirEntry[str]) -> None:
+        name = entry.name
+        status = entry.stat(follow_symlinks=False)
+        self.bytes += status.st_blocks * 512
         # As it is, not what it leads to: that may be a file of this machine.
-        elif stat.S_ISLNK(status.st_mode):
+        if stat.S_ISLNK(status.st_mode):
             os.symlink(os.readlink(name, dir_fd=self._source), name, dir_fd=self._target)
             copy_node_attributes(name, self._target, status, self._owner)
             self._choice.copied(name, status)
@@ -181,37 +188,50 @@ class TreeCopy:
         elif stat.S_ISCHR(status.st_mode) and status.st_rdev == WHITEOUT:
             os.mknod(name, stat.S_IFCHR, WHITEOUT, dir_fd=self._target)
 
-    def _copy_file(self, name: str, status: os.stat_result) -> None:
-        linked = self._choice.is_linked(name, status)
-        if linked and self._links.link(status, self._target, name):
-            self._choice.copied(name, status)
-            return
-        if not self._choice.link(name, status, self._target):
-            status = self._copy_content(name)
-        self._choice.copied(name, status)
-        if linked:
-            self._links.keep(status, self._target, name)
-
-    def _copy_content(self, name: str) -> os.stat_result:
+    def _copy_file(self, entry: os.DirEntry[str]) -> None:
+        name = entry.name
+        source = -1
         try:
-            source = os.open(name, _READ, dir_fd=self._source)
+            if self._choice.shares:
+                status = entry.stat(follow_symlinks=False)
+            else:
+                # Not by its name before that: one call less for each file.
+                source = self._open(name)
+                status = os.fstat(source)
+            self.bytes += status.st_blocks * 512
+            linked = self._choice.is_linked(name, status)
+            if not (linked and self._links.link(status, self._target, name)):
+                if not self._choice.link(name, status, self._target):
+                    if source < 0:
+                        source = self._open(name)
+                        # Again, of what was opened: another file may have taken the name since.
+                        status = os.fstat(source)
+                    self._copy_content(source, name, status)
+                if linked:
+                    self._links.keep(status, self._target, name)
+        finally:
+            if source >= 0:
+                os.close(source)
+        self._choice.copied(name, status)
+
+    def _open(self, name: str) -> int:
+        try:
+            return os.open(name, _READ, dir_fd=self._source)
         except OSError as error:
             if error.errno == errno.ELOOP:  # A symlink took its place.
                 raise TreeError("the directory was changed while it was copied") from None
             raise
-        target = -1
+
+    def _copy_content(self, source: int, name: str, status: os.stat_result) -> None:
+        # Writing would clear more bits than these. Nobody else can open it yet: see run().
+        mode = stat.S_IMODE(status.st_mode) & 0o777
+        target = os.open(name, _NEW, mode, dir_fd=self._target)
         try:
-            # Again, of what was opened: another file may have taken the name since.
-            status = os.fstat(source)
-            target = os.open(name, _NEW, 0o600, dir_fd=self._target)
             if stat.S_ISREG(status.st_mode):
                 self._contents.copy(source, target, status)
             copy_attributes(source, target, status, self._owner)
         finally:
-            os.close(source)
-            if target >= 0:
-                os.close(target)
-        return status
+            os.close(target)
 
 
 class _HardLinks:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 
 
-def names_in(directory: int) -> list[str]:
-    """Return the names in an open directory, all at once: it may change meanwhile."""
+def entries_in(directory: int) -> list[os.DirEntry[str]]:
+    """Return the entries of an open directory, all at once: it may change meanwhile.
+
+    They ask for the status of a file, once and for all, only if they have to.
+    """
     # Not by pathlib, which takes no descriptor.
     with os.scandir(directory) as entries:
-        return [entry.name for entry in entries]
+        return list(entries)

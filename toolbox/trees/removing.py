@@ -9,27 +9,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 from toolbox.trees.errors import TreeError
-from toolbox.trees.listing import names_in
+from toolbox.trees.listing import entries_in
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def remove_tree(root: Path) -> int:
+def remove_tree(root: Path, *, counts: bool = False) -> int:
     """Remove a tree, or a file, if it is there. Nothing on other file systems is touched.
 
-    Returns the bytes of its files that no other name has. Raises OSError, and TreeError for a
-    directory on another file system; a part may be left then.
+    With ``counts`` returns the bytes of its files that no other name has, otherwise 0: the status
+    of each file takes as long as its removal. Raises OSError, and TreeError for a directory on
+    another file system; a part may be left then.
     """
     try:
         status = root.lstat()
         if not stat.S_ISDIR(status.st_mode):
             # A symlink, too, is removed itself: what it leads to is not ours.
             root.unlink()
-            return _last(status)
+            return _last(status) if counts else 0
         fd = _open(str(root))
     except FileNotFoundError:
         return 0
-    removal = _Removal(fd)
+    removal = _Removal(fd, counts)
     removal.run()
     root.rmdir()
     return removal.freed
@@ -43,9 +44,10 @@ def _last(status: os.stat_result) -> int:
 class _Removal:
     """Removes all below a directory, with one descriptor however deep it is."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, counts: bool) -> None:
         self.freed = 0
         self._fd = fd
+        self._counts = counts
         self._parents: list[_Parent] = []
 
     def run(self) -> None:
@@ -65,17 +67,17 @@ class _Removal:
         """Remove what is no directory. Returns the names of the directories."""
         directories = []
         device = os.fstat(self._fd).st_dev
-        for name in names_in(self._fd):
+        for entry in entries_in(self._fd):
             with contextlib.suppress(FileNotFoundError):
-                status = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
-                    if status.st_dev != device:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.stat(follow_symlinks=False).st_dev != device:
                         # A mount that was left behind: its files belong to somebody else.
-                        raise TreeError(f"{name[:80]!r} is on another file system")
-                    directories.append(name)
+                        raise TreeError(f"{entry.name[:80]!r} is on another file system")
+                    directories.append(entry.name)
                 else:
-                    os.unlink(name, dir_fd=self._fd)
-                    self.freed += _last(status)
+                    freed = _last(entry.stat(follow_symlinks=False)) if self._counts else 0
+                    os.unlink(entry.name, dir_fd=self._fd)
+                    self.freed += freed
         return directories
 
     def _leave(self) -> list[str]:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from toolbox.trees.attributes import copy_attributes
 from toolbox.trees.copying import DIRECTORY
+from toolbox.trees.listing import entries_in
+from toolbox_checkpoints.helpers.places import Descent
 from toolbox_checkpoints.helpers.places import exists
 from toolbox_checkpoints.helpers.places import opened
 from toolbox_checkpoints.helpers.places import split
@@ -54,10 +56,11 @@ class Application:
 
         ``tree`` has the attributes of directories, None if it is gone.
         """
-        with self._rooms() as (new, old):
+        with self._rooms() as (top, old), Descent(top) as new:
+            taken = {entry.name for entry in entries_in(old)}
             # By directories, each opened once: most steps have one in common with the last.
             for above, steps in groupby(enumerate(self._steps), lambda step: split(step[1][0])[0]):
-                self._do_all(above, list(steps), new, old)
+                self._do_all(above, list(steps), new, old, taken)
         if tree is not None:
             set_attributes(self._top, tree, self._plan.attributes)
         self._finish()
@@ -85,7 +88,9 @@ class Application:
                 closing.callback(os.close, rooms[-1])
             yield rooms[0], rooms[1]
 
-    def _do_all(self, above: str, steps: list[Step], new: int, old: int) -> None:
+    def _do_all(
+        self, above: str, steps: list[Step], new: Descent, old: int, taken: set[str]
+    ) -> None:
         puts = any(put for _, (_, put) in steps)
         with contextlib.ExitStack() as closing:
             try:
@@ -95,15 +100,20 @@ class Application:
                 if puts:
                     raise
                 return
-            source = closing.enter_context(opened(new, above)) if puts else -1
+            source = new.open(above) if puts else -1
+            # Both looked at once for all: it would be half of the calls for each file.
+            waiting = {entry.name: entry for entry in entries_in(source)} if puts else {}
             for number, (path, put) in steps:
                 name = split(path)[1]
-                if put:
-                    _put(name, source, place, str(number), old)
-                else:
+                is_taken = str(number) in taken
+                if not put and not is_taken:
                     with contextlib.suppress(FileNotFoundError):
-                        if not exists(str(number), old):
-                            _rename(name, place, str(number), old)
+                        _rename(name, place, str(number), old)
+                elif put and (entry := waiting.get(name)):
+                    if not is_taken:
+                        is_directory = entry.is_dir(follow_symlinks=False)
+                        _take(name, place, str(number), old, is_directory=is_directory)
+                    _rename(name, source, name, place)
 
     def _undo(self, number: int, path: str, put: bool, new: int, old: int) -> None:
         above, name = split(path)
@@ -124,13 +134,6 @@ class Application:
         with opened(self._top, path) as place:
             _permit(place)
             yield place
-
-
-def _put(name: str, source: int, place: int, taken: str, old: int) -> None:
-    if exists(name, source):
-        if not exists(taken, old):
-            _take(name, place, taken, old, is_directory=_is_directory(name, source))
-        _rename(name, source, name, place)
 
 
 def _take(name: str, place: int, taken: str, old: int, *, is_directory: bool) -> None:
@@ -183,12 +186,13 @@ def set_attributes(top: int, tree: Path, paths: list[str]) -> None:
     """Give directories below ``top`` the attributes that they have in ``tree``. Raises OSError."""
     source = os.open(tree, DIRECTORY)
     try:
-        for path in paths:
-            with (
-                contextlib.suppress(FileNotFoundError, NotADirectoryError),
-                opened(source, path) as old,
-                opened(top, path) as new,
-            ):
-                copy_attributes(old, new, os.fstat(old))
+        with Descent(source) as kept:
+            for path in paths:
+                with (
+                    contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                    opened(top, path) as new,
+                ):
+                    old = kept.open(path)
+                    copy_attributes(old, new, os.fstat(old))
     finally:
         os.close(source)

@@ -11,6 +11,7 @@ from typing import Literal
 from typing import NamedTuple
 
 from toolbox_checkpoints.helpers.manifest import Manifest
+from toolbox_checkpoints.helpers.places import Descent
 from toolbox_checkpoints.helpers.places import entries
 from toolbox_checkpoints.helpers.places import exists
 from toolbox_checkpoints.helpers.places import join
@@ -75,39 +76,33 @@ class Comparison:
     def run(self) -> Iterator[Difference]:
         """Yield the differences, directories before what is in them. Raises OSError, TreeError."""
         pending = [("", True, True)]
-        while pending:
-            path, in_before, in_after = pending.pop()
-            if in_before and in_after:
-                self.directories.append(path)
-            with contextlib.ExitStack() as closing:
-                old = self._open(closing, self._before, path) if in_before else -1
-                new = self._open(closing, self._after, path) if in_after else -1
+        with Descent(self._before) as before, Descent(self._after) as after:
+            while pending:
+                path, in_before, in_after = pending.pop()
+                if in_before and in_after:
+                    self.directories.append(path)
+                old = _open(before, path) if in_before else -1
+                new = _open(after, path) if in_after else -1
                 for difference, below in self._entries(path, old, new):
                     if difference:
                         yield difference
                     if below:
                         pending.append(below)
 
-    def _open(self, closing: contextlib.ExitStack, top: int, path: str) -> int:
-        try:
-            return closing.enter_context(opened(top, path))
-        except (FileNotFoundError, NotADirectoryError):
-            # Gone since its name was read: as if it was empty.
-            return -1
-
     def _entries(
         self, path: str, old: int, new: int
     ) -> Iterator[tuple[Difference | None, tuple[str, bool, bool] | None]]:
         before = entries(old) if old >= 0 else {}
         after = entries(new) if new >= 0 else {}
-        reason = self._rules.at(path) if self._rules else (lambda *_: "")
+        reason = self._rules.at(path) if self._rules else (lambda _: "")
         for name in {**before, **after}:
             self._check()
             place = join(path, name)
-            if not self.concerns(place):
+            if self._only and not self.concerns(place):
                 continue
-            a, b = before.get(name), after.get(name)
-            why = reason(name, b) if b else ""
+            a = before[name].stat(follow_symlinks=False) if name in before else None
+            b = after[name].stat(follow_symlinks=False) if name in after else None
+            why = reason(after[name]) if b else ""
             if why and (not a or why not in EMPTY):
                 yield Difference(place, "kept", a, b), None
                 continue
@@ -167,9 +162,11 @@ class Comparison:
         if stat.S_ISLNK(a.st_mode):
             if os.readlink(name, dir_fd=old) != os.readlink(name, dir_fd=new):
                 return "changed"
+        elif stat.S_ISREG(a.st_mode) and a.st_size != b.st_size:
+            return "changed"
         else:
             with _both(name, old, new) as files:
-                if stat.S_ISREG(a.st_mode) and not self._is_same(a, b, files):
+                if stat.S_ISREG(a.st_mode) and not self._is_same(files):
                     return "changed"
                 attributes = _attributes(files[0]) == _attributes(files[1])
         # Others can't give files away: theirs belong to them in the checkpoint, whoever had them.
@@ -178,15 +175,21 @@ class Comparison:
             return "mode"
         return None if attributes and a.st_mtime_ns == b.st_mtime_ns else "times"
 
-    def _is_same(self, a: os.stat_result, b: os.stat_result, files: tuple[int, int]) -> bool:
-        if a.st_size != b.st_size:
-            return False
+    def _is_same(self, files: tuple[int, int]) -> bool:
         while block := os.read(files[0], BLOCK):
             self._check()
             # Read to the end of the block: of a file that is written meanwhile less may come.
             if os.read(files[1], len(block)) != block:
                 return False
         return not os.read(files[1], 1)
+
+
+def _open(tree: Descent, path: str) -> int:
+    try:
+        return tree.open(path)
+    except (FileNotFoundError, NotADirectoryError):
+        # Gone since its name was read: as if it was empty.
+        return -1
 
 
 def _is_directory(status: os.stat_result | None) -> bool:

@@ -22,10 +22,10 @@ from toolbox_checkpoints.helpers.manifest import Identity
 from toolbox_checkpoints.helpers.manifest import Manifest
 from toolbox_checkpoints.helpers.manifest import identity
 from toolbox_checkpoints.helpers.manifest import read_manifest
+from toolbox_checkpoints.helpers.places import Descent
 from toolbox_checkpoints.helpers.places import entries
 from toolbox_checkpoints.helpers.places import join
 from toolbox_checkpoints.helpers.places import locked
-from toolbox_checkpoints.helpers.places import opened
 from toolbox_checkpoints.helpers.rules import REASONS
 from toolbox_checkpoints.helpers.rules import Rules
 from toolbox_checkpoints.helpers.service import Service
@@ -88,12 +88,16 @@ class Recorder(Choice):
         self._reason = self._rules.at(path)
         self.directories += 1
 
-    def takes(self, name: str, status: os.stat_result) -> bool:
-        reason = self._reason(name, status)
+    @property
+    def shares(self) -> bool:
+        return bool(self._previous.manifest.directories)
+
+    def takes(self, entry: os.DirEntry[str]) -> bool:
+        reason = self._reason(entry)
         if reason in self.skipped:
             self.skipped[reason] += 1
         elif not reason and self._rules.has_patterns:
-            self._taken.add(name)
+            self._taken.add(entry.name)
         return not reason
 
     def link(self, name: str, status: os.stat_result, target: int) -> bool:
@@ -138,25 +142,27 @@ class Recorder(Choice):
 
         Without any the copy is of one moment: the one between the last copy and this call.
         """
-        for path, known in self._entered.items():
-            try:
-                with opened(top, path) as directory:
+        with Descent(top) as tree:
+            for path, known in self._entered.items():
+                try:
+                    directory = tree.open(path)
                     # Of its entries: one that was made, removed or renamed.
                     if identity(os.fstat(directory)) != known and self._differs(path, directory):
                         yield path or "."
-                    for name, of_file in self.manifest.directories[path].items():
-                        self._service.check()
-                        if not _is_still(name, directory, of_file):
-                            yield join(path, name)
-            except (FileNotFoundError, NotADirectoryError):
-                yield path
+                except (FileNotFoundError, NotADirectoryError):
+                    yield path
+                    continue
+                for name, of_file in self.manifest.directories[path].items():
+                    self._service.check()
+                    if not _is_still(name, directory, of_file):
+                        yield join(path, name)
 
     def _differs(self, path: str, directory: int) -> bool:
         """Report whether more than excluded entries have changed in a directory."""
         if not self._rules.has_patterns:
             return True
         reason = self._rules.at(path)
-        names = {name for name, status in entries(directory).items() if not reason(name, status)}
+        names = {name for name, entry in entries(directory).items() if not reason(entry)}
         return names != self._names[path]
 
 

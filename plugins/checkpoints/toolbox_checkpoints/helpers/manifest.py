@@ -34,7 +34,8 @@ class Manifest:
         return (
             known is not None
             # From JSON it is a list.
-            and tuple(known) == identity(status)
+            and known[0] == status.st_ino
+            and known[1] == status.st_ctime_ns
             and status.st_dev == self.device
         )
 

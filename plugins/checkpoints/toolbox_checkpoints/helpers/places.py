@@ -10,6 +10,7 @@ from pathlib import Path
 
 from toolbox.trees.copying import DIRECTORY
 from toolbox.trees.errors import TreeError
+from toolbox.trees.listing import entries_in
 
 MAX_PATH = 4000
 """Maximum bytes of a path below the top: the kernel takes 4095 in one call (PATH_MAX)."""
@@ -31,6 +32,10 @@ def split(path: str) -> tuple[str, str]:
     return above, name
 
 
+MAX_OPEN = 32
+"""Descriptors that a :class:`Descent` has open, at most."""
+
+
 @contextlib.contextmanager
 def opened(top: int, path: str) -> Iterator[int]:
     """Open the directory at ``path`` below an open one, without following a link. Raises OSError.
@@ -49,13 +54,64 @@ def opened(top: int, path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def entries(directory: int) -> dict[str, os.stat_result]:
-    """Return the entries of an open directory. Raises OSError."""
+class Descent:
+    """Opens directories below a top, each from the nearest one above that is still open.
+
+    For walks, which come to a directory soon after the one that it is in, and only for what may
+    be read: a directory that somebody moves away meanwhile is still found.
+    """
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._chain: list[tuple[str, int]] = []
+        self._last = -1
+        """What is deeper than the chain may be."""
+
+    def __enter__(self) -> Descent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave(0)
+
+    def open(self, path: str) -> int:
+        """Open the directory at ``path``, for the time until the next call. Raises OSError.
+
+        No link is followed.
+        """
+        names = path.split("/") if path else []
+        shared = 0
+        for (name, _), wanted in zip(self._chain, names, strict=False):
+            if name != wanted:
+                break
+            shared += 1
+        self._leave(shared)
+        fd = self._chain[-1][1] if self._chain else self._top
+        for name in names[shared:]:
+            fd = os.open(name, DIRECTORY, dir_fd=fd)
+            if len(self._chain) < MAX_OPEN:
+                self._chain.append((name, fd))
+            else:
+                self._leave(MAX_OPEN)
+                self._last = fd
+        return fd
+
+    def _leave(self, depth: int) -> None:
+        if self._last >= 0:
+            os.close(self._last)
+            self._last = -1
+        while len(self._chain) > depth:
+            os.close(self._chain.pop()[1])
+
+
+def entries(directory: int) -> dict[str, os.DirEntry[str]]:
+    """Return the entries of an open directory, which know their status. Raises OSError."""
     found = {}
-    with os.scandir(directory) as scanned:
-        for entry in scanned:
-            with contextlib.suppress(FileNotFoundError):
-                found[entry.name] = entry.stat(follow_symlinks=False)
+    for entry in entries_in(directory):
+        try:
+            entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        found[entry.name] = entry
     return found
 
 

@@ -62,7 +62,7 @@ def make_plan(comparison: Comparison, only: list[str]) -> Plan:
     # The times of a directory change with its entries.
     attributes |= {split(path)[0] for path in (*remove, *put)}
     shared = set(comparison.directories)
-    return Plan(remove, list(put), sorted(attributes & shared, key=lambda path: -path.count("/")))
+    return Plan(remove, list(put), sorted(attributes & shared, reverse=True))
 
 
 def _is_wanted(
@@ -142,12 +142,12 @@ class Selected(Choice):
             self._inside.add(self._path)
         self._linked = frozenset(self._manifest.linked.get(self._path, ()))
 
-    def takes(self, name: str, status: os.stat_result) -> bool:
-        path = join(self._path, name)
+    def takes(self, entry: os.DirEntry[str]) -> bool:
+        path = join(self._path, entry.name)
         if not self._concerns(path):
             return False
         if path in self._paths or self._path in self._inside:
-            if stat.S_ISDIR(status.st_mode):
+            if entry.is_dir(follow_symlinks=False):
                 self._inside.add(path)
             return True
         return path in self._way

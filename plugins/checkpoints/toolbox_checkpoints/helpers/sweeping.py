@@ -47,7 +47,7 @@ def _in(directory: Path) -> list[Path]:
 def _remove(store: Path, gone: Path) -> None:
     """Remove a deleted checkpoint. What others share with it counts as theirs from now on."""
     # Names of the same file in other checkpoints stay, and with them its bytes.
-    freed = remove_tree(gone / "tree")
+    freed = remove_tree(gone / "tree", counts=True)
     with contextlib.suppress(OSError, ValueError, KeyError):
         record = json.loads((gone / "record.json").read_bytes())
         heir = _next(store, record)
