@@ -16,6 +16,7 @@ import msgspec
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
+from toolbox.filenames import encode_name
 from toolbox.observing import WEBSOCKET
 from toolbox.observing import Observer
 from toolbox.observing import RequestRecord
@@ -176,7 +177,8 @@ def _write_access(ended: RequestRecord) -> None:
 
 def _readable(path: str) -> str:
     """Return WSGI's path as the text that the client sent."""
-    return path.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+    text = path.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+    return encode_name(text).decode("utf-8", "backslashreplace")
 
 
 def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -164,6 +166,19 @@ def test_strange_paths_are_clear_errors(runtime: Service, path: str) -> None:
         assert (
             status == 200 if url.startswith("/exists/%") else 400 <= status < 500 or status == 200
         )
+
+
+def test_a_name_that_is_no_utf_8(runtime: Service) -> None:
+    name = b"caf\xe9 \xff"
+    assert runtime.http.put("/v1/files/caf%E9%20%FF", content=b"x").status_code == 204
+    assert name in os.listdir(os.fsencode(runtime.work_dir / "base"))
+    for url in ("/download/caf%E9%20%FF", "/v1/files/caf%E9%20%FF"):
+        assert runtime.http.get(url).content == b"x"
+    listed = runtime.http.get("/list/").json()
+    (shown,) = [each["name"] for each in listed if each["name"].startswith("caf")]
+    assert runtime.http.get(f"/v1/files/{quote(shown)}").content == b"x"
+    assert runtime.http.delete("/v1/files/caf%E9%20%FF").status_code == 204
+    assert not os.listdir(os.fsencode(runtime.work_dir / "base"))
 
 
 def test_many_at_once(runtime: Service) -> None:
