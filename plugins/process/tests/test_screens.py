@@ -333,7 +333,7 @@ def helpers(service: Service) -> list[int]:
     found = []
     for pid in descendants(service.process.pid):
         with contextlib.suppress(OSError):
-            if b"matching_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"matching/program" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
 

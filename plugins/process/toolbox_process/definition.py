@@ -46,6 +46,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``port``: it accepts connections on loopback. ``http``: a URL of loopback, or a path with
     ``port`` beside it, is answered with ``status``, by default one from 200 to 399. ``log``: the
     regular expression is found in its output. Without that in ``timeout`` seconds it is ended.
+    The expression isn't compiled here: that may take long.
     """
 
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
@@ -59,7 +60,9 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.log is not None:
             if self.port is not None or self.http is not None:
                 raise ValueError("give one of port, http and log")
-            _check_pattern(self.log)
+            if not self.log or len(self.log) > MAX_PATTERN:
+                raise ValueError(f"log: a pattern has 1 to {MAX_PATTERN} characters")
+            _check_text("log", [self.log])
         else:
             self.target()
         if self.status is not None and self.http is None:
@@ -143,6 +146,28 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"longer than {MAX_DEFINITION} bytes")
 
 
+class DeclaredReady(Ready, frozen=True, kw_only=True, omit_defaults=True):
+    """The sign in the settings, whose patterns are compiled here: an operator has written them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            re.compile(self.log or "")
+        # Nesting without end and numbers without end raise errors of their own.
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"log: invalid regular expression: {error}") from None
+
+
+class DeclaredDefinition(Definition, frozen=True, kw_only=True, omit_defaults=True):
+    """A definition in the settings."""
+
+    ready: DeclaredReady | None = None
+
+    def definition(self) -> Definition:
+        """Return it as one that a client has sent, with which it is compared."""
+        return msgspec.convert(msgspec.to_builtins(self), Definition)
+
+
 def _check_text(what: str, texts: Iterable[str]) -> None:
     for text in texts:
         if "\0" in text:
@@ -152,14 +177,3 @@ def _check_text(what: str, texts: Iterable[str]) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise ValueError(f"{what} contains half a surrogate pair") from None
-
-
-def _check_pattern(pattern: str) -> None:
-    if not pattern or len(pattern) > MAX_PATTERN:
-        raise ValueError(f"log: a pattern has 1 to {MAX_PATTERN} characters")
-    _check_text("log", [pattern])
-    try:
-        re.compile(pattern)
-    # Nesting without end and numbers without end raise errors of their own.
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"log: invalid regular expression: {error}") from None

@@ -9,6 +9,7 @@ from toolbox.handover.parcel import Parcel
 from toolbox.lifecycle import Context
 from toolbox.plugins.capabilities import Figure
 from toolbox_process.commands.local import LocalCommands
+from toolbox_process.definition import DeclaredDefinition
 from toolbox_process.definition import Definition
 from toolbox_process.definition import LogLimits
 from toolbox_process.engine.engine import Engine
@@ -41,7 +42,9 @@ class LocalProcess:
         if state is not None and context.parcel is not None:
             unpack_directories(self._engine, state, context.parcel)
         self.commands = LocalCommands(self._engine, self.max_result)
-        declared = {**context.group_settings.services, **_entrypoint(settings)}
+        services: dict[str, DeclaredDefinition] = context.group_settings.services
+        declared = {name: each.definition() for name, each in services.items()}
+        declared |= _entrypoint(settings)
         self.services = LocalServices(self._engine, declared)
         self.sessions = LocalSessions(self._engine, self._find_entrypoint)
         self.terminals = LocalTerminals(self._engine)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from toolbox.settings.bounds import BELOW_THREADS
-from toolbox_process.definition import Definition
+from toolbox_process.definition import DeclaredDefinition
 from toolbox_process.definition import ServiceName
 
 
@@ -33,7 +33,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 224
     services: Annotated[
-        dict[ServiceName, Definition],
+        dict[ServiceName, DeclaredDefinition],
         Meta(
             description="Services to keep running, each a table [process.services.NAME]: command "
             "or argv, cwd, envs, restart, backoff, ready, logs, grace, keepalive."

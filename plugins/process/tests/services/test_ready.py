@@ -156,7 +156,7 @@ def test_the_search_goes_on_if_its_process_is_killed(services: Any) -> None:
         found = []
         for pid in descendants(services.service.process.pid):
             with suppress(OSError):
-                if "matcher.py" in Path(f"/proc/{pid}/cmdline").read_text():
+                if "matching/program.py" in Path(f"/proc/{pid}/cmdline").read_text():
                     found.append(pid)
         return found
 
@@ -219,3 +219,9 @@ def test_nobody_is_asked_after_the_end(services: Any) -> None:
         remote = f"0100007F:{port:04X}"
         rows = [line.split() for line in table.splitlines() if line.split()[2] == remote]
         assert not [row for row in rows if f"socket:[{row[9]}]" in sockets]
+
+
+def test_a_pattern_that_takes_seconds_to_compile_holds_nobody_up(services: Any) -> None:
+    ranges = "(?i)" + "[\u0100-\uffff]" * 200
+    assert "takes too long" in services.refuse("slow", command="x", ready={"log": ranges})
+    assert services.request("GET", "slow").status_code == 404

@@ -21,7 +21,7 @@ from toolbox_process.engine.waiting import IsDisconnected
 from toolbox_process.engine.waiting import never
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import InputUnavailable
-from toolbox_process.screens.matching import Matcher
+from toolbox_process.matching.blocking import BlockingMatcher
 from toolbox_process.screens.models import Cursor
 from toolbox_process.screens.models import Screen
 from toolbox_process.screens.models import ScreenWaitQuery
@@ -58,7 +58,7 @@ class LocalScreens:
     def __init__(self, engine: Engine, ptys: Ptys) -> None:
         self._engine = engine
         self._ptys = ptys
-        self._matcher = Matcher()
+        self._matcher = BlockingMatcher()
 
     def list(self) -> list[TerminalInfo]:
         found = map(_seen, self._engine.jobs())

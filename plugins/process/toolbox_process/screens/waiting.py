@@ -11,7 +11,7 @@ from toolbox_process.engine.views.view import TerminalView
 from toolbox_process.engine.waiting import LOOK
 from toolbox_process.engine.waiting import IsDisconnected
 from toolbox_process.errors import ClientLeft
-from toolbox_process.screens.matching import Matcher
+from toolbox_process.matching.blocking import BlockingMatcher
 from toolbox_process.screens.models import ScreenWaitQuery
 
 PACE = 0.05
@@ -24,7 +24,7 @@ def wait_for_screen(
     job: Job,
     view: TerminalView,
     query: ScreenWaitQuery,
-    matcher: Matcher,
+    matcher: BlockingMatcher,
     is_disconnected: IsDisconnected,
 ) -> tuple[Reason, Look, str | None]:
     """Return the reason to end, the screen then, and the text that matched.

@@ -17,7 +17,8 @@ from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.waiting import IsDisconnected
 from toolbox_process.engine.waiting import never
 from toolbox_process.errors import ServiceNotFound
-from toolbox_process.services.matching import Matcher
+from toolbox_process.matching.blocking import BlockingMatcher
+from toolbox_process.matching.on_loop import LoopMatcher
 from toolbox_process.services.models import State
 from toolbox_process.services.service import LocalService
 from toolbox_process.services.store import Record
@@ -40,7 +41,8 @@ class LocalServices:
 
     def __init__(self, engine: Engine, declared: Mapping[str, Definition]) -> None:
         self._engine = engine
-        self._matcher = Matcher(engine.loop, engine.pool)
+        self._matcher = LoopMatcher(engine.loop, engine.pool)
+        self._patterns = BlockingMatcher()
         self._store = Store(engine.settings.state_dir, engine.work_dir)
         engine.private += self._store.paths
         self._lock = threading.Lock()
@@ -77,6 +79,7 @@ class LocalServices:
         return service
 
     def put(self, name: str, definition: Definition) -> tuple[LocalService, bool]:
+        self._check(definition)
         while True:
             with ExitStack() as held:
                 held.enter_context(self._engine.waiting.admitted())
@@ -85,6 +88,14 @@ class LocalServices:
                 if not service.removed:
                     self._define(service, definition, is_new)
                     return service, is_new
+
+    def _check(self, definition: Definition) -> None:
+        """Raise BadRequest if the pattern of ``ready.log`` can't be used."""
+        pattern = definition.ready and definition.ready.log
+        if pattern:
+            # Not here: to compile one may take seconds, and a client has written it.
+            with self._engine.waiting.admitted(), self._patterns.used():
+                self._patterns.search(pattern, "")
 
     def _enter(
         self, name: str, definition: Definition, held: ExitStack

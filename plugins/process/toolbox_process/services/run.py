@@ -22,8 +22,8 @@ from toolbox_process.engine.shells import command_line
 from toolbox_process.engine.spec import PIPE
 from toolbox_process.engine.spec import Spec
 from toolbox_process.engine.spool import Spool
-from toolbox_process.services.matching import LogProbe
-from toolbox_process.services.matching import Matcher
+from toolbox_process.matching.on_loop import LoopMatcher
+from toolbox_process.services.log_probe import LogProbe
 from toolbox_process.services.probes import ServerProbe
 
 SETTLED = 1.0
@@ -63,7 +63,7 @@ class Run:
     """
 
     def __init__(
-        self, engine: Engine, matcher: Matcher, name: str, definition: Definition, spool: Spool
+        self, engine: Engine, matcher: LoopMatcher, name: str, definition: Definition, spool: Spool
     ) -> None:
         self.offset = spool.end
         self.started = datetime.now(UTC)

@@ -18,7 +18,7 @@ from toolbox_process.engine.job import ProcessJob
 from toolbox_process.engine.job import Reason
 from toolbox_process.engine.spool import Spool
 from toolbox_process.errors import NotEnded
-from toolbox_process.services.matching import Matcher
+from toolbox_process.matching.on_loop import LoopMatcher
 from toolbox_process.services.models import ServiceInfo
 from toolbox_process.services.models import State
 from toolbox_process.services.restarting import BACKGROUND
@@ -44,7 +44,12 @@ class LocalService:
     """
 
     def __init__(
-        self, engine: Engine, matcher: Matcher, name: str, definition: Definition, declared: bool
+        self,
+        engine: Engine,
+        matcher: LoopMatcher,
+        name: str,
+        definition: Definition,
+        declared: bool,
     ) -> None:
         self.id = name
         self.loop = engine.loop

@@ -1,27 +1,17 @@
-"""Searching screens for regular expressions of clients, by a helper program.
-
-A pattern may take forever (catastrophic backtracking) or gigabytes to compile; Python's ``re`` has
-no limit for either and holds the interpreter lock.
-"""
+"""Searching for threads that may wait."""
 
 from __future__ import annotations
 
-import re
 import select
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
-from pathlib import Path
-from signal import SIGVTALRM
-
-import msgspec
 
 from toolbox.errors import BadRequest
 from toolbox.processes import popen
-from toolbox_process.screens import matching_main
+from toolbox_process.matching import wire
 
 PATIENCE = 20.0
 """Seconds after which a search is given up, whatever it is doing. It is ended long before, by the
@@ -31,17 +21,14 @@ processor time it takes.
 MAX_REFUSED = 256
 """Patterns remembered that were too much."""
 
-_PLAIN = re.compile(r"[^\\.^$*+?{}\[\]|()]*")
 
-
-class Matcher:
+class BlockingMatcher:
     """Searches texts, one at a time. *Any thread.* The helper runs while there are users."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
         self._helper: subprocess.Popen[bytes] | None = None
-        self._status: int | None = None  # Of the last helper that has ended.
         self._refused: dict[str, None] = {}
 
     @contextmanager
@@ -62,23 +49,21 @@ class Matcher:
 
         Raises BadRequest for a pattern that is none or takes too long.
         """
-        if _PLAIN.fullmatch(pattern):
+        if wire.is_plain(pattern):
             return pattern if pattern in text else None
-        request = msgspec.json.encode([pattern, text]) + b"\n"
+        request = wire.request(0, pattern, text)
         with self._lock:
             if pattern in self._refused:
                 raise _too_much(pattern)
-            answer = self._ask(request)
-            if answer is None and self._status != -SIGVTALRM:
-                # It may have been killed for lack of memory, which is not the pattern's fault.
-                answer = self._ask(request)
-            if answer is None:
+            # Again: it may have been killed for lack of memory, which is not the pattern's fault.
+            line = self._ask(request) or self._ask(request)
+            found = wire.response(line) if line else None
+            if found is None or found.outcome == "slow":
                 self._refused = dict.fromkeys([*self._refused, pattern][-MAX_REFUSED:])
                 raise _too_much(pattern)
-        found = msgspec.json.decode(answer, type=str | None | dict[str, str])
-        if isinstance(found, dict):
-            raise BadRequest(f"invalid regular expression {pattern!r}: {found['error']}")
-        return found
+        if found.outcome == "invalid":
+            raise BadRequest(f"invalid regular expression {pattern!r}: {found.text}")
+        return found.text if found.outcome == "found" else None
 
     # With the lock
 
@@ -98,10 +83,8 @@ class Matcher:
         return None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # -I, -S: no PYTHON* variables, no current directory, no site-packages (python(1)).
-        program = [sys.executable, "-I", "-S", "-X", "utf8", str(Path(matching_main.__file__))]
         self._helper = popen(
-            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            wire.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         return self._helper
 
@@ -112,7 +95,6 @@ class Matcher:
             # Closes the pipes, and waits. What it hasn't read stays in the buffer.
             with suppress(BrokenPipeError), helper:
                 pass
-            self._status = helper.returncode
 
 
 def _too_much(pattern: str) -> BadRequest:
