@@ -48,6 +48,33 @@ def test_reading_by_offset_and_from_the_end(services: Any) -> None:
     assert beyond["pieces"] == []
 
 
+def test_a_job_of_a_service_has_the_output_of_its_run_alone(services: Any) -> None:
+    command = 'printf "$RUN\\377"; printf "$RUN" >&2; exec sleep 1000'
+    jobs = []
+    for run in ("first", "second"):
+        services.put("s", command=command, envs={"RUN": run}, ready={"log": run})
+        jobs.append(services.wait("s")["jobId"])
+        eventually(lambda run=run: services.log("s").count(run) == 2, "both streams")
+    for job, run in zip(jobs, ("first", "second"), strict=True):
+        http = services.http
+        shown = http.get(f"/x/jobs/{job}", params={"preview": "10,10"}).json()
+        assert (shown["outputStart"], shown["outputEnd"]) == (0, 2 * len(run) + 1)
+        assert shown["stderr"]["head"] == run
+        assert shown["stderr"]["bytes"] == len(run)
+        query = {"encoding": "base64", "offset": 0}
+        read = http.get(f"/x/jobs/{job}/output", params=query).json()
+        assert base64.b64decode(read["pieces"][0]["data"])[:5] == run.encode()[:5]
+        assert read["nextOffset"] == 2 * len(run) + 1
+        beyond = http.get(f"/x/jobs/{job}/output", params={"offset": 1000}).json()
+        assert beyond["pieces"] == []
+    assert services.log("s").startswith("first")
+    ws = services.service.websocket(f"/x/jobs/{jobs[0]}/output?encoding=text")
+    received = messages(ws, lambda each: each and "exitCode" in each[-1])
+    ws.close()
+    assert "second" not in data(received)
+    assert data(received).count("first") == 2
+
+
 def test_the_oldest_output_goes_first(services: Any) -> None:
     command = "seq 1000000; exec sleep 1000"
     services.put("s", command=command, logs={"limit": LIMIT}, ready={"log": "^1000000$"})

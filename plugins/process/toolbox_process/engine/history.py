@@ -72,9 +72,7 @@ class JobHistory:
     def add(self, job: Job, age: float = 0.0) -> None:
         """Add a job that has just ended, or ``age`` seconds ago. On the loop."""
         # The size at the end: what a background process adds later is within the spool's limit.
-        # A service's runs have one spool, which is the service's to free.
-        size = Size() if job.kind is Kind.SERVICE else job.spool.size()
-        entry = _Entry(job, awake() - age, size)
+        entry = _Entry(job, awake() - age, job.spool.size())
         with self._lock:
             self._kinds[job.kind][job.id] = entry
             self._sizes = Size(*map(operator.add, self._sizes, entry.size))
@@ -126,7 +124,7 @@ class JobHistory:
         del self._kinds[job.kind][job.id]
         self._sizes = Size(*map(operator.sub, self._sizes, entry.size))
         # A session shows its commands as long as it exists, if there is room.
-        if job.kind is not Kind.SERVICE and (over_limit or job.kind is not Kind.COMMAND):
+        if over_limit or job.kind is not Kind.COMMAND:
             job.spool.discard()
 
 

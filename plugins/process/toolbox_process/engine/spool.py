@@ -148,7 +148,7 @@ class Spool:
 
         If the last bytes are lost, an empty chunk at the end follows.
         """
-        end = self._end
+        end = self.end
         while offset < end:
             chunk = self.read(offset, size)
             yield chunk

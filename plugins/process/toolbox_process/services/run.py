@@ -25,6 +25,7 @@ from toolbox_process.engine.spool import Spool
 from toolbox_process.matching.on_loop import LoopMatcher
 from toolbox_process.services.log_probe import LogProbe
 from toolbox_process.services.probes import ServerProbe
+from toolbox_process.services.section import Section
 
 SETTLED = 1.0
 """Seconds after which a service without ``ready`` counts as ready, if it is still there."""
@@ -74,6 +75,7 @@ class Run:
         self._matcher = matcher
         self._definition = definition
         self._spool = spool
+        self._output = Section(spool)
         self._probe: Probe | None = None
         self._timer: Timer | None = None
         self.job = self._start(name)
@@ -105,7 +107,7 @@ class Run:
                     # Never the same again: by it the processes of a run are found.
                     job_id=f"{name}.{new_id()}",
                 ),
-                self._spool,
+                self._output,
             )
         finally:
             if script is not None:
@@ -149,6 +151,7 @@ class Run:
         self._engine.end_soon(self.job, Reason.TIMEOUT, self._definition.grace)
 
     def _on_end(self, service: Events) -> None:
+        self._output.complete()
         self._look_no_more()
         service.on_end(self)
 
