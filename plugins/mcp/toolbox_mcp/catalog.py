@@ -23,7 +23,11 @@ log = logging.getLogger("toolbox")
 
 MODULES = {
     "files": ("toolbox_mcp.tools.files",),
-    "process": ("toolbox_mcp.tools.shell", "toolbox_mcp.tools.terminals"),
+    "process": (
+        "toolbox_mcp.tools.shell",
+        "toolbox_mcp.tools.services",
+        "toolbox_mcp.tools.terminals",
+    ),
     "git": ("toolbox_mcp.tools.git",),
     "computeruse": ("toolbox_mcp.tools.desktop",),
 }
