@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -342,6 +343,58 @@ def test_a_damaged_record_spoils_no_other(service: Service, top: Path) -> None:
     for identity in (create(service, top)["id"], damaged, whole):
         assert service.http.delete(f"/x/checkpoints/{identity}").status_code == 204
     service.wait_for(lambda: not list(store.glob(".trash/*")), "the sweep")
+
+
+MANIFESTS = (
+    b"",
+    b"{",
+    b"[]",
+    b'{"device": 1, "directories": [], "linked": {}}',
+    b'{"device": 1, "directories": {"": {"file": 7}}, "linked": {}}',
+    b'{"device": 1, "directories": {"": {"file": ["x", null]}}, "linked": {}}',
+    b'{"device": "x", "directories": {}, "linked": {"": null}}',
+    b"[" * 100_000,
+)
+
+
+def test_a_damaged_checkpoint_is_a_clear_error(service: Service, top: Path) -> None:
+    (top / "file").write_text("text")
+    (top / "twin").hardlink_to(top / "file")
+    damaged, whole = (create(service, top)["id"] for _ in range(2))
+    path = store_of(service) / damaged
+    good = (path / "manifest.json").read_bytes()
+    url = f"/x/checkpoints/{damaged}"
+
+    def refuse() -> None:
+        for response in (
+            service.http.get(f"{url}/diff"),
+            service.http.post(f"{url}/restore"),
+            service.http.post(f"{url}/fork", json={"path": str(top.with_name("fork"))}),
+        ):
+            assert response.status_code == 409, response.text
+            assert response.json()["code"] == "CHECKPOINT_DAMAGED"
+            assert "damaged" in response.json()["message"]
+
+    for content in MANIFESTS:
+        (path / "manifest.json").write_bytes(content)
+        refuse()
+    (path / "manifest.json").unlink()
+    refuse()
+    (path / "manifest.json").write_bytes(good)
+    (path / "tree").rename(path / "gone")
+    refuse()
+    record = json.loads((path / "record.json").read_bytes())
+    for change in ({"files": "many"}, {"created": None}, {"path": 7}, {"id": whole}):
+        (path / "record.json").write_text(json.dumps(record | change))
+        listed = service.http.get("/x/checkpoints").json()["checkpoints"]
+        assert {one["id"] for one in listed} & {whole, damaged} == {whole}
+        assert service.http.get(url).status_code == 404
+    # The others can be used, and the next is made without it.
+    assert (top / "file").read_text() == "text"
+    restore(service, {"id": whole})
+    (store_of(service) / whole / "manifest.json").write_bytes(b"{")
+    create(service, top)
+    assert service.http.delete(url).status_code == 204
 
 
 def test_the_oldest_are_deleted(make_service: Callable[..., Service], top: Path) -> None:

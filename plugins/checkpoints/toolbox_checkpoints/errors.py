@@ -39,6 +39,12 @@ class CheckpointConflict(Conflict):
     code = "CHECKPOINT_CONFLICT"
 
 
+class CheckpointDamaged(Conflict):
+    """Files of the checkpoint are missing or aren't as they were written. It can be deleted."""
+
+    code = "CHECKPOINT_DAMAGED"
+
+
 class CheckpointFailed(ToolboxError):
     """The work failed for a reason that is none of the request."""
 
@@ -65,6 +71,7 @@ _BY_KIND: dict[str, type[ToolboxError]] = {
     "NoRoom": CheckpointsFull,
     "Missing": CheckpointPathNotFound,
     "Refused": CheckpointConflict,
+    "Damaged": CheckpointDamaged,
     # A tree that was moved, or that has a mount in it, while it was copied or removed.
     "TreeError": CheckpointConflict,
 }

@@ -9,6 +9,7 @@ from toolbox.request import RequestInfo
 from toolbox.response import JsonResponse
 from toolbox_checkpoints.backend import CheckpointsBackend
 from toolbox_checkpoints.errors import CheckpointConflict
+from toolbox_checkpoints.errors import CheckpointDamaged
 from toolbox_checkpoints.errors import CheckpointNotFound
 from toolbox_checkpoints.errors import CheckpointPathNotFound
 from toolbox_checkpoints.errors import CheckpointsFull
@@ -41,6 +42,9 @@ WORK_ERRORS = (
     CheckpointsFull,
 )
 """Errors of everything that copies."""
+
+KEPT_ERRORS = (CheckpointNotFound, CheckpointDamaged)
+"""Errors of everything that reads a checkpoint."""
 
 
 @group.post(
@@ -78,7 +82,7 @@ def get_checkpoint(
     return backend.get(checkpoint_id, query.wait, request.is_disconnected)
 
 
-@group.get("/x/checkpoints/{checkpoint_id}/diff", errors=(CheckpointNotFound, *WORK_ERRORS))
+@group.get("/x/checkpoints/{checkpoint_id}/diff", errors=(*KEPT_ERRORS, *WORK_ERRORS))
 def diff_checkpoint(
     backend: CheckpointsBackend, checkpoint_id: str, query: DiffQuery, request: RequestInfo
 ) -> Diff:
@@ -90,7 +94,7 @@ def diff_checkpoint(
     "/x/checkpoints/{checkpoint_id}/restore",
     other_statuses=(202,),
     returns=Work,
-    errors=(InvalidBody, CheckpointNotFound, *WORK_ERRORS),
+    errors=(InvalidBody, *KEPT_ERRORS, *WORK_ERRORS),
 )
 def restore_checkpoint(
     backend: CheckpointsBackend,
@@ -114,7 +118,7 @@ def restore_checkpoint(
     "/x/checkpoints/{checkpoint_id}/fork",
     other_statuses=(202,),
     returns=Work,
-    errors=(InvalidBody, CheckpointNotFound, *WORK_ERRORS),
+    errors=(InvalidBody, *KEPT_ERRORS, *WORK_ERRORS),
 )
 def fork_checkpoint(
     backend: CheckpointsBackend,

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from toolbox_checkpoints.errors import CheckpointNotFound
 
 Record = dict[str, Any]
@@ -15,9 +17,23 @@ Record = dict[str, Any]
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
-# Of a complete checkpoint, as the helper writes it.
-_KEYS = {"id", "path", "label", "exclude", "created", "files", "directories", "size", "stored"}
-_KEYS |= {"skipped", "consistent", "changed", "changed_count"}
+
+class _Complete(msgspec.Struct):
+    """The record of a complete checkpoint, as the helper writes it."""
+
+    id: str
+    path: str
+    label: str
+    exclude: list[str]
+    created: str
+    files: int
+    directories: int
+    size: int
+    stored: int
+    skipped: dict[str, int]
+    consistent: bool
+    changed: list[str]
+    changed_count: int
 
 
 class Store:
@@ -83,9 +99,10 @@ class Store:
 
 
 def _read(path: Path) -> Record | None:
-    with contextlib.suppress(OSError, ValueError):
-        record = json.loads((path / "record.json").read_bytes())
-        # One that is damaged must not make all the others useless.
-        if isinstance(record, dict) and record.keys() >= _KEYS:
+    # One that is damaged must not make all the others useless.
+    with contextlib.suppress(OSError, ValueError, RecursionError, msgspec.ValidationError):
+        # Not by msgspec, which has no strings for names that are no UTF-8.
+        record: Record = json.loads((path / "record.json").read_bytes())
+        if msgspec.convert(record, _Complete).id == path.name:
             return record
     return None

@@ -16,7 +16,9 @@ from toolbox.trees.copying import Choice
 from toolbox.trees.copying import TreeCopy
 from toolbox.trees.errors import TreeError
 from toolbox.trees.removing import remove_tree
+from toolbox_checkpoints.helpers.failures import Damaged
 from toolbox_checkpoints.helpers.failures import NoRoom
+from toolbox_checkpoints.helpers.manifest import MANIFEST
 from toolbox_checkpoints.helpers.manifest import UNKNOWN
 from toolbox_checkpoints.helpers.manifest import Identity
 from toolbox_checkpoints.helpers.manifest import Manifest
@@ -196,13 +198,18 @@ def create(task: dict[str, Any], service: Service) -> dict[str, Any]:
 
 def _create(task: dict[str, Any], service: Service, making: Path) -> dict[str, Any]:
     old = Path(task["store"], task["previous"] or "none")
-    previous = Previous(str(old / "tree"), read_manifest(old / "manifest.json"), {})
+    try:
+        known = read_manifest(old)
+    except Damaged:
+        # Nothing is shared with it, that is all.
+        known = Manifest(-1)
+    previous = Previous(str(old / "tree"), known, {})
     top = os.open(task["path"], DIRECTORY)
     try:
         copied, changed = _copy_until_still(task, service, making, top, previous)
     finally:
         os.close(top)
-    copied.manifest.write(making / "manifest.json")
+    copied.manifest.write(making / MANIFEST)
     record = {
         **task["record"],
         "files": copied.files,

@@ -44,13 +44,13 @@ def diff(task: dict[str, Any], service: Service) -> dict[str, Any]:
     Raises OSError, TreeError and Cancelled.
     """
     checkpoint = Path(task["checkpoint"])
+    manifest = read_manifest(checkpoint)
     with contextlib.ExitStack() as closing:
         tops = []
         for path in (checkpoint / "tree", Path(task["other"])):
             tops.append(os.open(path, DIRECTORY))
             closing.callback(os.close, tops[-1])
         rules = Rules(task["exclude"], tops[1], task["store"]) if task["is_live"] else None
-        manifest = read_manifest(checkpoint / "manifest.json")
         comparison = Comparison(tops[0], tops[1], manifest, rules, task["only"], service.check)
         found = [
             entry

@@ -15,3 +15,7 @@ class Refused(TreeError):
 
 class Missing(TreeError):
     """There is nothing at the path."""
+
+
+class Damaged(TreeError):
+    """The files of a checkpoint aren't as they were written."""

@@ -6,12 +6,16 @@ import json
 import os
 from pathlib import Path
 
+from toolbox_checkpoints.helpers.failures import Damaged
+
 Identity = tuple[int, int]
 """Inode and time of the last change in ns. No program can set the latter: as long as both are the
 same, so are content and attributes.
 """
 
 UNKNOWN: Identity = (0, 0)
+
+MANIFEST = "manifest.json"
 
 
 def identity(status: os.stat_result) -> Identity:
@@ -51,14 +55,34 @@ class Manifest:
             opened.write(json.dumps(content))
 
 
-def read_manifest(file: Path) -> Manifest:
-    """Return what :meth:`Manifest.write` wrote, or nothing known if it can't be read."""
+def read_manifest(checkpoint: Path) -> Manifest:
+    """Return what :meth:`Manifest.write` wrote beside the tree of a checkpoint. Raises Damaged.
+
+    Not only does it save work: without the files with several names these would become several.
+    """
+    if not (checkpoint / "tree").is_dir():
+        raise Damaged("the checkpoint is damaged: its tree is missing")
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads((checkpoint / MANIFEST).read_bytes())
         manifest = Manifest(content["device"])
         manifest.directories = content["directories"]
         manifest.linked = content["linked"]
-    except (OSError, ValueError, KeyError, TypeError):
-        # It saves work; without it all is compared, or copied.
-        return Manifest(-1)
+        is_sound = _is_sound(manifest)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        is_sound = False
+    if not is_sound:
+        raise Damaged(f"the checkpoint is damaged: its {MANIFEST} can't be read")
     return manifest
+
+
+def _is_sound(manifest: Manifest) -> bool:
+    return isinstance(manifest.device, int) and all(
+        (
+            *(
+                len(known) == 2 and isinstance(known[0], int) and isinstance(known[1], int)
+                for names in manifest.directories.values()
+                for known in names.values()
+            ),
+            *(isinstance(names, list) for names in manifest.linked.values()),
+        )
+    )

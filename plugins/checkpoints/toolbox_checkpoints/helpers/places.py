@@ -65,7 +65,7 @@ class Descent:
         self._top = top
         self._chain: list[tuple[str, int]] = []
         self._last = -1
-        """What is deeper than the chain may be."""
+        """A directory that is deeper than the chain may be."""
 
     def __enter__(self) -> Descent:
         return self

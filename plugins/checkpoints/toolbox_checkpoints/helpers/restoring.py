@@ -24,6 +24,7 @@ from toolbox_checkpoints.helpers.applying import Application
 from toolbox_checkpoints.helpers.applying import read_plan
 from toolbox_checkpoints.helpers.applying import set_attributes
 from toolbox_checkpoints.helpers.comparing import Comparison
+from toolbox_checkpoints.helpers.failures import Damaged
 from toolbox_checkpoints.helpers.failures import Refused
 from toolbox_checkpoints.helpers.manifest import read_manifest
 from toolbox_checkpoints.helpers.places import locked
@@ -58,7 +59,7 @@ def restore(task: dict[str, Any], service: Service) -> dict[str, Any]:
                 return _restore(task, service, top, path)
             except (FileNotFoundError, NotADirectoryError, TreeError) as error:
                 # Renamed or removed by somebody else since it was looked at.
-                if isinstance(error, Cancelled | Refused) or attempt + 1 == ATTEMPTS:
+                if isinstance(error, Cancelled | Refused | Damaged) or attempt + 1 == ATTEMPTS:
                     raise
         raise AssertionError
     except BaseException:
@@ -73,7 +74,7 @@ def restore(task: dict[str, Any], service: Service) -> dict[str, Any]:
 def _restore(task: dict[str, Any], service: Service, top: int, path: Path) -> dict[str, Any]:
     checkpoint = Path(task["checkpoint"])
     tree = checkpoint / "tree"
-    manifest = read_manifest(checkpoint / "manifest.json")
+    manifest = read_manifest(checkpoint)
     rules = Rules(task["exclude"], top, task["store"])
     source = os.open(tree, DIRECTORY)
     try:
@@ -110,7 +111,7 @@ def fork(task: dict[str, Any], service: Service) -> dict[str, Any]:
     """
     checkpoint = Path(task["checkpoint"])
     target = Path(task["target"])
-    manifest = read_manifest(checkpoint / "manifest.json")
+    manifest = read_manifest(checkpoint)
     everything = Selected([""], lambda path: True, manifest, service)
     parent = os.open(target.parent, DIRECTORY)
     try:
