@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -57,6 +58,18 @@ def test_a_stream(service: Service) -> None:
     # Zero values are left out, as protobuf's JSON does.
     assert end == {"event": {"end": {"exited": True, "status": "exit status 0"}}}
     assert last == (2, {})
+
+
+def test_a_program_whose_name_looks_like_an_option(service: Service, tmp_path: Path) -> None:
+    program = tmp_path / "-a"
+    program.write_text('#!/bin/sh\necho "$#" "$@"\n')
+    program.chmod(0o755)
+    process = {"cmd": "-a", "args": ["x", "/bin/echo"], "envs": {"PATH": f"{tmp_path}:/bin"}}
+    response = service.http.post(START, content=frame({"process": process}), headers=STREAM)
+    _, *output, (_, end), _ = frames(response.content)
+    pieces = [base64.b64decode(event["event"]["data"]["stdout"]) for _, event in output]
+    assert b"".join(pieces) == b"2 x /bin/echo\n"
+    assert end["event"]["end"]["status"] == "exit status 0"
 
 
 @pytest.mark.parametrize(

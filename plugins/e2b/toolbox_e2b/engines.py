@@ -70,7 +70,8 @@ class Job(Protocol):
 class StartJob(msgspec.Struct, frozen=True, kw_only=True):
     """A command to start, as the group ``process`` reads it."""
 
-    command: str
+    command: str | None = None
+    argv: list[str] | None = None
     id: str | None = None
     cwd: str | None = None
     envs: dict[str, str] | None = None

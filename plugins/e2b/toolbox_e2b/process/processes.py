@@ -97,10 +97,16 @@ class Processes:
         self, request: StartRequest, config: Config, envs: dict[str, str], timeout: float | None
     ) -> Job:
         # The program takes the place of the shell that a job is: its pid and its status.
-        command = f"exec {shlex.join([config.cmd, *config.args])}"
+        command: str | None = f"exec {shlex.join([config.cmd, *config.args])}"
+        argv = None
+        if config.cmd.startswith("-"):
+            # Some shells take it for an option of exec, and not all know "--" there.
+            command, argv = None, [config.cmd, *config.args]
         # Without the field the client is an old one, which may write at any time.
         stdin = request.stdin is not False
-        wanted = StartJob(command=command, cwd=config.cwd, envs=envs, timeout=timeout, stdin=stdin)
+        wanted = StartJob(
+            command=command, argv=argv, cwd=config.cwd, envs=envs, timeout=timeout, stdin=stdin
+        )
         job, _ = process_of(self._context).jobs.start(wanted)
         return job
 
