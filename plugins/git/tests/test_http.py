@@ -195,6 +195,19 @@ def test_untrusted_certificate(
     assert len(tls_server.seen) == seen
 
 
+def test_the_authority_that_the_environment_names_is_trusted(
+    tls_server: Any, repo: Repository, make_service: Any, tmp_path: Path
+) -> None:
+    tls_server.make("private.git")
+    repo.commit()
+    repo.git("push", "-q", str(tls_server.root / "private.git"), "main")
+    named = {"GIT_SSL_CAINFO": str(tmp_path / "public.pem")}
+    for backend in ("cli", "dulwich"):
+        git = GitClient(make_service(settings=f'[git]\nbackend = "{backend}"\n', env=named))
+        url = f"{tls_server.url}/private.git"
+        done(git.post("clone", tmp_path / backend, url=url, **LOGIN))
+
+
 def test_stored_credentials(
     git: GitClient, server: Any, filled: Repository, tmp_path: Path
 ) -> None:

@@ -19,6 +19,8 @@ from dulwich.config import apply_instead_of
 from dulwich.repo import Repo
 
 from toolbox_git.dulwich.configuration import stored_credentials
+from toolbox_git.dulwich.remote.authorities import chosen_authorities
+from toolbox_git.dulwich.remote.authorities import further_authorities
 from toolbox_git.errors import TransportFailed
 from toolbox_git.urls import Credentials
 from toolbox_git.urls import check_url
@@ -58,10 +60,17 @@ def connect(url: str, config: StackedConfig, access: Access) -> tuple[GitClient,
     extra.set((b"http",), b"timeout", str(access.stall_timeout).encode())
     if access.insecure:
         extra.set((b"http",), b"sslVerify", b"false")
+    fallback = ConfigFile()
+    for layer, file in (
+        (extra, chosen_authorities(os.environ)),
+        (fallback, further_authorities()),
+    ):
+        if file:
+            layer.set((b"http",), b"sslCAInfo", os.fsencode(file))
     credentials = access.credentials or stored_credentials(url)
     client, path = get_transport_and_path(
         url,
-        config=StackedConfig([extra, *config.backends]),
+        config=StackedConfig([extra, *config.backends, fallback]),
         quiet=True,
         # urllib3 encodes them as Latin-1, but servers expect UTF-8 (RFC 7617, section 2.1).
         username=credentials.username.encode().decode("latin-1") or None,

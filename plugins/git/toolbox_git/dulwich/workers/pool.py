@@ -47,7 +47,7 @@ log = logging.getLogger("toolbox")
 
 
 class WorkerExited(Exception):
-    """The worker exited before it took the task."""
+    """A worker that had been idle exited before it took the task."""
 
 
 class WorkerPool:
@@ -155,6 +155,7 @@ class Worker:
             stdout=subprocess.PIPE,
             bufsize=0,
         )
+        self._has_worked = False
 
     def has_exited(self) -> bool:
         """Report whether the process has exited, after being idle for too long."""
@@ -168,7 +169,7 @@ class Worker:
         """Run ``task`` and return its framed result.
 
         ``check()`` is called repeatedly meanwhile and may raise. Raises WorkerExited if the
-        process exited before it took the task.
+        process, which had been idle, exited before it took the task.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -177,7 +178,7 @@ class Worker:
             while view:
                 view = view[self._process.stdin.write(view) :]
         except BrokenPipeError:
-            raise WorkerExited from None
+            raise self._exited() from None
         received = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
@@ -187,12 +188,20 @@ class Worker:
                     continue
                 data = os.read(self._process.stdout.fileno(), 1 << 20)
                 if not data and not received:
-                    raise WorkerExited
+                    raise self._exited()
                 if not data:
                     status = self._process.wait(_GRACE)
                     raise ToolboxError(f"a git worker died (status {status})")
                 received += data
+        self._has_worked = True
         return bytes(received[len(STARTED) :])
+
+    def _exited(self) -> Exception:
+        if self._has_worked:
+            return WorkerExited()
+        # Another one would end like this one.
+        status = self._process.wait(_GRACE)
+        return ToolboxError(f"a git worker can't start (status {status})")
 
     def end(self) -> None:
         """Terminate the process; on SIGTERM it removes its locks and temporary files."""
