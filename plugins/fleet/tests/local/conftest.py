@@ -120,7 +120,9 @@ class Fleet:
     ) -> httpx.Response:
         url = f"{sandbox['toolboxProxyUrl']}/{sandbox['id']}{path}"
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.request(method, url, headers=headers, timeout=DEADLINE, **options)
+        # Without the certificates, to load which takes 30 ms, for nothing but http.
+        options |= {"headers": headers, "timeout": DEADLINE, "verify": False}
+        return httpx.request(method, url, **options)
 
     def files(self, sandbox: dict[str, Any]) -> Path:
         """The tree of a sandbox's own files, as this machine sees it."""
