@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import websocket
 from daytona import Daytona
 from daytona import DaytonaConfig
 
+from toolbox.testing import DEADLINE
 from toolbox.testing import Service
 
 from .api import wait_for
@@ -106,7 +108,9 @@ def _refuses(address: str) -> bool:
         return attempt.connect_ex((address, PORT)) == errno.ECONNREFUSED
 
 
-def test_a_pod_that_has_died_is_a_clear_502(cluster: Cluster, place: str, serve: Serve) -> None:
+def test_a_pod_that_has_died_or_is_evicted_is_a_clear_502(
+    cluster: Cluster, place: str, serve: Serve
+) -> None:
     service = serve()
     identity = create(service, "mortal")
     with unnoticed(cluster, place, identity):
@@ -117,6 +121,16 @@ def test_a_pod_that_has_died_is_a_clear_502(cluster: Cluster, place: str, serve:
     assert "Connection refused" in message and "(the sandbox is started)" in message
     # Its container is started again, and found.
     service.wait_for(lambda: execute(service, identity, "echo up").is_success, "the restart")
+
+    activity = f"/toolbox/{identity}/x/activity"
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(execute, service, identity, "sleep 600")
+        service.wait_for(lambda: service.http.get(activity).json().get("busy"), "the command")
+        cluster.api.delete("pods", f"sandbox-{identity}", place, gracePeriodSeconds=0)
+        response = running.result(DEADLINE)
+    assert response.status_code == 502
+    assert "the sandbox's service closed the connection" in response.json()["message"]
+    service.wait_for(lambda: execute(service, identity, "echo up").is_success, "another pod")
 
 
 @pytest.fixture

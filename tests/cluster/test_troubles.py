@@ -1,9 +1,13 @@
-"""Sandboxes while something of the cluster is missing: a template, the controller, a history."""
+"""Sandboxes while something of the cluster is missing: a template, the controller, a history, or
+etcd's response.
+"""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,9 +22,12 @@ from toolbox_fleet_kubernetes import creating
 from toolbox_fleet_kubernetes.backend import KubernetesFleet
 from toolbox_fleet_kubernetes.client.connection import _interrupt
 
+from toolbox.testing import DEADLINE
+
 from .cluster import Cluster
 from .fleets import add_pool
 from .fleets import add_template
+from .fleets import ask
 from .fleets import delete_all
 from .fleets import settings
 
@@ -104,3 +111,21 @@ def test_a_history_that_the_api_server_has_forgotten_is_listed_anew(
     eventually(lambda: is_gone(backend, lost.id))
     assert made(backend).state == "started"
     assert backend.details()["cluster"] == "followed"
+
+
+def test_while_etcd_is_slow_changes_wait_and_the_rest_does_not(
+    cluster: Cluster, backend: Any
+) -> None:
+    there = made(backend, name="there")
+    etcd = cluster.control_plane.etcd
+    with ThreadPoolExecutor(1) as threads:
+        etcd.send(signal.SIGSTOP)
+        try:
+            creating = threads.submit(backend.create, CreateSandbox(name="late"))
+            assert [one.id for one in backend.sandboxes()] == [there.id]
+            assert ask(backend, "there", "echo here") == "here"
+            assert not creating.done()
+        finally:
+            etcd.send(signal.SIGCONT)
+        assert creating.result(DEADLINE).name == "late"
+    reaches(backend, "late", "started")
