@@ -1,4 +1,4 @@
-"""The control plane of a cluster: many sandboxes at once, and thousands of objects.
+"""The control plane of a cluster: one sandbox, many at once, and thousands of objects.
 
 The cluster is that of ``tests/cluster``: a real API server, etcd and controller. Pods are processes
 of this machine, so how soon those start that no pool has ready is this machine's.
@@ -20,6 +20,7 @@ import httpx
 from cluster import fleets
 from cluster import programs
 from cluster.api import Api
+from cluster.api import condition
 from cluster.cluster import Cluster
 from cluster.cluster import running_cluster
 from cluster.server import ControlPlane
@@ -55,6 +56,55 @@ start_timeout = 3600
 TEMPLATE_SPEC = {"podTemplate": {"spec": {"containers": [fleets.CONTAINER]}}}
 
 
+def bench_warm(bench: Bench) -> Iterator[Row]:
+    """From create() with an environment and labels to the first exec, from a warm pool, beside a
+    claim of the same pool that gives neither.
+    """
+    if not programs.are_built():
+        return
+    with running_cluster() as cluster:
+        place = cluster.namespace("bench")
+        fleets.add_template(cluster, place, "warm")
+        fleets.add_pool(cluster, place, 1, "warm")
+        settings = SETTINGS.format(kubeconfig=cluster.kubeconfig, namespace=place)
+        with toolbox(settings) as server, client(server) as http:
+            yield Row(
+                "create() to the first exec over a claim of a warm pod",
+                unit="s",
+                ours=lambda: warm(cluster, place, http),
+                floor="<= 0.5",
+            )
+
+
+def warm(cluster: Cluster, place: str, http: httpx.Client) -> Sample:
+    """Seconds that create() takes over a claim, both of a pod that is ready."""
+    _until(lambda: _is_full(cluster, place), "the warm pool")
+    claim = timed(lambda: _claim(cluster, place))
+    cluster.api.delete("sandboxclaims", "bare", place)
+    _until(lambda: _is_full(cluster, place), "the warm pool")
+    began = time.perf_counter()
+    _, identity = create_and_run(http, 1, began)
+    total = time.perf_counter() - began
+    _json(http.delete(f"/api/sandbox/{identity}"))
+    _until(lambda: not fleets.left(cluster, place), "the end of the claims")
+    return Sample(total - claim, {"create()": total, "claim": claim})
+
+
+def _is_full(cluster: Cluster, place: str) -> bool:
+    found = cluster.api.get("sandboxwarmpools", "warm", place)
+    gone = cluster.api.find("sandboxclaims", "bare", place) is None
+    return gone and (found.get("status") or {}).get("readyReplicas") == 1
+
+
+def _claim(cluster: Cluster, place: str) -> None:
+    body = {"apiVersion": fleets.EXTENSIONS, "kind": "SandboxClaim", "metadata": {"name": "bare"}}
+    cluster.api.create("sandboxclaims", {**body, "spec": {"warmPoolRef": {"name": "warm"}}}, place)
+    while (
+        condition(cluster.api.get("sandboxclaims", "bare", place), "Ready").get("status") != "True"
+    ):
+        time.sleep(POLL)
+
+
 def bench_together(bench: Bench) -> Iterator[Row]:
     """A hundred created at once, with environments and labels, of which a pool has twenty ready."""
     if not programs.are_built():
@@ -88,19 +138,7 @@ def together(cluster: Cluster, place: str, http: httpx.Client) -> Sample:
     began = time.perf_counter()
 
     def create(number: int) -> tuple[float, str]:
-        wanted = {"snapshot": "warm", "env": {"N": str(number)}, "labels": {"n": str(number)}}
-        made = _json(http.post("/api/sandbox", json=wanted))
-        while made["state"] != "started":
-            # A probe of a busy machine may be late: then it is starting again for a moment.
-            if made["state"] not in ("creating", "starting"):
-                raise RuntimeError(f"{made['state']}: {made.get('errorReason')}")
-            time.sleep(10 * POLL)
-            made = _json(http.get(f"/api/sandbox/{made['id']}"))
-        body = {"command": "echo $N"}
-        done = _json(http.post(f"/toolbox/{made['id']}/process/execute", json=body))
-        if (done["result"].strip(), made["labels"]["n"]) != (str(number), str(number)):
-            raise RuntimeError(f"sandbox {number} is another's: {done}")
-        return time.perf_counter() - began, made["id"]
+        return create_and_run(http, number, began)
 
     with ThreadPoolExecutor(TOGETHER) as threads:
         found = sorted(threads.map(create, range(TOGETHER)))
@@ -114,6 +152,23 @@ def together(cluster: Cluster, place: str, http: httpx.Client) -> Sample:
     times = [seconds for seconds, _ in found]
     details = {"the 20th": times[POOL - 1], "p50": statistics.median(times)}
     return Sample(times[-1], details)
+
+
+def create_and_run(http: httpx.Client, number: int, began: float) -> tuple[float, str]:
+    """Create a sandbox and run a command in it; return the seconds since ``began`` and its id."""
+    wanted = {"snapshot": "warm", "env": {"N": str(number)}, "labels": {"n": str(number)}}
+    made = _json(http.post("/api/sandbox", json=wanted))
+    while made["state"] != "started":
+        # A probe of a busy machine may be late: then it is starting again for a moment.
+        if made["state"] not in ("creating", "starting"):
+            raise RuntimeError(f"{made['state']}: {made.get('errorReason')}")
+        time.sleep(10 * POLL)
+        made = _json(http.get(f"/api/sandbox/{made['id']}"))
+    body = {"command": "echo $N"}
+    done = _json(http.post(f"/toolbox/{made['id']}/process/execute", json=body))
+    if (done["result"].strip(), made["labels"]["n"]) != (str(number), str(number)):
+        raise RuntimeError(f"sandbox {number} is another's: {done}")
+    return time.perf_counter() - began, made["id"]
 
 
 def _of_claims(cluster: Cluster, place: str) -> list[Any]:
