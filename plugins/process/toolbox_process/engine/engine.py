@@ -81,6 +81,7 @@ class Engine:
         self._shell = ChosenShell(settings.shell)
         self._jobs = JobList(settings, context.loop)
         self.register = self._jobs.add
+        self.register_new = self._jobs.add_new
         self.jobs = self._jobs.all
         self.find = self._jobs.find
         self.shutter = Shutter()
@@ -173,23 +174,22 @@ class Engine:
             job.view = read_terminal(
                 self, job, child.terminal, spec.terminal, spec.envs.get("TERM", "")
             )
+        self.register_new(job)
         job.run(child)
-        self.register(job)
         return job
 
     def _start_on_pipes(self, spec: Spec, job: ProcessJob) -> Child:
         # All that needs a descriptor is there before there is a program that isn't watched.
-        with (
-            open_pipes(2 if spec.split else 1) as pipes,
-            open_pipes(spec.stdin == PIPE) as inputs,
-        ):
-            stdin = inputs[0][0] if inputs else spec.stdin
-            child = self.launch(spec, job.id, Pipes(stdin, pipes[0][1], pipes[-1][1]))
-            readers = [pipe.pop(0) for pipe in pipes]
-            if inputs:
-                job.stdin = StdinWriter(self.loop, inputs[0].pop(1))
+        outputs = 2 if spec.split else 1
+        with open_pipes(outputs + (spec.stdin == PIPE)) as pipes:
+            stdin = pipes[-1][0] if spec.stdin == PIPE else spec.stdin
+            streams = Pipes(stdin, pipes[0][1], pipes[outputs - 1][1])
+            child = self.launch(spec, job.id, streams)
+            if spec.stdin == PIPE:
+                job.stdin = StdinWriter(self.loop, pipes[-1].pop(1))
+            readers = [pipe.pop(0) for pipe in pipes[:outputs]]
         for fd, stream in zip(readers, (OUT, ERR), strict=False):
-            self.loop.call_soon(partial(job.reader.add, fd, stream))
+            job.reader.add(fd, stream)
         return child
 
     def launch(self, spec: Spec, job_id: str, streams: Pipes | TerminalSize) -> Child:

@@ -98,10 +98,13 @@ class JobHistory:
     # With the lock
 
     def _oldest(self) -> _Entry | None:
-        firsts = (next(iter(kind.values()), None) for kind in self._kinds.values())
-        return min(
-            (first for first in firsts if first), key=lambda entry: entry.ended_at, default=None
-        )
+        found = None
+        for kind in self._kinds.values():
+            for first in kind.values():
+                if found is None or first.ended_at < found.ended_at:
+                    found = first
+                break
+        return found
 
     def _trim(self, grown: Kind | None = None) -> None:
         """Drop what exceeds the limits; ``grown`` is the kind that has one more."""
@@ -144,6 +147,12 @@ class JobList:
         with self._lock:
             self._running[job.id] = job
         self._loop.call_soon(lambda: job.when_ended(lambda: self._on_ended(job)))
+
+    def add_new(self, job: Job) -> None:
+        """List a job that nothing can have ended yet: then the loop needn't be woken."""
+        with self._lock:
+            self._running[job.id] = job
+        job.when_ended(lambda: self._on_ended(job))
 
     def restore(self, job: Job, age: float) -> None:
         """List a job that has ended ``age`` seconds ago. On the loop."""

@@ -209,9 +209,12 @@ class ProcessJob(Job):
 
     def run(self, child: Child) -> None:
         """Watch over ``child`` from now on. *Any thread*, once."""
-        self._child = child
         self._counts = child.counts()
-        self.loop.call_soon(self._watch)
+        self._child = child
+        if child.wait_fd >= 0 and child.terminal < 0:
+            self._watch()  # Waking the loop for it takes 50 us.
+        else:
+            self.loop.call_soon(self._watch)
 
     def _watch(self) -> None:
         if self.child.wait_fd >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Protocol
 
@@ -27,6 +28,8 @@ class Host:
         self.cores = Cores()
         self.groups = JobGroups()
         self.spare = Spare()
+        self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        """The streams of programs that have none: opened once and not for each."""
         self._lock = threading.Lock()
         self._running: set[Marked] = set()
 
@@ -57,3 +60,4 @@ class Host:
         self.limits.close()
         self.groups.close()
         self.spare.close()
+        os.close(self.null)

@@ -130,7 +130,7 @@ class PlainLauncher(Launcher):
                 env=program.environment,
                 pass_fds=pass_fds,
                 bufsize=0,
-                stdin=subprocess.DEVNULL if streams.stdin is None else streams.stdin,
+                stdin=self.host.null if streams.stdin is None else streams.stdin,
                 stdout=streams.stdout,
                 stderr=streams.stderr,
             )

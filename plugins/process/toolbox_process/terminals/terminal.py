@@ -110,8 +110,8 @@ class LocalTerminal(ProcessJob):
                 self.stdin = StdinWriter(self.loop, child.terminal, own=False)
                 # Before the end can be seen: the output written until then must be read, too.
                 self.loop.call_soon(lambda: self._begin(child))
+                self._engine.register_new(self)
                 self.run(child)
-                self._engine.register(self)
             return True
 
     def _begin(self, child: Child) -> None:
