@@ -5,7 +5,12 @@ from __future__ import annotations
 import socket
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wsproto.connection import Connection
+from wsproto.connection import ConnectionType
 from wsproto.events import BytesMessage
+from wsproto.events import Ping
 from wsproto.events import TextMessage
 
 from toolbox.sockets.frames import MAX_CONTROL
@@ -18,6 +23,9 @@ from toolbox.sockets.frames import TooMuch
 from toolbox.sockets.frames import cut_reason
 from toolbox.sockets.handler import POLICY
 from toolbox.sockets.handler import TOO_BIG
+from toolbox.sockets.whole_frames import is_between_messages
+from toolbox.sockets.whole_frames import short_message
+from toolbox.sockets.whole_frames import whole_frame
 
 
 def sent(queue: OutputQueue) -> bytes:
@@ -117,3 +125,61 @@ def test_close_reasons_are_cut_between_characters(reason: str) -> None:
     assert reason.startswith(cut)
     assert len(cut.encode()) <= MAX_REASON
     assert len(cut.encode()) >= min(len(reason.encode()), MAX_REASON - 1)
+
+
+@st.composite
+def client_frames(draw: st.DrawFn) -> bytes:
+    payload = draw(st.binary(max_size=125))
+    first = draw(st.sampled_from((0x81, 0x82)))
+    return bytes((first, 0x80 | len(payload))) + draw(st.binary(min_size=4, max_size=4)) + payload
+
+
+def protocol() -> Connection:
+    return Connection(ConnectionType.SERVER)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_a_whole_frame_is_what_the_protocol_would_send(kind: type, size: int) -> None:
+    message = "ü" * (size // 2) + "x" * (size % 2)
+    if kind is str:
+        assert whole_frame(message) == protocol().send(TextMessage(message))
+    else:
+        data = message.encode()
+        assert whole_frame(data) == protocol().send(BytesMessage(data))
+
+
+@pytest.mark.parametrize("message", ["", "x", "ü\0", "y" * 125, b"", b"\xff", bytes(range(125))])
+def test_a_short_message_is_read_without_the_protocol(message: str | bytes) -> None:
+    event = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
+    assert short_message(Connection(ConnectionType.CLIENT).send(event)) == message
+
+
+@given(data=st.binary(max_size=140) | client_frames())
+def test_what_is_read_without_the_protocol_is_what_it_would_read(data: bytes) -> None:
+    message = short_message(data)
+    if message is not None:
+        server = protocol()
+        server.receive_data(data)
+        (event,) = server.events()
+        assert isinstance(event, TextMessage | BytesMessage)
+        assert (event.data, event.message_finished) == (message, True)
+        assert is_between_messages(server)
+
+
+def test_a_short_message_is_left_to_the_protocol_within_another() -> None:
+    client, server = Connection(ConnectionType.CLIENT), protocol()
+    incoming = Incoming(max_message=1000, stranger=False)
+    whole = client.send(text("whole"))
+    incoming.between = is_between_messages(server)
+    assert incoming.take_short(whole) == "whole"
+    for data in (client.send(text("begun", finished=False)), whole[:1], client.send(Ping())[:3]):
+        server = protocol()
+        assert incoming.take_short(data) is None
+        server.receive_data(data)
+        list(server.events())
+        incoming.between = is_between_messages(server)
+        assert incoming.take_short(whole) is None
+    for incoming in (Incoming(max_message=4, stranger=False), Incoming(1000, stranger=True)):
+        incoming.between = True
+        assert incoming.take_short(whole) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ class Channel:
     def __init__(self, sock: socket.socket, loop: Loop, greeting: bytes) -> None:
         self.received_bytes = 0
         self.sent_bytes = 0
-        self.last_data = Mark.now()
+        self._last_data = (awake(), time.time())
         self._alive_at = awake()
         self.output = OutputQueue(greeting)
         self._sock = sock
@@ -50,7 +51,12 @@ class Channel:
     def note_data(self, is_activity: bool) -> None:
         """Note a message in either direction; heartbeats are no activity."""
         if is_activity:
-            self.last_data = Mark.now()
+            self._last_data = (awake(), time.time())
+
+    @property
+    def last_data(self) -> Mark:
+        """The moment of the last message that was noted."""
+        return Mark(*self._last_data)
 
     def cork(self, on: bool) -> None:
         """Gather small packets for a moment, 200 ms at most (tcp(7))."""

@@ -10,6 +10,7 @@ from wsproto.events import TextMessage
 
 from toolbox.sockets.handler import POLICY
 from toolbox.sockets.handler import TOO_BIG
+from toolbox.sockets.whole_frames import short_message
 
 MAX_CONTROL = 64
 """Control frames that wait for a client; for one more, the oldest is dropped."""
@@ -105,10 +106,23 @@ class Incoming:
 
     def __init__(self, max_message: int, stranger: bool) -> None:
         self.stranger = stranger
+        self.between = False
+        """True while the protocol waits for the first byte of a message."""
         self._max_message = max_message
         self._frames_left = STRANGER_FRAMES
         self._fragments: list[str | bytes | bytearray] = []
         self._size = 0
+
+    def take_short(self, data: bytes) -> str | bytes | None:
+        """Return the message that came in ``data``, or None if the protocol must read that: what is
+        typed comes whole, and alone.
+        """
+        if self.between and not self.stranger and len(data) <= self._max_message:
+            message = short_message(data)
+            self.between = message is not None
+            return message
+        self.between = False
+        return None
 
     def count(self) -> None:
         """Count a frame. Raises TooMuch if a stranger has sent too many."""

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 from wsproto.connection import Connection
 from wsproto.connection import ConnectionState
 from wsproto.connection import ConnectionType
-from wsproto.events import BytesMessage
 from wsproto.events import CloseConnection
 from wsproto.events import Event
 from wsproto.events import Message
 from wsproto.events import Ping
-from wsproto.events import TextMessage
 
+from toolbox.sockets import whole_frames
 from toolbox.sockets.channel import Channel
 from toolbox.sockets.channel import CountsTraffic
 from toolbox.sockets.frames import Incoming
@@ -132,14 +131,13 @@ class WebSocket(CountsTraffic):
         return self._ending is not None
 
     def send(self, message: str | bytes) -> None:
-        event = TextMessage(message) if isinstance(message, str) else BytesMessage(bytes(message))
+        frame = whole_frames.whole_frame(message)
         waits = not self._loop.here
         with self._lock:
             while waits and not self._writable and self._ending is None:
                 self._room.wait()
             if self._ending is not None:
                 raise SocketClosed
-            frame = self._protocol.send(event)
             self._channel.output.add(frame)
             self._channel.note_data(self._handler.is_activity)
             # One message of any size may wait; it is the next ones that make a flood.
@@ -195,15 +193,16 @@ class WebSocket(CountsTraffic):
         if events & OUT:
             with self._lock:
                 self._flush()
-        if events & (IN | HANGUP) and not self._ended and not self._behind:
-            self._on_readable()
-
-    def _on_readable(self) -> None:
-        data = self._channel.receive()
-        if data is None:
+        if not events & (IN | HANGUP) or self._ended or self._behind:
             return
-        if not data:
+        if data := self._channel.receive():
+            self._receive(data)
+        elif data is not None:
             self._end()
+
+    def _receive(self, data: bytes) -> None:
+        if (message := self._incoming.take_short(data)) is not None:
+            self._deliver(message)
             return
         with self._lock:
             if self._protocol.state is not ConnectionState.CLOSED:
@@ -211,10 +210,8 @@ class WebSocket(CountsTraffic):
         self._take_events()
 
     def _take_events(self) -> None:
-        """Process the events of wsproto. Bytes that break the protocol become a close event with
-        the code for that.
-
-        A packet may hold thousands of frames: after some of them other sockets have their turn.
+        """Process the events of wsproto, of which a packet may hold thousands. Bytes that break the
+        protocol become a close event with the code for that.
         """
         self._behind = False
         events = self._protocol.events()
@@ -224,6 +221,7 @@ class WebSocket(CountsTraffic):
             with self._lock:
                 event = next(events, None)
             if event is None:
+                self._incoming.between = whole_frames.is_between_messages(self._protocol)
                 return
             self._on_event(event)
         self._behind = True
@@ -242,8 +240,11 @@ class WebSocket(CountsTraffic):
             self.close(error.code, error.reason)
 
     def _on_message(self, event: Message) -> None:  # type: ignore[type-arg]
+        self._deliver(self._incoming.add(event) if self._ending is None else None)
+
+    def _deliver(self, message: str | bytes | None) -> None:
         self._channel.note_data(self._handler.is_activity)
-        if self._ending is None and (message := self._incoming.add(event)) is not None:
+        if message is not None and self._ending is None:
             self._handler.received(self, message)
 
     def _on_close(self, event: CloseConnection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import NamedTuple
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from toolbox_process.engine.excerpt import Excerpt
 from toolbox_process.engine.job import ProcessJob
 from toolbox_process.engine.job import Reason
 from toolbox_process.engine.spool import Spool
+
+_offset = attrgetter("offset")
 
 AHEAD = 1024 * 1024
 """Bytes a program may be ahead of its fastest client before it has to wait."""
@@ -107,5 +110,5 @@ class FlowControl:
         if not self._job.exited:
             end = self._job.spool.end
             # The fastest client counts: a slow one must not hold up the others.
-            ahead = min((end - client.offset for client in self._clients), default=0)
+            ahead = end - max(map(_offset, self._clients), default=end)
             self._job.reader.pause(ahead > AHEAD)

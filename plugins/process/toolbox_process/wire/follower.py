@@ -97,7 +97,8 @@ class OutputSocket(SocketHandler):
         if ws.closing or not chunk.data:
             return False
         self.offset = self.send_chunk(ws, chunk)
-        return True
+        # Without another look at the spool if that was all: after a key it always is.
+        return self.offset < spool.end
 
 
 class OutputFollower(OutputSocket):
