@@ -23,6 +23,7 @@ from toolbox.testing import Service
 
 RECIPES = (Path(__file__).parent.parent / "docs" / "deployment.rst").read_text()
 NAME = "sandbox.example.com"
+PREFIX = "/boxes/one"
 
 NGINX = """
 user root;
@@ -110,6 +111,17 @@ def commands(program: str, here: Path, service: Service, port: int) -> list[str]
     return ["caddy", "run", "--adapter", "caddyfile", "--config", str(file)]
 
 
+@pytest.fixture(scope="module", name="service")
+def prefixed_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service below a path, which it doesn't insist on."""
+    settings = f'[server]\npath_prefix = "{PREFIX}"\n'
+    running = Service(tmp_path_factory.mktemp("service"), settings=settings)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
 @pytest.fixture(scope="module", params=["nginx", "caddy"])
 def front(request: pytest.FixtureRequest, here: Path, service: Service) -> Iterator[Front]:
     program = request.param
@@ -187,13 +199,21 @@ def test_a_proxy_hands_on_requests_as_they_are(front: Front, service: Service) -
         assert (service.work_dir / "large").stat().st_size == len(content)
 
 
+def test_a_proxy_hands_on_a_path_prefix(front: Front) -> None:
+    with front.client() as client:
+        assert client.get(f"{PREFIX}/plugins").status_code == 200
+        assert "<title>Sandbox Toolbox" in client.get(f"{PREFIX}/").text
+        redirect = client.get(f"{PREFIX}/plugins/")
+        assert httpx.URL(redirect.headers["location"]).path == f"{PREFIX}/plugins"
+
+
 def test_a_proxy_hands_on_upgrades(front: Front, service: Service) -> None:
     # F-D6
     with front.client() as client:
         body = {"id": f"front-{front.port}", "cols": 80, "rows": 24}
         assert client.post("/process/pty", json=body).status_code == 201
         sock = websocket.create_connection(
-            f"wss://127.0.0.1:{front.port}/process/pty/{body['id']}/connect",
+            f"wss://127.0.0.1:{front.port}{PREFIX}/process/pty/{body['id']}/connect",
             header=[f"Authorization: Bearer {TOKEN}"],
             host=f"{NAME}:{front.port}",
             sslopt={"context": front.tls, "server_hostname": NAME},

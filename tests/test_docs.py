@@ -312,7 +312,8 @@ def test_every_option_is_documented() -> None:
 
 
 def test_every_plugin_of_the_repository_is_in_the_readme_and_requirements() -> None:
-    requirements = (ROOT / "requirements.txt").read_text()
+    files = ("requirements.txt", "requirements-dev.txt")
+    requirements = "".join((ROOT / file).read_text() for file in files)
     for folder in sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")):
         assert f"``{folder}``" in README
         assert f"-e ./plugins/{folder}\n" in requirements
