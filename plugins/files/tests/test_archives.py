@@ -537,6 +537,27 @@ def test_f_a13_what_changes_meanwhile_does_not_end_the_archive(
     assert done.stderr == b""
 
 
+def test_a_link_in_the_place_of_a_directory_is_not_followed(
+    service: Service, tmp_path: Path
+) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    for directory in (tree / "e", outside):
+        directory.mkdir(parents=True)
+        (directory / "file").touch()
+    (tree / "z").write_bytes(b"z" * 8 * 1024 * 1024)
+    with service.http.stream("GET", URL, params={"path": str(tree), "format": "tar"}) as answer:
+        blocks = answer.iter_raw(1000)
+        begin = next(blocks)
+        # It has written the header of the directory, and waits in the large file.
+        (tree / "e" / "file").unlink()
+        (tree / "e").rmdir()
+        (tree / "e").symlink_to(outside)
+        content = begin + b"".join(blocks)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        assert archive.getnames() == ["e", "z", "."]
+        assert archive.getmember(".").pax_headers["comment"] == "e/: Not a directory"
+
+
 def test_a_file_that_grows_is_cut_at_its_size(service: Service, tmp_path: Path) -> None:
     size = 8 * 1024 * 1024
     (tmp_path / "a").write_bytes(b"a" * size)

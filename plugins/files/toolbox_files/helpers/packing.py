@@ -87,8 +87,9 @@ class _Writer:
 
         Raises OSError if it can't be read.
         """
-        # One descriptor for all its files: their paths are short, and stay inside.
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # A link in the place of a directory below isn't followed; the directory itself may be one.
+        stay = os.O_NOFOLLOW if prefix else 0
+        fd = os.open(path.rstrip("/") or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | stay)
         try:
             return [
                 f"{prefix}{entry.name}/"
