@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
+from toolbox.errors import ToolboxError
 from toolbox.lifecycle import Context
+from toolbox.linux.clock import awake
 from toolbox.settings.variables import is_variable_name
 from toolbox_e2b.engines import CreateTerminal
 from toolbox_e2b.engines import Job
@@ -23,6 +25,8 @@ from toolbox_e2b.errors import Exhausted
 from toolbox_e2b.errors import FailedPrecondition
 from toolbox_e2b.errors import InvalidArgument
 from toolbox_e2b.errors import NoSuchProcess
+from toolbox_e2b.process.handover import ProcessState
+from toolbox_e2b.process.handover import State
 from toolbox_e2b.process.models import Config
 from toolbox_e2b.process.models import PtySize
 from toolbox_e2b.process.models import Selector
@@ -51,6 +55,8 @@ class Process:
     tag: str | None
     job: Job
     terminal: str = ""
+    due: float | None = None
+    """The time of :func:`toolbox.linux.clock.awake` at which a terminal's time limit is over."""
 
 
 class Processes:
@@ -62,6 +68,7 @@ class Processes:
         self._numbers = count(NO_PID)
         self._known: dict[int, Process] = {}
         self._tags: set[str] = set()  # Of those that are being started.
+        self._handed_over: list[ProcessState] = []
         self.variables: dict[str, str] = {}
         """Variables for every process that is started from now on."""
 
@@ -91,7 +98,8 @@ class Processes:
                 job, terminal = self._start_job(request, config, envs, timeout), ""
             else:
                 job, terminal = self._open_terminal(request.pty.size, config, envs, timeout)
-            return self._add(job, config, request.tag, terminal)
+            due = awake() + timeout if terminal and timeout else None
+            return self._add(job, config, request.tag, terminal, due)
 
     def _start_job(
         self, request: StartRequest, config: Config, envs: dict[str, str], timeout: float | None
@@ -134,6 +142,48 @@ class Processes:
             self._end_later(job, timeout)
         return job, name
 
+    # An upgrade in place
+
+    def export(self) -> State:
+        """Return what runs, for the next version of the service."""
+        now = awake()
+        return State(
+            processes=[
+                ProcessState(
+                    pid=process.pid,
+                    config=process.config,
+                    tag=process.tag,
+                    job=process.job.id,
+                    terminal=process.terminal,
+                    left=None if process.due is None else max(0.0, process.due - now),
+                )
+                for process in self.list()
+            ],
+            variables=self.variables,
+        )
+
+    def restore(self, state: State) -> None:
+        """Know the processes that an earlier version has started."""
+        self.variables = state.variables
+        # Their jobs are looked for when they are needed: the group may come after this one.
+        self._handed_over = state.processes
+
+    def _find_jobs(self) -> None:
+        """Enter what was handed over. With the lock."""
+        states, self._handed_over = self._handed_over, []
+        for each in states:
+            try:
+                job = process_of(self._context).jobs.get(each.job)
+            except ToolboxError:
+                continue  # It has ended, or could not be taken over.
+            due = None
+            if each.left is not None:
+                due = awake() + each.left
+                self._end_later(job, each.left)
+            self._known[each.pid] = Process(
+                each.pid, each.config, each.tag, job, each.terminal, due
+            )
+
     def _end_later(self, job: Job, timeout: float) -> None:
         loop, pool = self._context.loop, self._context.pool
 
@@ -144,15 +194,18 @@ class Processes:
         # Ending it looks at all processes, which may take long: not on the loop.
         loop.call_soon(lambda: loop.call_later(timeout, lambda: pool.submit(end)))
 
-    def _add(self, job: Job, config: Config, tag: str | None, terminal: str) -> Process:
+    def _add(
+        self, job: Job, config: Config, tag: str | None, terminal: str, due: float | None
+    ) -> Process:
         with self._lock:
+            self._find_jobs()
             # Those that have ended go here, so that their number stays bounded.
             self._known = {
                 pid: known for pid, known in self._known.items() if not known.job.done.is_set()
             }
             # A job has no pid once it has ended, which a short one may have by now.
             pid = getattr(job, "pid", None) or next(self._numbers)
-            process = Process(pid, config, tag, job, terminal)
+            process = Process(pid, config, tag, job, terminal, due)
             self._known[pid] = process
             return process
 
@@ -164,6 +217,7 @@ class Processes:
             return
         # A tag stands for one process at a time; of an ended one it may be used again.
         with self._lock:
+            self._find_jobs()
             if tag in self._tags or any(process.tag == tag for process in self._running()):
                 raise AlreadyThere(f"a process with the tag {tag[:64]!r} is running")
             self._tags.add(tag)
@@ -179,6 +233,7 @@ class Processes:
     def list(self) -> list[Process]:
         """Return those that run, the oldest first."""
         with self._lock:
+            self._find_jobs()
             return [*self._running()]
 
     def find(self, selector: Selector | None) -> Process:
