@@ -126,7 +126,8 @@ def bench_together(bench: Bench) -> Iterator[Row]:
 @contextmanager
 def client(server: Server) -> Iterator[httpx.Client]:
     """Connections to a control plane, as many as there are clients."""
-    limits = httpx.Limits(max_connections=None)
+    # httpx closes one that is idle for long in one thread while another begins to use it.
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=None)
     with httpx.Client(
         base_url=f"http://127.0.0.1:{server.port}", headers=HEADERS, timeout=600, limits=limits
     ) as http:

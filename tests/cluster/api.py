@@ -48,7 +48,8 @@ class Api:
         self.url = url
         self.certificate = certificate
         context = ssl.create_default_context(cafile=str(certificate))
-        limits = httpx.Limits(max_connections=None)
+        # httpx closes one that is idle for long in one thread while another begins to use it.
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=None)
         headers = {"Authorization": f"Bearer {token}"}
         self.http = httpx.Client(
             base_url=url, verify=context, headers=headers, limits=limits, timeout=DEADLINE
