@@ -26,12 +26,12 @@ def copy_attributes(
     Raises OSError.
     """
     made = os.fstat(target)
-    wanted = owner or Owner(status.st_uid, status.st_gid)
+    uid, gid = owner or (status.st_uid, status.st_gid)
     # Each change is a transaction of the file system; most new files need neither of these two.
     # The owner first: a change of it clears the bits of setuid and capabilities (chown(2)).
-    changes_owner = wanted != (made.st_uid, made.st_gid) and _is_root()
+    changes_owner = (uid != made.st_uid or gid != made.st_gid) and _is_root()
     if changes_owner:
-        os.fchown(target, wanted.uid, wanted.gid)
+        os.fchown(target, uid, gid)
     if changes_owner or stat.S_IMODE(made.st_mode) != stat.S_IMODE(status.st_mode):
         os.fchmod(target, stat.S_IMODE(status.st_mode))
     for name in _names(source):

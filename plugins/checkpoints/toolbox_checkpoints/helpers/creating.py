@@ -95,6 +95,9 @@ class Recorder(Choice):
         return bool(self._previous.manifest.directories)
 
     def takes(self, entry: os.DirEntry[str]) -> bool:
+        # Without patterns, most of all entries.
+        if not self._rules.has_patterns and entry.is_file(follow_symlinks=False):
+            return True
         reason = self._reason(entry)
         if reason in self.skipped:
             self.skipped[reason] += 1
