@@ -197,6 +197,17 @@ def test_every_module_and_data_file_is_in_its_wheel(source: Path, dist: Path) ->
         assert found == expected
 
 
+def test_no_package_needs_an_environment_to_be_built() -> None:
+    for folder in (ROOT, *(ROOT / "plugins" / name for name in PLUGINS)):
+        system = tomllib.loads((folder / "pyproject.toml").read_text())["build-system"]
+        assert system == {
+            "requires": [],
+            "build-backend": "build_backend",
+            "backend-path": ["."],
+        }, folder
+        assert (folder / "build_backend.py").samefile(ROOT / "build_backend.py")
+
+
 def test_a_wheel_s_record_and_metadata_are_right(dist: Path) -> None:
     for wheel in dist.glob("sandbox_toolbox*.whl"):
         with zipfile.ZipFile(wheel) as archive:
