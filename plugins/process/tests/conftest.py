@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +35,17 @@ def service() -> Iterator[Service]:
     finally:
         running.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def make_service(make_service: Callable[..., Service]) -> Callable[..., Service]:
+    """As the core's, but with this group alone, unless the settings name others: each start then
+    takes a third less.
+    """
+
+    def make(*arguments: str, settings: str = "", **options: Any) -> Service:
+        if "[plugins]" not in settings:
+            settings += '\n[plugins]\nenable = ["process"]\n'
+        return make_service(*arguments, settings=settings, **options)
+
+    return make

@@ -76,7 +76,7 @@ def test_any_name_an_environment_may_hold(service: Service, script: str, tmp_pat
 
 def test_the_service_own_variables(make_service: Any, script: str) -> None:
     """F-E7: ``POST /env`` takes the same names, and everything started later has them."""
-    service = make_service()
+    service = make_service(settings='[plugins]\nenable = ["process", "server"]\n')
     assert service.http.post("/env", json={"set": ODD}).status_code < 300
     done = service.http.post("/process/execute", json={"command": script}).json()
     assert json.loads(done["result"]) == ODD
