@@ -12,6 +12,8 @@ import time
 import tty
 from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import websocket
 
@@ -20,6 +22,7 @@ from bench.clients import http
 from bench.clients import load
 from bench.clients import request
 from bench.core import ECHOES
+from bench.core import EXECUTE
 from bench.core import posix_spawn
 from bench.core import terminal
 from bench.core import wait_for_silence
@@ -35,6 +38,33 @@ MUCH = 100_000_000
 GIBIBYTE = 1 << 30
 KEYS = 500
 LINES = 200
+
+
+def bench_execute(bench: Bench) -> Iterator[Row]:
+    """A command that does nothing: the service's processor time, and what eight clients get."""
+    with toolbox() as server:
+
+        def cpu() -> float:
+            before = server.cpu()
+            seen = load(server.port, EXECUTE, 1, bench.seconds)
+            return (server.cpu() - before) / (seen.rate * bench.seconds) * 1e6
+
+        yield Row(
+            "processor time of execute true",
+            "us",
+            ours=cpu,
+            limit=("posix_spawn", lambda: spawning(bench.seconds, 1).cpu * 1e6),
+            floor="<= 6.3x",
+            stretch="<= 4.2x",
+        )
+        yield Row(
+            "execute true, 8 clients",
+            "/s",
+            ours=lambda: load(server.port, EXECUTE, 8, bench.seconds).rate,
+            limit=("8 threads", lambda: spawning(bench.seconds, 8).rate),
+            floor=">= 0.85x",
+            stretch=">= 0.95x",
+        )
 
 
 def bench_session(bench: Bench) -> Iterator[Row]:
@@ -122,8 +152,34 @@ def bench_logs(bench: Bench) -> Iterator[Row]:
             "MB/s",
             ours=lambda: MUCH / 1e6 / followed(server),
             limit=("through a pipe", lambda: MUCH / 1e6 / piped()),
+            floor=">= 0.4x",
+            stretch=">= 0.6x",
             rounds=3,
         )
+
+
+class Spawned(NamedTuple):
+    """Commands a second, and seconds of this process's time for each."""
+
+    rate: float
+    cpu: float
+
+
+def spawning(seconds: float, threads: int) -> Spawned:
+    """Run ``true`` in the shell again and again, on so many threads."""
+    end = time.monotonic() + seconds
+
+    def spawn(_: int) -> int:
+        count = 0
+        while time.monotonic() < end:
+            posix_spawn(1)
+            count += 1
+        return count
+
+    before = time.process_time()
+    with ThreadPoolExecutor(threads) as pool:
+        count = sum(pool.map(spawn, range(threads)))
+    return Spawned(count / seconds, (time.process_time() - before) / count)
 
 
 def post(server: Server, path: str, body: object, patience: float = 10) -> bytes:
