@@ -150,7 +150,8 @@ class Loop:
                 else:
                     self._dispatch(fd, events)
             self._run_timers()
-            self._run_calls()
+            if self._calls:
+                self._run_calls()
         release()
         self._epoll.close()
         # Both ends under the lock: writing to a pipe without its reading end raises EPIPE.

@@ -117,10 +117,11 @@ class LocalTerminal(ProcessJob):
     def _begin(self, child: Child) -> None:
         if applies({**environment(), **self.envs}):
             self.reader.listen(self._reply)
+        # Clients first: a key's echo needn't wait for the view.
+        self.reader.listen(self._flow.pump)
         self.view.begin(self.reader)
         # One read returns at most 4 KiB of a terminal (N_TTY_BUF_SIZE).
         self.reader.add(child.terminal, OUT, own=False, burst=16)
-        self.reader.listen(self._flow.pump)
 
     def _reply(self) -> None:
         """Reply to queries as a terminal emulator would."""
