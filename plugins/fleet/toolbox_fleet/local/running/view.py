@@ -147,9 +147,9 @@ class View:
                 (of for of in (*self._hidden, HOME) if path.is_relative_to(of)),
                 key=lambda of: len(of.parts),
             )
-            guard = above / path.relative_to(above).parts[0]
-            if guard != path and not HOME.is_relative_to(guard):
-                found.add(guard)
+            below = path.relative_to(above).parts
+            if len(below) > 1 and not HOME.is_relative_to(above / below[0]):
+                found.add(above / below[0])
         return sorted(found)
 
 
@@ -171,6 +171,8 @@ def hidden(data: Path) -> list[Path]:
 def needed(hidden_ones: list[Path]) -> Iterator[Path]:
     """Yield what a service needs of hidden directories: Python and its packages, resolvers."""
     wanted = {Path(name) for name in RESOLVERS} | _code()
+    # Not all of a home because `python -m` was called there, and so looks for modules in it.
+    wanted -= set(hidden_ones) - {Path(sys.prefix), Path(sys.base_prefix)}
     inside = {path for path in wanted if path.exists() and set(hidden_ones) & {path, *path.parents}}
     # One inside of another is there already.
     yield from sorted(path for path in inside if not inside & set(path.parents))
