@@ -198,8 +198,9 @@ def test_what_holds_where_nothing_is_said(service: Service) -> None:
     assert (info["cols"], info["rows"], info["cwd"]) == (80, 24, str(service.work_dir))
     assert info["envs"] == {**QUIET, "TERM": "xterm-256color"}
     assert info["lazyStart"] is False
-    terminal.type("tr '\\0' ' ' < /proc/$$/cmdline; echo \"/\"; cut -d ' ' -f 5,6 /proc/$$/stat\n")
-    terminal.type("echo pid $$; exit\n")
+    # In one line: what is typed while something runs is echoed in between.
+    show = "tr '\\0' ' ' < /proc/$$/cmdline; echo \"/\"; cut -d ' ' -f 5,6 /proc/$$/stat"
+    terminal.type(f"{show}; echo pid $$; exit\n")
     terminal.finish()
     text = terminal.data.decode()
     assert " -i -l /\r\n" in text
