@@ -158,6 +158,9 @@ def _add_bundle_options(bundle: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from toolbox.linux.heap import collect_nothing
+
+    collect_nothing()
     from toolbox.serving.command import serve_command
 
     return serve_command(options)

@@ -146,14 +146,15 @@ class Operations:
         """Register a function as the operation ``methods path``; see the class for the options."""
 
         def register(function: F) -> F:
+            hints = typing.get_type_hints(function, include_extras=True)
             self.operations.append(
                 Operation(
                     name=function.__name__,
                     path=path,
                     methods=methods,
                     function=function,
-                    arguments=_arguments(function, path),
-                    returns=returns or _hints(function).get("return"),
+                    arguments=_arguments(function, path, hints),
+                    returns=returns or hints.get("return"),
                     **_documentation(function),
                     status=status,
                     errors=errors,
@@ -254,18 +255,15 @@ class Group(Operations):
             self.operations += module.operations
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    return typing.get_type_hints(function, include_extras=True)
-
-
 def _documentation(function: Callable[..., Any]) -> dict[str, str]:
     summary, _, description = (inspect.getdoc(function) or "").partition("\n")
     return {"summary": summary.strip(), "description": description.strip()}
 
 
-def _arguments(function: Callable[..., Any], path: str) -> tuple[Argument, ...]:
+def _arguments(
+    function: Callable[..., Any], path: str, hints: dict[str, Any]
+) -> tuple[Argument, ...]:
     in_path = {match[1] for match in _IN_PATH.finditer(path)}
-    hints = _hints(function)
     names = list(inspect.signature(function).parameters)[1:]
     if absent := in_path.difference(names):
         raise TypeError(

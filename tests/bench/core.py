@@ -9,6 +9,8 @@ import os
 import shutil
 import socket
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,12 +27,15 @@ from bench.frame import Bench
 from bench.frame import Measure
 from bench.frame import Row
 from bench.frame import Sample
+from bench.frame import timed
 from bench.servers import Server
+from bench.servers import environment
 from bench.servers import stock
 from bench.servers import swe_rex
 from bench.servers import toolbox
 
 VERSION = http("GET", "/version")
+WORK_DIR = http("GET", "/work-dir")
 EXECUTE = http("POST", "/process/execute", b'{"command": "true"}')
 SWE_REX_KEY = f"X-API-Key: {TOKEN}\r\n"
 SWE_REX_ALIVE = http("GET", "/is_alive", headers=SWE_REX_KEY)
@@ -95,6 +100,14 @@ def bench_start(bench: Bench) -> Iterator[Row]:
         stretch="<= 170",
     )
     yield Row(
+        "start to first answer, over importing Flask",
+        "ms",
+        ours=lambda: seconds(toolbox),
+        limit=("import flask", import_flask),
+        floor="<= 1.25x",
+        stretch="<= 1.0x",
+    )
+    yield Row(
         "idle memory",
         "MB",
         ours=lambda: memory(toolbox),
@@ -102,6 +115,38 @@ def bench_start(bench: Bench) -> Iterator[Row]:
         floor="<= 70",
         stretch="<= 59",
     )
+
+
+def import_flask() -> float:
+    """Milliseconds of a program that imports Flask and ends."""
+    command = [sys.executable, "-c", "import flask"]
+    return timed(lambda: subprocess.run(command, check=True, env=environment())) * 1e3
+
+
+def bench_operation(bench: Bench) -> Iterator[Row]:
+    """The CPU time of a typed, authenticated operation, against that of a bare Flask view."""
+    with toolbox() as ours, stock() as theirs:
+
+        def cpu(server: Server, data: bytes) -> float:
+            before = server.cpu()
+            seen = load(server.port, data, 1, bench.seconds)
+            return (server.cpu() - before) / (seen.rate * bench.seconds) * 1e6
+
+        yield Row(
+            "GET /work-dir, CPU",
+            "us",
+            ours=lambda: cpu(ours, WORK_DIR),
+            limit=("stock gthread", lambda: cpu(theirs, VERSION)),
+            floor="<= 0.65x",
+            stretch="<= 0.45x",
+        )
+        yield Row(
+            "GET /work-dir, 16 connections",
+            "/s",
+            ours=lambda: load(ours.port, WORK_DIR, 16, bench.seconds).rate,
+            limit=("stock gthread", lambda: load(theirs.port, VERSION, 16, bench.seconds).rate),
+            floor=">= 1.5x",
+        )
 
 
 def bench_version(bench: Bench) -> Iterator[Row]:

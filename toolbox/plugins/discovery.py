@@ -27,6 +27,7 @@ from toolbox.plugins.capabilities import HasCheck
 from toolbox.plugins.capabilities import HasIdle
 from toolbox.plugins.conformance import lacking
 from toolbox.plugins.conformance import refuse_incomplete
+from toolbox.plugins.former_names import ENTRY_POINTS as FORMER_NAMES
 from toolbox.plugins.former_names import find_former_names
 from toolbox.plugins.former_names import move_sections
 from toolbox.plugins.former_names import with_current_names
@@ -53,9 +54,10 @@ def discover(settings: PluginSettings, values: Values) -> Registry:
     it a value it can't have.
     """
     registry = Registry()
-    found = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
+    points = entry_points()  # Once: it reads a file of each distribution.
+    found = sorted(points.select(group=ENTRY_POINTS), key=lambda point: point.name)
     names = [point.name for point in found]
-    former = find_former_names(names)
+    former = find_former_names(names, points.select(group=FORMER_NAMES))
     settings = with_current_names(settings, former)
     move_sections(values, former)
     offers: dict[str, list[tuple[str, BackendSpec]]] = {}

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from collections.abc import Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint
 from typing import NamedTuple
 
 import msgspec
@@ -37,10 +37,12 @@ class Current(NamedTuple):
     backend: str
 
 
-def find_former_names(plugins: Collection[str]) -> dict[str, Current]:
-    """Return what each former name of the installed ``plugins`` stands for now."""
+def find_former_names(plugins: Collection[str], points: Iterable[EntryPoint]) -> dict[str, Current]:
+    """Return what each former name of the installed ``plugins`` stands for now, by the entry points
+    of the group :data:`ENTRY_POINTS`.
+    """
     found: dict[str, Current] = {}
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in points:
         name, _, backends = point.value.partition(":")
         # A plugin of that name that is still installed has a better claim to it.
         if name in plugins and point.name not in plugins:

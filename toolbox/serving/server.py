@@ -7,7 +7,6 @@ when a worker dies, for any reason, the master kills what it left behind before 
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import resource
@@ -23,6 +22,8 @@ from gunicorn.arbiter import Arbiter
 from toolbox.handover.inheritance import Inheritance
 from toolbox.handover.inheritance import handle_signals
 from toolbox.http.gunicorn_ import keep_socket_files
+from toolbox.linux.heap import collect_nothing
+from toolbox.linux.heap import share_memory
 from toolbox.linux.hiding import hide_memory
 from toolbox.linux.reaper import adopt_orphans
 from toolbox.linux.reaper import kill_descendants
@@ -123,13 +124,12 @@ class Application(BaseApplication):
 
     def load(self) -> Flask:
         # In the worker, so that the master needs neither Flask nor plugins, nor their memory.
+        collect_nothing()
         try:
             return wsgi_app(self._prepared)
         except SettingsError as error:
             error.report()
             sys.exit(BAD_SETTINGS)
-        finally:
-            share_memory()
 
     def run(self) -> None:
         adopt_orphans()
@@ -141,16 +141,6 @@ class Application(BaseApplication):
         finally:
             if os.getpid() == self._pid:  # A forked worker returns this way, too.
                 kill_descendants(keep=set())
-
-
-def share_memory() -> None:
-    """Give back what the start has left over, and never look through the rest for garbage again.
-
-    A look writes to each object, which takes the page from those that the master shares with its
-    workers.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _on_worker_exit(arbiter: Any, worker: Any) -> None:

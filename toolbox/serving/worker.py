@@ -35,6 +35,7 @@ from toolbox.http.connection import ClientSocket
 from toolbox.http.gunicorn_ import give_head
 from toolbox.http.gunicorn_ import take_buffered
 from toolbox.linux.clock import tick
+from toolbox.linux.heap import Settling
 from toolbox.linux.heap import share_one_heap
 from toolbox.linux.reaper import kill_descendants
 from toolbox.processes import pin_to_one_core
@@ -86,6 +87,7 @@ class Worker(ThreadWorker):
         self.wsgi = None
         self._stopping: threading.Thread | None = None
         self._succession = Succession(self)
+        self._settling = Settling()
         sys.setswitchinterval(SWITCH_INTERVAL)
         share_one_heap()
         # gunicorn sets it; children should not inherit it.
@@ -196,6 +198,7 @@ class Worker(ThreadWorker):
 
     def notify(self) -> None:
         tick()
+        self._settling.tend()
         super().notify()
 
     def murder_pending(self) -> None:
