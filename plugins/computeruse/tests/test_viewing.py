@@ -99,6 +99,25 @@ def test_many_viewers_share_the_images(desk: Any) -> None:
     assert len(by_tag) == len({tag for tag, _ in by_tag}) < 10
 
 
+def test_viewers_share_the_images_of_a_screen_that_never_rests(desk: Any) -> None:
+    if shutil.which("xterm") is None:
+        pytest.skip("xterm is not installed (Debian: xterm)")
+    desk.run("xterm", "-e", "sh", "-c", "while :; do seq 100; done")
+    desk.wait_for(lambda: desk.get("display/windows")["windows"], "the window")
+
+    def watch(_: int) -> list[str]:
+        tags = [""]
+        while len(tags) < 6:
+            response = look(desk, tags[-1], wait=30)
+            assert response.status_code == 200
+            tags.append(response.headers["ETag"])
+        return tags[1:]
+
+    with ThreadPoolExecutor(10) as pool:
+        seen = [tag for tags in pool.map(watch, range(10)) for tag in tags]
+    assert len(set(seen)) < len(seen) / 2
+
+
 def test_who_watches_is_told_that_the_desktop_has_ended(desk: Any) -> None:
     known = settled(desk).headers["ETag"]
     with ThreadPoolExecutor(1) as pool:

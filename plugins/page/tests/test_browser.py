@@ -77,9 +77,8 @@ def test_the_reference_shows_and_tries_every_operation(browser: Any, box: Any) -
 
 
 def test_without_token_and_terminal(browser: Any, make_service: Callable[..., Service]) -> None:
-    settings = (
-        '[auth]\nmode = "none"\n[plugins]\ndisable = ["process", "info", "port", "metrics"]\n'
-    )
+    disabled = '["process", "info", "port", "metrics", "computeruse"]'
+    settings = f'[auth]\nmode = "none"\n[plugins]\ndisable = {disabled}\n'
     service = make_service(settings=settings, token=None)
     browser.open(service.url + "/#terminal")
     browser.wait_for("!document.getElementById('terminal-none').hidden")
@@ -89,6 +88,13 @@ def test_without_token_and_terminal(browser: Any, make_service: Callable[..., Se
     browser.wait_for("document.querySelectorAll('#cards .card').length === 1")
     assert browser.evaluate("document.getElementById('ports-part').hidden") is True
     assert browser.evaluate("document.getElementById('metrics-hint').hidden") is False
+    # A bookmark of a part that isn't there.
+    assert browser.evaluate("document.getElementById('desktop-link').hidden") is True
+    browser.evaluate("location.hash = 'desktop'")
+    absent = "document.getElementById('absent')"
+    browser.wait_for(f"{absent}.innerText === 'Desktop: the group for this is not enabled.'")
+    browser.show("status")
+    browser.wait_for(f"{absent}.hidden")
     assert browser.console == [], "what isn't there is not asked for"
 
 

@@ -92,6 +92,8 @@ class XFrames:
                 if len(self._frames) == VIEWS:
                     self._frames.clear()
                 self._frames[tag] = self._capture(view, tag)
+                # Those who have waited for this get it, and not each a later one of its own.
+                self._looked = time.monotonic()
             return self._frames[tag]
         finally:
             self._lock.release()
