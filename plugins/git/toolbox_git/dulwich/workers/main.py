@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pwd
 import queue
 import signal
 import sys
@@ -67,12 +68,21 @@ def _preload() -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
+def _name_user() -> None:
+    """Have a user without an entry in /etc/passwd be "unknown" in reflogs, as with git."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        os.environ.setdefault("LOGNAME", "unknown")
+
+
 def _perform(task: Task) -> TaskResult:
     from toolbox_git.dulwich.operations import OPERATIONS
 
     # The service's environment may have changed since the worker was started.
     os.environ.clear()
     os.environ.update(task.environment)
+    _name_user()
     function, kind = OPERATIONS[task.operation]
     body = msgspec.msgpack.decode(task.body, type=kind)
     secret = Credentials(getattr(body, "username", "") or "", getattr(body, "password", "") or "")
