@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterable
 
 import httpx
 
@@ -33,11 +34,15 @@ class Collector:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._closed = threading.Event()
+        self._closed = False
+        self._changed = threading.Condition()
+        self._lost: set[str] = set()
+        """The resources that may have lost an owner since the last sweep."""
         self._threads = [
             threading.Thread(target=self._watch, args=(owner,), name=f"owners-{owner}", daemon=True)
             for owner in OWNERS
         ]
+        self._threads.append(threading.Thread(target=self._run, name="collector", daemon=True))
 
     def start(self) -> None:
         for thread in self._threads:
@@ -45,7 +50,9 @@ class Collector:
 
     def stop(self) -> None:
         """Stop; a watch that is open ends with the API server."""
-        self._closed.set()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def join(self) -> None:
         for thread in self._threads:
@@ -53,25 +60,61 @@ class Collector:
                 thread.join()
 
     def _watch(self, resource: str) -> None:
-        while not self._closed.is_set():
+        while not self._closed:
             with contextlib.suppress(httpx.TransportError, Problem):
-                for event, found in self._api.watch(resource):
-                    if self._closed.is_set():
+                for event, _ in self._api.watch(resource):
+                    if self._closed:
                         return
                     if event == "DELETED":
-                        self._collect(found["metadata"]["uid"], OWNERS[resource])
-            self._closed.wait(0.2)
+                        self._sweep_soon(OWNERS[resource])
+            # Of what was deleted between two watches nothing tells.
+            self._sweep_soon(OWNERS[resource])
+            self._pause()
 
-    def _collect(self, owner: str, owned: tuple[str, ...]) -> None:
-        for resource in owned:
-            for found in self._api.list(resource):
-                metadata = found["metadata"]
-                references = metadata.get("ownerReferences", [])
-                if owner not in (reference["uid"] for reference in references):
-                    continue
-                if not any(self._is_there(each, metadata["namespace"]) for each in references):
+    def _sweep_soon(self, owned: Iterable[str]) -> None:
+        with self._changed:
+            self._lost.update(owned)
+            self._changed.notify_all()
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, 0.2)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._lost or self._closed)
+                if self._closed:
+                    return
+                owned, self._lost = self._lost, set()
+            try:
+                self._sweep(owned)
+            except (httpx.TransportError, Problem):
+                self._sweep_soon(owned)
+                self._pause()
+
+    def _sweep(self, owned: Iterable[str]) -> None:
+        """Delete the objects of these resources that had owners and have none left."""
+        found = {
+            resource: [each for each in self._api.list(resource) if _is_ours(each)]
+            for resource in owned
+        }
+        kinds = {
+            each["kind"] for objects in found.values() for one in objects for each in _owners(one)
+        }
+        # Listed after what they own, so that no new object is without its owner.
+        there = {each["metadata"]["uid"] for kind in kinds for each in self._api.list(KINDS[kind])}
+        for resource, objects in found.items():
+            for each in objects:
+                if there.isdisjoint(owner["uid"] for owner in _owners(each)):
+                    metadata = each["metadata"]
                     self._api.delete(resource, metadata["name"], metadata["namespace"])
 
-    def _is_there(self, reference: Object, namespace: str) -> bool:
-        found = self._api.find(KINDS[reference["kind"]], reference["name"], namespace)
-        return found is not None and found["metadata"]["uid"] == reference["uid"]
+
+def _is_ours(found: Object) -> bool:
+    owners = _owners(found)
+    return bool(owners) and all(each["kind"] in KINDS for each in owners)
+
+
+def _owners(found: Object) -> list[Object]:
+    return list(found["metadata"].get("ownerReferences", []))
