@@ -397,6 +397,35 @@ def test_a_damaged_checkpoint_is_a_clear_error(service: Service, top: Path) -> N
     assert service.http.delete(url).status_code == 204
 
 
+def test_a_checkpoint_that_has_lost_a_file_removes_none(service: Service, top: Path) -> None:
+    for name in ("kept", "lost", "below/lost"):
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_text(name)
+    (top / "empty").mkdir()
+    whole, *damaged = (create(service, top)["id"] for _ in range(4))
+    for identity, name in zip(damaged, ("lost", "below/lost", "empty"), strict=True):
+        lost = store_of(service) / identity / "tree" / name
+        lost.rmdir() if lost.is_dir() else lost.unlink()
+        refused = service.http.post(f"/x/checkpoints/{identity}/restore")
+        assert refused.status_code == 409, refused.text
+        assert refused.json()["code"] == "CHECKPOINT_DAMAGED"
+        assert name in refused.json()["message"]
+        assert (top / name).exists()
+    url, fork = f"/x/checkpoints/{damaged[1]}", top.with_name("fork")
+    for response in (
+        service.http.get(f"{url}/diff"),
+        service.http.get(f"/x/checkpoints/{whole}/diff", params={"against": damaged[1]}),
+        service.http.post(f"{url}/fork", json={"path": str(fork)}),
+    ):
+        assert response.status_code == 409, response.text
+        assert response.json()["code"] == "CHECKPOINT_DAMAGED"
+    assert not fork.exists()
+    # There is still what it has.
+    (top / "kept").write_text("changed")
+    restore(service, {"id": damaged[1]}, "kept")
+    assert (top / "kept").read_text() == "kept"
+
+
 def test_the_oldest_are_deleted(make_service: Callable[..., Service], top: Path) -> None:
     service = make_service(settings="[checkpoints.local]\nkeep = 2\n")
     (top / "file").touch()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 from typing import NamedTuple
 
+from toolbox_checkpoints.helpers.failures import Damaged
 from toolbox_checkpoints.helpers.manifest import Manifest
 from toolbox_checkpoints.helpers.places import Descent
 from toolbox_checkpoints.helpers.places import entries
@@ -49,7 +50,8 @@ class Comparison:
     """Compares the open directories ``before``, of a checkpoint, and ``after``.
 
     ``manifest`` saves reading what didn't change since. ``rules`` are for ``after``, None if that
-    is a checkpoint, too. ``only`` are the paths to look at, without any all.
+    is a checkpoint, too, with the manifest ``other``. ``only`` are the paths to look at, without
+    any all.
     """
 
     def __init__(
@@ -60,10 +62,12 @@ class Comparison:
         rules: Rules | None,
         only: list[str],
         check: Callable[[], None],
+        other: Manifest | None = None,
     ) -> None:
         self._before = before
         self._after = after
         self._manifest = manifest
+        self._other = other
         self._rules = rules
         self._only = only
         self._check = check
@@ -74,7 +78,9 @@ class Comparison:
         """Files of ``before`` with those of ``after``, if one of them may have several names."""
 
     def run(self) -> Iterator[Difference]:
-        """Yield the differences, directories before what is in them. Raises OSError, TreeError."""
+        """Yield the differences, directories before what is in them. Raises OSError, TreeError,
+        Damaged.
+        """
         pending = [("", True, True)]
         with Descent(self._before) as before, Descent(self._after) as after:
             while pending:
@@ -92,8 +98,8 @@ class Comparison:
     def _entries(
         self, path: str, old: int, new: int
     ) -> Iterator[tuple[Difference | None, tuple[str, bool, bool] | None]]:
-        before = entries(old) if old >= 0 else {}
-        after = entries(new) if new >= 0 else {}
+        before = self._read(path, old, self._manifest)
+        after = self._read(path, new, self._other)
         reason = self._rules.at(path) if self._rules else (lambda _: "")
         for name in {**before, **after}:
             self._check()
@@ -111,6 +117,16 @@ class Comparison:
             a_below, b_below = _is_directory(a), _is_directory(b)
             below = (place, a_below, b_below) if a_below or b_below else None
             yield Difference(place, kind, a, b) if kind else None, below
+
+    def _read(
+        self, path: str, directory: int, manifest: Manifest | None
+    ) -> dict[str, os.DirEntry[str]]:
+        found = entries(directory) if directory >= 0 else {}
+        # A file that a checkpoint has lost must not look like one that wasn't there.
+        for lost in manifest.missing(path, found.keys()) if manifest else ():
+            if not self._only or self.concerns(lost):
+                raise Damaged.without(lost)
+        return found
 
     def concerns(self, path: str) -> bool:
         """Report whether a path is to be looked at, or on the way there."""

@@ -41,7 +41,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 def diff(task: dict[str, Any], service: Service) -> dict[str, Any]:
     """Return the differences, at most ``files`` of them and ``bytes`` of text.
 
-    Raises OSError, TreeError and Cancelled.
+    Raises OSError, TreeError, Damaged and Cancelled.
     """
     checkpoint = Path(task["checkpoint"])
     manifest = read_manifest(checkpoint)
@@ -50,8 +50,13 @@ def diff(task: dict[str, Any], service: Service) -> dict[str, Any]:
         for path in (checkpoint / "tree", Path(task["other"])):
             tops.append(os.open(path, DIRECTORY))
             closing.callback(os.close, tops[-1])
-        rules = Rules(task["exclude"], tops[1], task["store"]) if task["is_live"] else None
-        comparison = Comparison(tops[0], tops[1], manifest, rules, task["only"], service.check)
+        rules = other = None
+        if task["is_live"]:
+            rules = Rules(task["exclude"], tops[1], task["store"])
+        else:
+            other = read_manifest(Path(task["other"]).parent)
+        before, after = tops
+        comparison = Comparison(before, after, manifest, rules, task["only"], service.check, other)
         found = [
             entry
             for entry in comparison.run()

@@ -19,3 +19,8 @@ class Missing(TreeError):
 
 class Damaged(TreeError):
     """The files of a checkpoint aren't as they were written."""
+
+    @classmethod
+    def without(cls, path: str) -> Damaged:
+        """Return the failure for a path that is gone from the tree."""
+        return cls(f"the checkpoint is damaged: {path[-200:]!r} is missing")

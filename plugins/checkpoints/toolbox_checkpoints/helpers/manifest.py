@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Set
+from functools import cached_property
 from pathlib import Path
 
 from toolbox_checkpoints.helpers.failures import Damaged
+from toolbox_checkpoints.helpers.places import join
+from toolbox_checkpoints.helpers.places import split
 
 Identity = tuple[int, int]
 """Inode and time of the last change in ns. No program can set the latter: as long as both are the
@@ -42,6 +46,19 @@ class Manifest:
             and known[1] == status.st_ctime_ns
             and status.st_dev == self.device
         )
+
+    @cached_property
+    def names(self) -> dict[str, set[str]]:
+        """The names that each directory has at least: files, links and directories."""
+        names = {path: set(known) for path, known in self.directories.items()}
+        for path in filter(None, self.directories):
+            above, name = split(path)
+            names.setdefault(above, set()).add(name)
+        return names
+
+    def missing(self, path: str, found: Set[str]) -> list[str]:
+        """Return the paths of what a directory of the checkpoint's tree doesn't have any more."""
+        return [join(path, name) for name in self.names.get(path, set()) - found]
 
     def write(self, file: Path) -> None:
         """Write it to a new file. Raises OSError."""

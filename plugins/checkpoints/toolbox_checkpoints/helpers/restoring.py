@@ -107,7 +107,7 @@ def _apply(application: Application, tree: Path) -> None:
 def fork(task: dict[str, Any], service: Service) -> dict[str, Any]:
     """Copy a checkpoint to a directory that doesn't exist, or is empty; return what was done.
 
-    Raises OSError, TreeError and Cancelled; nothing is left then.
+    Raises OSError, TreeError, Damaged and Cancelled; nothing is left then.
     """
     checkpoint = Path(task["checkpoint"])
     target = Path(task["target"])
@@ -118,6 +118,8 @@ def fork(task: dict[str, Any], service: Service) -> dict[str, Any]:
         with _staging(Path(task["store"]), target.parent, parent, "fork") as staging:
             copy = TreeCopy(checkpoint / "tree", staging, service.check, choice=everything)
             copy.run()
+            if copy.entries < sum(map(len, manifest.names.values())):
+                raise Damaged("the checkpoint is damaged: files are missing")
             # rename(2) replaces an empty directory, and nothing else.
             staging.rename(staging.with_name(target.name))
     finally:
