@@ -189,3 +189,17 @@ def test_a_reply_without_callbacks_is_sent_as_it_is(ours: Application) -> None:
             [b"abc"],
             *theirs,
         )
+
+
+class Unchanged(Response):
+    """A plugin's own kind of response."""
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        return self.headers
+
+
+def test_a_plugin_s_own_kind_of_response_stays_one(ours: Application) -> None:
+    response = Unchanged(status=302, headers={"Location": "http://x/{odd}|path?a b"})
+    ours.add_url_rule("/own", "own", lambda: response)
+    given = ours.test_client().get("/own")
+    assert given.headers["Location"] == "http://x/{odd}|path?a b"

@@ -58,6 +58,12 @@ class Application(Flask):
         self._direct: dict[tuple[str, str], Rule] = {}
         self._hosts: dict[str, str] = {}
 
+    def make_response(self, rv: Any) -> Response:
+        """Return the response for what a view has returned. A plugin's own kind of Flask's response
+        stays one; Flask would make it one of :attr:`response_class`.
+        """
+        return rv if isinstance(rv, Response) else super().make_response(rv)
+
     def compile_routes(self) -> None:
         """Work out which rules are found by a lookup. After the last one is added."""
         self._direct = _direct_rules(self.url_map)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from typing import Protocol
@@ -28,7 +29,7 @@ class Host:
         self.cores = Cores()
         self.groups = JobGroups()
         self.spare = Spare()
-        self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.null = io.FileIO(os.devnull, "r+")
         """The streams of programs that have none: opened once and not for each."""
         self._lock = threading.Lock()
         self._running: set[Marked] = set()
@@ -60,4 +61,4 @@ class Host:
         self.limits.close()
         self.groups.close()
         self.spare.close()
-        os.close(self.null)
+        self.null.close()

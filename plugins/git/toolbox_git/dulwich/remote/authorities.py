@@ -25,8 +25,5 @@ def further_authorities() -> str | None:
     if os.access(_BUNDLE, os.R_OK):
         return _BUNDLE
     # Not a dependency: an image that is built has its own. The standalone build brings it.
-    if importlib.util.find_spec("certifi") is None:
-        return None
-    import certifi
-
-    return certifi.where()
+    found = importlib.util.find_spec("certifi")
+    return str(Path(found.origin).with_name("cacert.pem")) if found and found.origin else None
