@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
@@ -16,6 +15,7 @@ from urllib.parse import quote
 import pytest
 import websocket
 
+from toolbox.auth import tickets as issued
 from toolbox.auth import tokens
 from toolbox.auth.access import Auth
 from toolbox.auth.anyone import AnyoneAuthenticator
@@ -27,6 +27,7 @@ from toolbox.auth.tickets import OUTSTANDING
 from toolbox.auth.tokens import TokenAuthenticator
 from toolbox.errors import BadRequest
 from toolbox.errors import Unauthorized
+from toolbox.linux.clock import awake
 from toolbox.settings import AuthSettings
 from toolbox.settings import SettingsError
 from toolbox.testing import TOKEN
@@ -153,7 +154,7 @@ def test_a_ticket_opens_one_websocket(toys: Service) -> None:
 def test_a_ticket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     # AC-92
     auth = token_auth(TOKEN)
-    now = time.monotonic()
+    now = awake()
 
     def accepted(ticket: str) -> bool:
         query = {"HTTP_UPGRADE": "websocket", "QUERY_STRING": f"TOOLBOX_TICKET={ticket}"}
@@ -166,7 +167,7 @@ def test_a_ticket_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not accepted(old)
     assert accepted(tickets[0])
     assert not accepted(tickets[0])
-    monkeypatch.setattr(time, "monotonic", lambda: now + LIFETIME + 60)
+    monkeypatch.setattr(issued, "awake", lambda: now + LIFETIME + 60)
     assert not accepted(tickets[1])
     fresh, of_the_old_token = auth.issue_ticket(), auth.issue_ticket()
     assert accepted(fresh)
