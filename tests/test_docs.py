@@ -160,18 +160,21 @@ def test_the_plugin_example_works(
     example, *_ = blocks("python", PLUGINS)
     (project,) = blocks("toml", PLUGINS)
     (shown,) = [block for block in blocks("console") if "pip install ./greeter" in block]
-    install, curl, answer = shown.splitlines()
-    assert install == "$ pip install ./greeter"
+    install, reload, curl, answer = shown.splitlines()
+    assert (install, reload) == ("$ pip install ./greeter", "$ toolbox reload")
     assert f"{install}\n" in blocks("console", PLUGINS)
     folder = tmp_path / "greeter"
     folder.mkdir()
     for name, text in (("greeter.py", example), ("pyproject.toml", project)):
         assert f"``{name}``" in PLUGINS
         (folder / name).write_text(text)
+    service = make_service(env={"PYTHONPATH": str(reader)})
+    assert service.http.post("/x/greet", json={"name": "Ada"}).status_code == 404
     pip_install(reader, folder)
-    service = make_service(
-        env={"PYTHONPATH": str(reader)}, settings='[greeter.polite]\nword = "Hello"\n'
-    )
+    with (service.directory / "toolbox.toml").open("a") as settings:
+        settings.write('\n[greeter.polite]\nword = "Hello"\n')
+    command = [sys.executable, "-m", "toolbox", *reload.split()[2:]]
+    subprocess.run([*command, "--pid", str(service.process.pid)], check=True, timeout=120)
     line = curl.removeprefix("$ ").replace("127.0.0.1:2280", f"127.0.0.1:{service.port}")
     environ = {**os.environ, "TOOLBOX_TOKEN": TOKEN}
     said = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, timeout=60).stdout
