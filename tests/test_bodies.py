@@ -43,6 +43,26 @@ def test_a_body_that_nobody_read_is_no_request(toys: Service, size: int, chunked
     assert toys.http.get("/greet/x").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["count", "unread", "parts", "echo"])
+@pytest.mark.parametrize("cut", [-60, -8, 0, 8, None])
+def test_a_request_that_came_with_a_body_is_served(toys: Service, path: str, cut: int) -> None:
+    # In one packet with it, or cut in two, somewhere around the end of the body.
+    head = f"Host: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    body = f"POST /faulty/{path} HTTP/1.1\r\n{head}Content-Length: 50\r\n\r\n{'x' * 50}".encode()
+    last = f"GET /greet/x HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode()
+    data, at = body + last, len(body) + (cut or 0)
+    with socket.create_connection(("127.0.0.1", toys.port), 30) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(data if cut is None else data[:at])
+        if cut is not None:
+            sock.sendall(data[at:])
+        answer = b""
+        while received := sock.recv(65536):
+            answer += received
+    assert answer.count(b"HTTP/1.1 ") == 2, answer
+    assert b"HTTP/1.1 200 OK" in answer[1:], answer
+
+
 def test_a_body_after_expect_100_arrives_whole(toys: Service) -> None:
     headers = {"Expect": "100-continue"}
     response = toys.http.post("/faulty/count", content=b"x" * 100_000, headers=headers)

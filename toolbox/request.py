@@ -29,8 +29,8 @@ from toolbox.http.decoding import prepare as prepare
 from toolbox.http.environ import BODY
 from toolbox.http.gunicorn_ import body_reader
 from toolbox.http.gunicorn_ import is_chunked
+from toolbox.http.gunicorn_ import read_buffered
 from toolbox.http.gunicorn_ import read_chunked
-from toolbox.http.gunicorn_ import take_buffered
 from toolbox.http.parameters import decode_headers as decode_headers
 from toolbox.http.parameters import decode_path as decode_path
 from toolbox.http.parameters import decode_query as decode_query
@@ -78,8 +78,6 @@ class Body:
         self._left = self.length or 0
         self._client = client_of(environ)
         self._socket, self._reader = _connection(environ, self._client, self.length)
-        # gunicorn may have read the beginning of the body along with the head.
-        self._early = memoryview(take_buffered(self._reader) if self._reader else b"")
         environ[BODY] = self  # For observers, which count what was received.
 
     @property
@@ -113,8 +111,9 @@ class Body:
 
     def _read_socket(self, size: int) -> bytes:
         assert self._socket is not None
-        if size and not self._early:
-            self._invite()
+        if early := self._read_early(size):
+            return early
+        if size:
             try:
                 self._socket.wait_readable()  # Before a buffer is allocated for it.
             except TimeoutError as error:
@@ -141,17 +140,26 @@ class Body:
         want = min(len(buffer), self._left)
         if not want:
             return 0
+        if early := self._read_early(want):
+            buffer[: len(early)] = early
+            return len(early)
+        count = self._receive(buffer[:want])
+        self._count(count)
+        return count
+
+    def _read_early(self, size: int) -> bytes:
+        """Return up to ``size`` bytes of the body that gunicorn has read along with the head."""
+        if not size:
+            return b""
         self._invite()
-        if self._early:
-            count = min(want, len(self._early))
-            buffer[:count] = self._early[:count]
-            self._early = self._early[count:]
-        else:
-            count = self._receive(buffer[:want])
+        data = read_buffered(self._reader, size)
+        self._count(len(data))
+        return data
+
+    def _count(self, count: int) -> None:
         self._left -= count
         # gunicorn drains what its reader has left before it parses the next request.
         self._reader.length = self._left
-        return count
 
     def _receive(self, buffer: memoryview) -> int:
         assert self._socket is not None

@@ -83,6 +83,16 @@ def take_buffered(source: Any) -> bytes:
     return data
 
 
+def read_buffered(source: Any, size: int) -> bytes:
+    """Remove and return up to ``size`` of the bytes that :func:`take_buffered` would: what follows
+    them belongs to the next request.
+    """
+    data = take_buffered(source)
+    if len(data) > size:
+        source.unreader.unread(data[size:])
+    return data[:size]
+
+
 def give_head(conn: Any, head: bytes) -> None:
     """Let the parser of a connection (gthread's ``TConn``) read ``head`` before the socket."""
     conn.init()
