@@ -208,7 +208,7 @@ def test_a_log_without_room_is_told(
     while (frame := ws.recv_data(control_frame=True))[0] != websocket.ABNF.OPCODE_CLOSE:
         followed += frame[1][3:]
     ws.close()
-    answer = http.get(f"{path}/logs", headers=NEW)
+    answer = http.get(f"{path}/logs", headers=NEW).raise_for_status()
     dropped = int(answer.headers["X-Toolbox-Truncated"])
     check(answer.json()["stdout"], dropped)
     check(http.get(f"{path}/logs", headers=OLD).text, dropped)
