@@ -90,6 +90,9 @@ def removed(group: Path) -> bool:
     return not group.exists()
 
 
+GROUPS = '[plugins]\nenable = ["process", "info", "server"]\n'
+
+
 @pytest.fixture
 def limited(make_group: Group, make_service: Any) -> Callable[[str, int], Service]:
     """Start a service in a control group: ``limited("memory", bytes)``."""
@@ -101,7 +104,7 @@ def limited(make_group: Group, make_service: Any) -> Callable[[str, int], Servic
         own = len(os.listdir("/proc/self/task")) if controller == "pids" else 0
         group = make_group(controller, limit + own)
         try:
-            service: Service = make_service()
+            service: Service = make_service(settings=GROUPS)
         finally:
             leave(group, group.parent / before.lstrip("/"))
         if own:
@@ -236,5 +239,5 @@ def test_jobs_know_how_many_cores_they_have(limited: Callable[[str, int], Servic
     assert answer.json()["output"] == wanted
     own = {"OMP_NUM_THREADS": "7"}
     assert run(service, "echo $OMP_NUM_THREADS", envs=own).json()["result"] == "7\n"
-    service.http.post("/env", json={"set": {"GOMAXPROCS": "5"}})
+    service.http.post("/env", json={"set": {"GOMAXPROCS": "5"}}).raise_for_status()
     assert run(service, "echo $GOMAXPROCS").json()["result"] == "5\n"

@@ -47,10 +47,12 @@ def test_the_shell_is_chosen_once(make_service: Any, tmp_path: Path) -> None:
     for path, name in ((first, "one"), (second, "two")):
         program(path)
         path.write_text(f'#!/bin/sh\nexport CHOSEN={name}\nexec /bin/sh "$@"\n')
-    service = make_service(env={"SHELL": str(first)}, wrapper=without_list(tmp_path))
+    settings = '[plugins]\nenable = ["process", "server"]\n'
+    env = {"SHELL": str(first)}
+    service = make_service(settings=settings, env=env, wrapper=without_list(tmp_path))
     body = {"command": "echo $CHOSEN"}
     assert service.http.post("/process/execute", json=body).json()["result"] == "one\n"
-    service.http.post("/env", json={"set": {"SHELL": str(second)}})
+    service.http.post("/env", json={"set": {"SHELL": str(second)}}).raise_for_status()
     (tmp_path / "shells").write_text("/bin/bash\n/usr/bin/bash\n/bin/zsh\n/usr/bin/zsh\n")
     assert service.http.post("/process/execute", json=body).json()["result"] == "one\n"
     service.http.post("/process/session", json={"sessionId": "s"})
