@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
 import pytest
 
+import toolbox.testing
 from toolbox.linux.procfs import descendants
 from toolbox.linux.procfs import is_alive
 from toolbox.testing import DEADLINE
+from toolbox.testing import end_tree
 from toolbox.testing import ending
 
 ROOT = Path(__file__).parent.parent
@@ -129,3 +133,44 @@ def unbounded(tree: ast.AST) -> list[int]:
         and node.func.attr == "communicate"
         and "timeout" not in [keyword.arg for keyword in node.keywords]
     ]
+
+
+GUARD = Path(toolbox.testing.__file__).with_name("guard.py")
+LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
+
+
+def has_read(process: subprocess.Popen[bytes]) -> bool:
+    """True if a program has taken all of its input, and waits for more."""
+    assert process.stdin is not None
+    left = bytearray(4)
+    fcntl.ioctl(process.stdin, termios.FIONREAD, left)
+    state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return not any(left) and state == "S"
+
+
+def with_pid(pid: int) -> subprocess.Popen[bytes]:
+    """Start a program that gets a pid that is free; another's process may take it first."""
+    for _ in range(1000):
+        LAST_PID.write_text(str(pid - 1))
+        started = subprocess.Popen(["sleep", "1000"])
+        if started.pid == pid:
+            return started
+        end_tree(started)
+    raise AssertionError("the pid is never free")
+
+
+@pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="needs root, to choose a pid")
+def test_a_process_that_has_got_the_pid_of_a_service_is_spared(tmp_path: Path) -> None:
+    with ending(subprocess.Popen([sys.executable, GUARD], stdin=subprocess.PIPE)) as guard:
+        assert guard.stdin is not None
+        with ending(subprocess.Popen(["sleep", "1000"])) as service:
+            guard.stdin.write(b"%d %s/\n" % (service.pid, os.fsencode(tmp_path)))
+            guard.stdin.flush()
+            end = time.monotonic() + DEADLINE
+            while not has_read(guard):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+        with ending(with_pid(service.pid)) as other:
+            guard.stdin.close()
+            assert guard.wait(DEADLINE) == 0
+            assert other.poll() is None

@@ -30,8 +30,12 @@ MARKER = b"TOOLBOX_FLEET_SANDBOX="
 
 def main() -> None:
     """Read pids until the end of the input, then end what still runs of them."""
-    lines = [line.rstrip(b"\n").partition(b" ") for line in sys.stdin.buffer]
-    started = _look(int(pid) for pid, _, _ in lines)
+    started, directories = [], set()
+    for line in sys.stdin.buffer:
+        pid, _, directory = line.rstrip(b"\n").partition(b" ")
+        # Now: at the end the pid may be that of any other process.
+        started += _look([int(pid)])
+        directories.add(directory)
     services = _left(started)
     # Before any of them ends: its children would have another parent then.
     below = _look(pid for service in services for pid in descendants(service.pid))
@@ -42,7 +46,7 @@ def main() -> None:
         time.sleep(0.05)
     _send(_left([*services, *below]), signal.SIGKILL)
     # Now that nothing makes more of them.
-    _send(_sandboxes({directory for _, _, directory in lines}), signal.SIGKILL)
+    _send(_sandboxes(directories), signal.SIGKILL)
 
 
 def _sandboxes(directories: Iterable[bytes]) -> list[Process]:
