@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import sys
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -111,7 +112,7 @@ def _parser(added: Iterable[CommandSpec]) -> argparse.ArgumentParser:
 
     command("openapi", _openapi, "Write the OpenAPI document of the enabled groups.")
 
-    text = "Write the service as a single file, for any image with this version of Python."
+    text = "Write the service as a file or a directory, for images without it."
     _add_bundle_options(command("bundle", _bundle, text, reads=False))
 
     for spec in added:
@@ -148,12 +149,28 @@ def _add_bundle_options(bundle: argparse.ArgumentParser) -> None:
     )
     bundle.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write")
     bundle.add_argument(
+        "--standalone",
+        action="store_true",
+        help="with a Python of its own, for any image: a directory, .tar.zst or .tar.xz",
+    )
+    bundle.add_argument(
         "--wheels",
         metavar="DIR",
         help="directory of wheels to use instead of the installed packages",
     )
     bundle.add_argument(
         "--python", action="append", default=[], help="interpreter to support; may be repeated"
+    )
+    bundle.add_argument(
+        "--arch", default=platform.machine(), help="x86_64 or aarch64, with --standalone"
+    )
+    bundle.add_argument(
+        "--with",
+        action="append",
+        default=[],
+        dest="added",
+        metavar="WHEEL",
+        help="wheel of a further plugin, with --standalone; may be repeated",
     )
 
 
@@ -238,8 +255,12 @@ def _openapi(options: argparse.Namespace) -> int:
 
 def _bundle(options: argparse.Namespace) -> int:
     from toolbox.packaging.bundle import make_bundle
+    from toolbox.packaging.standalone.command import make_standalone_bundle
 
     groups = [name for name in options.groups.split(",") if name]
+    if options.standalone:
+        make_standalone_bundle(options, groups)
+        return 0
     make_bundle(groups, options.output, options.wheels, options.python)
     print(f"{options.output}: {Path(options.output).stat().st_size / 1e6:.1f} MB")
     return 0

@@ -40,7 +40,7 @@ def make_bundle(
         raise SettingsError(f"pex is required: pip install '{DISTRIBUTION}[bundle]'")
     if pythons and not wheels:
         raise SettingsError("--python needs --wheels: the installed packages fit only this Python")
-    names = [DISTRIBUTION, *_distributions(groups)]
+    names = distributions(groups)
     # --venv: helpers run with sys.executable find modules only in a real environment. --sh-boot:
     # the file starts as a shell script, which finds an interpreter of the right version.
     command = [sys.executable, "-m", "pex", "--script", "toolbox", "--venv", "--sh-boot"]
@@ -63,14 +63,17 @@ def forget_bundle(environ: MutableMapping[str, str]) -> None:
         environ.pop("VIRTUAL_ENV", None)
 
 
-def _distributions(groups: Sequence[str]) -> list[str]:
-    """Return the distributions of ``groups``, or of all groups if there are none."""
+def distributions(groups: Sequence[str]) -> list[str]:
+    """Return those of the core and of ``groups``, or of all groups if there are none.
+
+    Raises SettingsError.
+    """
     known = _known_groups()
     for group in groups:
         if group not in known:
             raise SettingsError(f"this release has no group {group!r}{nearest(group, list(known))}")
     # Two names of one group, its former one too, are one distribution.
-    return list(dict.fromkeys(known[group] for group in groups or known))
+    return [DISTRIBUTION, *dict.fromkeys(known[group] for group in groups or known)]
 
 
 def _known_groups() -> dict[str, str]:

@@ -418,7 +418,8 @@ def test_no_more_than_a_hundred_and_twenty_eight_wait(service: Service, context:
 def test_python_may_be_missing(make_service: Any) -> None:
     service = make_service(env={"PATH": "/nowhere"})
     answer = service.http.post("/process/interpreter/context", json={})
-    assert (answer.status_code, answer.json()["message"]) == (500, "python3: not installed")
+    assert (answer.status_code, answer.json()["message"]) == (501, "python3: not installed")
+    assert answer.json()["code"] == "PROGRAM_MISSING"
 
 
 def joined(result: Result) -> list[tuple[str, str]]:

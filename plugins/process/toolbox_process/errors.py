@@ -112,5 +112,5 @@ class SpawnFailed(BadRequest):
 class ProgramMissing(SpawnFailed):
     """A program that the service itself needs is not installed: a shell, Python."""
 
-    status = 500
-    code = "INTERNAL_SERVER_ERROR"
+    status = 501
+    code = "PROGRAM_MISSING"

@@ -1,0 +1,310 @@
+"""The service with a Python of its own, in root file systems that have none, nor a libc or a shell.
+
+The program runs in them by bubblewrap, which needs no root; clients are outside.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import select
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from backports import zstd
+from daytona import Daytona
+from daytona import DaytonaConfig
+from daytona import Sandbox
+
+from toolbox.packaging.standalone.base import find_base
+from toolbox.packaging.standalone.cache import cache_directory
+from toolbox.settings import SettingsError
+from toolbox.testing import DEADLINE
+from toolbox.testing import ending
+
+ROOT = Path(__file__).parents[2]
+TOOLBOX = Path(sys.executable).with_name("toolbox")
+GROUPS = ("files", "fleet", "git", "info", "process", "server")
+ADDED = "guest-1.0-py3-none-any.whl"
+BUSYBOX = Path("/bin/busybox")
+
+pytestmark = [
+    # With a cold cache the first test waits for compilers.
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bwrap (package bubblewrap)"),
+]
+
+
+def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env={**os.environ, **env}, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="session")
+def base() -> Path:
+    """The base, which is there if tests/standalone/base.py has run."""
+    try:
+        return find_base(platform.machine())
+    except SettingsError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheels of some groups."""
+    target = tmp_path_factory.mktemp("dist")
+    folders = [ROOT, *(ROOT / "plugins" / name for name in GROUPS)]
+    pip = (sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--wheel-dir", target)
+    done = run(*pip, *folders)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(target / ADDED, "w") as wheel:
+        for name, content in plugin("guest"):
+            wheel.writestr(name, content)
+        wheel.writestr("guest-1.0.dist-info/RECORD", "")
+        wheel.writestr(
+            "guest-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+    return target
+
+
+def plugin(name: str) -> Iterator[tuple[str, str]]:
+    """The files of a plugin that does nothing, by their names in an installation."""
+    yield f"{name}.py", ""
+    info = f"{name}-1.0.dist-info"
+    yield f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    yield f"{info}/entry_points.txt", f"[toolbox.plugins]\n{name} = {name}\n"
+
+
+def owned_by_root(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+    """Let everything pass: a filter of tarfile."""
+    assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "root", "root"), path
+    return member
+
+
+def bundle(wheels: Path, output: Path) -> str:
+    command = (TOOLBOX, "bundle", "--standalone", "--wheels", wheels, "--with", wheels / ADDED)
+    done = run(*command, "--groups", ",".join(GROUPS), "-o", output)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tree(base: Path, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program, in a place that nobody knew when it was made."""
+    assert base.is_dir()
+    target = tmp_path_factory.mktemp("made") / "toolbox"
+    bundle(wheels, target)
+    return target
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A root file system with nothing in it but a user's home."""
+    root = tmp_path / "root"
+    for name in ("dev", "home/ada", "proc", "tmp", "toolbox"):
+        (root / name).mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def busybox(empty: Path) -> Path:
+    """One with a shell and the programs of a static busybox: no libc."""
+    if not BUSYBOX.exists() or b"statically linked" not in _file(BUSYBOX):
+        pytest.skip("needs a static busybox (Debian package busybox-static)")
+    (empty / "bin").mkdir()
+    shutil.copy(BUSYBOX, empty / "bin")
+    for name in ("cat", "echo", "env", "ls", "sh", "sleep", "stty"):
+        (empty / "bin" / name).symlink_to("busybox")
+    return empty
+
+
+def _file(path: Path) -> bytes:
+    # A program that needs no loader names none.
+    return b"statically linked" if b"/lib64/ld-linux" not in path.read_bytes() else b""
+
+
+class Running:
+    """A service in a root file system."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        headers = {"Authorization": "Bearer t"}
+        self.client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
+
+    def sandbox(self) -> Sandbox:
+        """What the official SDK makes of it."""
+        return Daytona(DaytonaConfig(api_key="t", api_url=f"{self.url}/api", target="local")).get(
+            "any"
+        )
+
+
+@contextmanager
+def serving(tree: Path, root: Path, *binds: str, **env: str) -> Iterator[Running]:
+    """Run the program in a root file system that it can't write to, as a user without rights."""
+    variables = {"HOME": "/home/ada", "PATH": "/bin", "TOOLBOX_TOKEN": "t"}
+    variables |= {"TOOLBOX__FLEET__BACKEND": "single", **env}
+    options = ["--unshare-user", "--unshare-pid", "--uid", "1000", "--gid", "1000", "--clearenv"]
+    options += ["--ro-bind", str(root), "/", "--proc", "/proc", "--dev", "/dev"]
+    options += ["--tmpfs", "/tmp", "--tmpfs", "/home/ada", "--chdir", "/home/ada", *binds]
+    options += ["--ro-bind", str(tree), "/toolbox"]
+    for name, value in variables.items():
+        options += ["--setenv", name, value]
+    program = ("/toolbox/bin/toolbox", "serve", "--port", "0")
+    process = subprocess.Popen(
+        ["bwrap", *options, "--die-with-parent", *program], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    with ending(process):
+        assert select.select([process.stdout], [], [], DEADLINE)[0], "it says nothing"
+        line = process.stdout.readline()
+        assert line.startswith("Starting toolbox server on port "), line
+        running = Running(int(line.rpartition(" ")[2]))
+        with running.client:
+            yield running
+
+
+def test_without_a_shell_or_a_libc_there_are_files_and_git(tree: Path, empty: Path) -> None:
+    with serving(tree, empty) as running:
+        sandbox = running.sandbox()
+        sandbox.fs.create_folder("repo", "755")
+        sandbox.fs.upload_file(b"a needle\n", "repo/notes.txt")
+        assert sandbox.fs.download_file("repo/notes.txt") == b"a needle\n"
+        assert [match.line for match in sandbox.fs.find_files("repo", "needle")] == [1]
+        git = running.client.post("/git/init", json={"path": "repo"})
+        assert git.status_code == 201, git.text
+        sandbox.git.add("repo", ["notes.txt"])
+        sandbox.git.commit("repo", "first", "Ada", "ada@example.com")
+        assert sandbox.git.status("repo").file_status == []
+        # What a program of the image would do says so.
+        answer = sandbox.process.exec("ls")
+        assert (answer.exit_code, answer.result) == (-1, "no shell is installed")
+        refusal = running.client.post("/process/interpreter/context", json={})
+        assert (refusal.status_code, refusal.json()["code"]) == (501, "PROGRAM_MISSING")
+        assert refusal.json()["message"] == "python3: not installed"
+
+
+def test_with_a_shell_alone_there_are_commands_sessions_and_terminals(
+    tree: Path, busybox: Path
+) -> None:
+    from daytona.common.process import SessionExecuteRequest
+
+    with serving(tree, busybox) as running:
+        process = running.sandbox().process
+        assert process.exec("echo $((6 * 7))").result.strip() == "42"
+        process.create_session("s")
+        process.execute_session_command("s", SessionExecuteRequest(command="cd /tmp; X=1"))
+        said = process.execute_session_command("s", SessionExecuteRequest(command="echo $PWD $X"))
+        assert (said.output or "").strip() == "/tmp 1"
+        shown = bytearray()
+        terminal = process.create_pty_session("p")
+        terminal.wait_for_connection()
+        terminal.send_input("stty size; exit 7\n")
+        assert terminal.wait(on_data=shown.extend).exit_code == 7
+        assert b"24 80" in shown
+        code = process.code_run("print(1)")
+        assert (code.exit_code, code.result) == (-1, "python3: not installed")
+
+
+def test_programs_of_the_image_inherit_nothing(tree: Path, tmp_path: Path) -> None:
+    """This machine as the image: with variables that would break the program, were they for it."""
+    own = {"LD_PRELOAD": "/nowhere.so", "LD_LIBRARY_PATH": "/nowhere", "PYTHONHOME": "/nowhere"}
+    binds = [option for name in ("dev", "proc") for option in (f"--{name}", f"/{name}")]
+    root = tmp_path / "root"
+    root.mkdir()
+    names = [
+        path for path in Path("/").iterdir() if path.name in ("bin", "etc", "lib", "lib64", "usr")
+    ]
+    for path in names:
+        binds += ["--ro-bind", str(path.resolve()), str(path)]
+    for name in ("dev", "home/ada", "proc", "tmp", "toolbox", *(path.name for path in names)):
+        (root / name).mkdir(parents=True)
+    with serving(tree, root, *binds, PATH="/usr/bin:/bin", **own) as running:
+        answer = running.client.post("/process/execute", json={"command": "env"})
+        lines = set(answer.json()["result"].splitlines())
+        lines = {line for line in lines if not line.startswith("ERROR: ld.so")}
+        assert {f"{name}={value}" for name, value in own.items()} <= lines
+        given = {"HOME", "PATH", "TOOLBOX__FLEET__BACKEND", *own}
+        # Of the shell, and the name of the job.
+        given |= {"OLDPWD", "PWD", "SHLVL", "TOOLBOX_JOB", "_"}
+        assert {line.partition("=")[0] for line in lines} <= given
+        code = "import sys, json; print(json.dumps([sys.executable, sys.prefix, sys.path]))"
+        ran = running.client.post(
+            "/process/code-run",
+            json={"language": "python", "code": code, "envs": {"PYTHONHOME": "", "LD_PRELOAD": ""}},
+        ).json()
+        assert ran["exitCode"] == 0, ran
+        assert "/usr/bin/python3" in ran["result"]
+        assert "/toolbox" not in ran["result"]
+
+
+def test_plugins_are_those_added_and_those_in_a_directory(tree: Path, tmp_path: Path) -> None:
+    for name, content in plugin("greeter"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    for directory, found in (("", {"guest"}), (str(tmp_path), {"greeter", "guest"})):
+        shown = run(tree / "bin" / "toolbox", "plugins", TOOLBOX_PLUGINS=directory)
+        assert "failed" not in shown.stdout
+        enabled = {line.split()[0] for line in shown.stdout.splitlines() if "enabled" in line}
+        assert enabled == {*GROUPS, *found}, shown.stderr
+
+
+def test_two_are_identical_and_say_nothing_of_this_machine(
+    tree: Path, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "toolbox.tar.zst"
+    assert bundle(wheels, archive).startswith(f"{archive}: ")
+    with zstd.open(archive, "rb") as file, tarfile.open(fileobj=file, mode="r|") as content:
+        content.extractall(tmp_path, filter=owned_by_root)
+    another = tmp_path / "toolbox"
+    files = sorted(path.relative_to(tree) for path in tree.rglob("*"))
+    assert files == sorted(path.relative_to(another) for path in another.rglob("*"))
+    paths = (ROOT, Path.home(), cache_directory(), wheels, tmp_path, tree)
+    ours = [os.fsencode(path) + b"/" for path in paths]
+    for name in files:
+        one, two = tree / name, another / name
+        status = one.stat()
+        assert (status.st_mode, status.st_mtime) == (two.stat().st_mode, two.stat().st_mtime)
+        if one.is_file():
+            data = one.read_bytes()
+            assert data == two.read_bytes(), name
+            assert not [path for path in ours if path in data], name
+    size = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
+    packed = archive.stat().st_size
+    with capsys.disabled():
+        print(f"\nstandalone, minimal and git: {size / 1e6:.1f} MB; packed: {packed / 1e6:.1f} MB")
+    assert size <= 46e6
+    assert packed <= 14e6
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ([], "--standalone needs --wheels"),
+        (["--wheels", "/nowhere"], "/nowhere has 0 wheels of sandbox-toolbox"),
+        (["--wheels", "/nowhere", "--python", "python3"], "--python is of no use"),
+        (["--wheels", "{wheels}", "--with", "/nowhere.whl"], "/nowhere.whl: no such wheel"),
+        (["--wheels", "{wheels}", "--arch", "vax"], "no base for 'vax'; known are x86_64, aarch64"),
+    ],
+)
+def test_what_cannot_be_made_is_said_in_a_line(
+    options: list[str], problem: str, wheels: Path, tmp_path: Path
+) -> None:
+    given = [option.format(wheels=wheels) for option in options]
+    command = (TOOLBOX, "bundle", "--standalone", "--groups", "files", "-o", tmp_path / "toolbox")
+    done = run(*command, *given)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"toolbox: {problem}")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,144 @@
+"""The assembly: the base, the wheels of some groups, compiled modules; in seconds."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolbox.packaging.standalone.archive import is_archive
+from toolbox.packaging.standalone.archive import write_archive
+from toolbox.packaging.standalone.base import find_base
+from toolbox.packaging.standalone.pruning import prune
+from toolbox.packaging.standalone.pruning import strip
+from toolbox.packaging.standalone.recipe import PYTHON
+from toolbox.settings import SettingsError
+
+WHERE = "/toolbox"
+"""The directory that tracebacks name: they are written before anybody knows it."""
+
+CERTIFICATES = {"sandbox-toolbox-git": "certifi"}
+"""Packages of certificate authorities, for images that have none, by the group that uses them."""
+
+OURS = "toolbox*"
+"""Packages whose sources are kept beside their compiled modules: the image's Python, of whatever
+version, runs some, others are read, and tracebacks show the lines of our own.
+"""
+
+CUSTOMIZE = '''\
+"""Find plugins in the directories of TOOLBOX_PLUGINS: packages, or wheels of Python modules."""
+
+import os
+import sys
+
+for directory in filter(None, os.environ.get("TOOLBOX_PLUGINS", "").split(os.pathsep)):
+    if os.path.isdir(directory):
+        wheels = sorted(name for name in os.listdir(directory) if name.endswith(".whl"))
+        sys.path += [directory, *(os.path.join(directory, name) for name in wheels)]
+'''
+
+
+def make_standalone(
+    names: Sequence[str], output: str, wheels: str, added: Sequence[str], machine: str
+) -> None:
+    """Write a directory or, if ``output`` is named so, an archive that holds ``toolbox/``.
+
+    It has the distributions ``names``, whose wheels are in the directory ``wheels``, and the wheels
+    ``added``, for ``machine`` ("x86_64", "aarch64"). What they depend on comes from that directory
+    or the index that pip is configured with. Raises SettingsError.
+    """
+    target = Path(output)
+    if target.exists() and not is_archive(target):
+        raise SettingsError(f"{output} exists")
+    files = [_wheel(Path(wheels), name) for name in names] + list(map(_existing, added))
+    requirements = [
+        *map(str, files),
+        *(CERTIFICATES[name] for name in names if name in CERTIFICATES),
+    ]
+    base = find_base(machine)
+    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".toolbox-") as work:
+        tree = Path(work) / "toolbox"
+        # The interpreter as a library is half of it, and not for a service.
+        unused = shutil.ignore_patterns("config-*")
+        shutil.copytree(base, tree, symlinks=True, ignore=unused)
+        library = tree / "lib" / f"python{PYTHON}"
+        packages = library / "site-packages"
+        _install(requirements, Path(wheels), packages, machine)
+        (packages / "sitecustomize.py").write_text(CUSTOMIZE)
+        prune(library, packages)
+        strip(tree, machine)
+        _compile(tree, library, packages, {package.name for package in packages.glob(OURS)})
+        _normalize(tree)
+        if is_archive(target):
+            write_archive(tree, target)
+        else:
+            tree.rename(target)
+
+
+def _wheel(directory: Path, name: str) -> Path:
+    found = sorted(directory.glob(f"{name.replace('-', '_')}-*.whl"))
+    if len(found) != 1:
+        raise SettingsError(f"{directory} has {len(found)} wheels of {name}")
+    return found[0].absolute()
+
+
+def _existing(name: str) -> Path:
+    if not Path(name).is_file():
+        raise SettingsError(f"{name}: no such wheel")
+    return Path(name).absolute()
+
+
+def _install(requirements: Sequence[str], wheels: Path, packages: Path, machine: str) -> None:
+    """Install our wheels, as files and not by name, and what they depend on."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
+    command += [
+        "--target",
+        str(packages),
+        "--find-links",
+        str(wheels),
+        "--only-binary=:all:",
+    ]
+    command += ["--implementation=cp", f"--python-version={PYTHON}"]
+    # PEP 656: by the version of musl that a wheel needs at least. The base has 1.2.
+    command += [f"--platform=musllinux_1_{minor}_{machine}" for minor in (2, 1)]
+    done = subprocess.run([*command, *requirements], capture_output=True, text=True)
+    if done.returncode:
+        raise SettingsError(f"pip: {done.stderr.strip()[-2000:]}")
+
+
+def _compile(tree: Path, library: Path, packages: Path, ours: set[str]) -> None:
+    """Compile every module; only ``ours`` keep their source."""
+    # Without time stamps, which an image's layers may change, and never checked again.
+    options = ["-q", "--invalidation-mode=unchecked-hash", "-s", str(tree), "-p", WHERE]
+    mine = [str(packages / name) for name in sorted(ours)]
+    _compileall(*options, *mine)
+    kept = {path for name in ours for path in (packages / name).rglob("*.py")}
+    others = [path for path in sorted(library.rglob("*.py")) if path not in kept]
+    listed = "\n".join(map(str, others))
+    # -b: beside the source, from where modules are imported without it.
+    _compileall("-b", *options, "-i", "-", stdin=listed)
+    for path in others:
+        if path.with_suffix(".pyc").exists():
+            path.unlink()
+
+
+def _compileall(*options: str, stdin: str = "") -> None:
+    python = find_base(platform.machine()) / "bin" / "python3"
+    command = [str(python), "-m", "compileall", *options]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    if done.returncode:
+        raise SettingsError(f"compileall: {(done.stdout + done.stderr).strip()[-2000:]}")
+
+
+def _normalize(tree: Path) -> None:
+    """Take this moment and this user's mask off the files."""
+    moment = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+    for path in (tree, *tree.rglob("*")):
+        executable = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod(0o755 if executable else 0o644)
+        os.utime(path, (moment, moment))

@@ -1,0 +1,112 @@
+"""Parts of CPython and of the wheels that a service never uses or that say where they were made."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from toolbox.settings import SettingsError
+
+LIBRARY = (
+    "_pyrepl",
+    "curses",  # its modules in C are left out, as those of dbm are
+    "dbm",
+    "_pydatetime.py",  # these three do what modules in C do
+    "_pydecimal.py",
+    "_pyio.py",
+    "doctest.py",
+    "ensurepip",
+    "idlelib",
+    "lib-dynload/_ctypes_test*",
+    "lib-dynload/_test*",
+    "lib-dynload/_xx*",
+    "lib-dynload/xx*",
+    "pdb.py",
+    "pydoc.py",
+    "pydoc_data",
+    "test",
+    "tkinter",
+    "turtle.py",
+    "turtledemo",
+    "venv",
+)
+"""Parts of the standard library, as patterns of paths in it."""
+
+PACKAGES = (
+    "*.dist-info/INSTALLER",
+    "*.dist-info/RECORD",
+    "*.dist-info/REQUESTED",
+    "*.dist-info/direct_url.json",
+    "*.dist-info/sboms",
+    "*/tests",
+    "PIL/_avif.*",
+    "PIL/_imagingcms.*",
+    "PIL/_imagingft.*",  # fonts
+    "PIL/_imagingtk.*",
+    "bin",
+    "dulwich/cli.py",
+    "dulwich/contrib",
+    "ujson*",  # python-lsp-jsonrpc does without it; it brings libstdc++
+)
+"""Parts of packages. What pip notes has paths of this machine, or is no longer true."""
+
+TYPES = (".c", ".h", ".pxd", ".pyi", ".pyx")
+
+CONFIGURATION = """\
+# What a program is told that would compile extension modules: there is no compiler's work here.
+build_time_vars = {{"EXT_SUFFIX": {suffix!r}, "SOABI": {soabi!r}}}
+"""
+
+
+def prune(library: Path, packages: Path) -> None:
+    """Remove these parts, and replace what CPython's build has noted of its machine."""
+    for directory, patterns in ((library, LIBRARY), (packages, PACKAGES)):
+        for pattern in patterns:
+            for path in directory.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _prune_libraries(packages)
+    for path in list(library.rglob("*")):
+        if path.suffix in TYPES and path.is_file():
+            path.unlink()
+    for path in list(library.rglob("__pycache__")):
+        shutil.rmtree(path)
+    (configuration,) = library.glob("_sysconfigdata_*.py")
+    suffix = next((library / "lib-dynload").glob("math.*.so")).name.removeprefix("math")
+    soabi = suffix.removeprefix(".").removesuffix(".so")
+    configuration.write_text(CONFIGURATION.format(suffix=suffix, soabi=soabi))
+
+
+def _prune_libraries(packages: Path) -> None:
+    """Remove the libraries of wheels that no module is linked to, nor a library that one is."""
+    libraries = set(packages.glob("*.libs/*.so*"))
+    linked = [path for path in packages.rglob("*.so*") if path not in libraries]
+    while linked:
+        # It has their file names, in which there is a digest.
+        content = linked.pop().read_bytes()
+        found = {path for path in libraries if path.name.encode() in content}
+        linked += found
+        libraries -= found
+    for path in libraries:
+        path.unlink()
+
+
+def strip(tree: Path, machine: str) -> None:
+    """Remove debugging information, a third of all: zig adds it, whatever it is told.
+
+    Raises SettingsError.
+    """
+    program = f"{machine}-linux-gnu-strip"
+    found = (path for path in sorted(tree.rglob("*")) if path.is_file() and not path.is_symlink())
+    files = [str(path) for path in found if _is_elf(path)]
+    try:
+        done = subprocess.run([program, *files], capture_output=True, text=True)
+    except FileNotFoundError:
+        raise SettingsError(f"{program} is not installed; --standalone needs it") from None
+    if done.returncode:
+        raise SettingsError(f"{program}: {done.stderr.strip()[-2000:]}")
+
+
+def _is_elf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
