@@ -128,7 +128,7 @@ def required(folder: Path, extra: str = "") -> list[str]:
 
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the core needs, and the core's metadata."""
+    """Return a directory with what the core needs, and the core's metadata."""
     directory = tmp_path_factory.mktemp("core")
     install(directory, required(ROOT))
     ProjectBuilder(ROOT).metadata_path(directory)
@@ -137,7 +137,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def suites(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What contract suites need beside that: the core's extra ``testing``."""
+    """Return a directory with what contract suites need beside that: the extra ``testing``."""
     directory = tmp_path_factory.mktemp("suites")
     install(directory, required(ROOT, "testing"))
     return directory

@@ -79,7 +79,7 @@ OTHER = [
 
 
 def parsed(kind: type[RequestParser], data: bytes) -> tuple[object, Any]:
-    """What ``kind`` makes of a head: its parts or its error, and the request."""
+    """Return the parts of a head, or its error, as ``kind`` reads it, and the request."""
     # The bytes are one read: a head comes to the parser when it is complete.
     parser = kind(Config(), [data], CLIENT)
     try:

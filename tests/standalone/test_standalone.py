@@ -144,7 +144,7 @@ class Running:
         self.client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     def sandbox(self) -> Sandbox:
-        """What the official SDK makes of it."""
+        """Return it as the official SDK sees it."""
         return Daytona(DaytonaConfig(api_key="t", api_url=f"{self.url}/api", target="local")).get(
             "any"
         )

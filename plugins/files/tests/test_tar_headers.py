@@ -26,7 +26,7 @@ TIMES = st.integers(-(2**62), 2**62)
 
 
 def status(mode: int, uid: int, gid: int, mtime: int) -> Any:
-    """What fstat(2) returns, whose times are also in nanoseconds."""
+    """The result of fstat(2), whose times are also in nanoseconds."""
     fields: list[Any] = [mode, 1, 1, 1, uid, gid, 0, 0, mtime // 10**9, 0]
     names: dict[str, Any] = {"st_mtime_ns": mtime}
     return os.stat_result(fields, names)
