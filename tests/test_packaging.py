@@ -304,8 +304,11 @@ def test_a_profile_has_its_groups_and_nothing_else(
 
 
 def proportional(pid: int) -> int:
-    """Bytes of memory of a process, its share of what is shared (proc_pid_smaps(5))."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    """Bytes of memory of a process, its share of what is shared (proc_pid_smaps(5)); 0 once it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
     return int(text.partition("Pss:")[2].split()[0]) * 1024
 
 

@@ -218,8 +218,10 @@ def test_a_paste_is_marked_where_the_program_wants_it(terminal: Terminal) -> Non
     terminal.until("^plain$")
     terminal.send("", "Ctrl-D", "Ctrl-D")
     terminal.until(r"\$ \Z")
-    terminal.send("stty raw -echo; printf '\\033[?2004h'; cat -v", "Enter")
-    eventually(lambda: terminal.screen()["bracketedPaste"])
+    # The shell's own editor wants pastes to be marked, too, until the line is run.
+    terminal.send("stty raw -echo; printf '\\033[?2004h'; echo $((7 * 8)); cat -v", "Enter")
+    terminal.until("^56$")
+    assert terminal.screen()["bracketedPaste"]
     terminal.send("a\nb\x1b[201~c", paste=True)
     terminal.until(r"\^\[\[200~a\^Mb\[201~c\^\[\[201~")
 

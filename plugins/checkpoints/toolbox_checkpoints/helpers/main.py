@@ -44,7 +44,10 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     # Trees are known by millions of small objects, in no cycle, that would be looked through often.
     gc.disable()
-    task = read_task()
+    try:
+        task = read_task()
+    except Cancelled:
+        return 1
     service = Service()
     try:
         result = _WORKS[task["kind"]](task, service)

@@ -55,6 +55,9 @@ class Service:
 
 
 def read_task() -> dict[str, Any]:
-    """Return the task: one line of standard input."""
-    task: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    """Return the task: one line of standard input. Raises Cancelled if the service ended before."""
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):
+        raise Cancelled("cancelled")
+    task: dict[str, Any] = json.loads(line)
     return task
