@@ -42,6 +42,8 @@ def test_wrong_method_is_404_and_names_the_right_ones(toys: Service) -> None:
     response = toys.http.delete("/greet")
     assert "DELETE" in check_envelope(response, 404, "NOT_FOUND")["message"]
     assert response.headers["allow"] == "POST"
+    methods = toys.http.put("/healthz").headers["allow"].split(", ")
+    assert methods == sorted(methods) == ["GET", "HEAD"]
 
 
 @pytest.mark.parametrize(

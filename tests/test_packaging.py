@@ -304,7 +304,7 @@ def test_a_profile_has_its_groups_and_nothing_else(
 
 
 def proportional(pid: int) -> int:
-    """Bytes of memory of a process, its share of what is shared (proc_pid_smaps(5)); 0 once it has ended."""
+    """Bytes of a process, its share of what is shared (proc_pid_smaps(5)); 0 once it has ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -9,6 +9,7 @@ import msgspec
 from flask import current_app
 from flask import request
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import MapAdapter
 from werkzeug.routing import RequestRedirect
 from werkzeug.routing import WebsocketMismatch
@@ -80,6 +81,9 @@ def _line() -> tuple[str, str, str]:
 
 
 def _from_http_exception(error: HTTPException) -> ToolboxError:
+    if isinstance(error, MethodNotAllowed):
+        # A set, whose order would differ between two starts.
+        error.valid_methods = sorted(error.valid_methods or ())
     headers = {
         name: value
         for name, value in error.get_headers()

@@ -29,7 +29,7 @@ class Environs:
         """True if an operator's gunicorn serves below a path: then gunicorn makes them."""
 
     def make(self, request: Any, conn: Any, response: Any) -> dict[str, Any]:
-        """Return the environment of a plain ``request`` that came on ``conn``."""
+        """Return the environment of a plain ``request`` that came on ``conn``, which is of TCP."""
         environ = self._constant.copy()
         environ["wsgi.input"] = request.body
         environ["gunicorn.socket"] = conn.sock
@@ -38,11 +38,8 @@ class Environs:
         environ["RAW_URI"] = request.uri
         for name, value in request.headers:
             environ[_key(name)] = value
-        if isinstance(conn.client, tuple):
-            environ["REMOTE_ADDR"] = conn.client[0]
-            environ["REMOTE_PORT"] = str(conn.client[1])
-        else:  # A Unix socket, whose clients have no address.
-            environ["REMOTE_ADDR"] = os.fsdecode(conn.client)
+        environ["REMOTE_ADDR"] = conn.client[0]
+        environ["REMOTE_PORT"] = str(conn.client[1])
         environ["SERVER_NAME"] = conn.server[0]
         environ["SERVER_PORT"] = str(conn.server[1])
         path = request.path

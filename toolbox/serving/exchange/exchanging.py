@@ -55,7 +55,9 @@ class Exchange:
 
     def _make(self) -> None:
         worker, request, conn = self._worker, self._request, self._conn
-        if getattr(request, "is_plain", False) and not self._environs.is_mounted:
+        # The ends of a Unix socket have paths, which gunicorn makes a host and a port of.
+        is_tcp = isinstance(conn.client, tuple)
+        if is_tcp and getattr(request, "is_plain", False) and not self._environs.is_mounted:
             self.response = WholeResponse(request, conn.sock, worker.cfg)
             self.environ = self._environs.make(request, conn, self.response)
         else:
