@@ -90,14 +90,19 @@ class Browser:
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the browser; return its result."""
+        message = self._ask(method, **parameters)
+        assert "error" not in message, message
+        result: dict[str, Any] = message["result"]
+        return result
+
+    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Call a method of the browser; return its response, which may be an error."""
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._socket.recv())
+            message: dict[str, Any] = json.loads(self._socket.recv())
             if message.get("id") == number:
-                assert "error" not in message, message
-                result: dict[str, Any] = message["result"]
-                return result
+                return message
             self._record(message)
 
     def _record(self, event: dict[str, Any]) -> None:
@@ -121,17 +126,28 @@ class Browser:
         return result["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """Wait until the value of an expression is true; return it. Its elements may not exist at
-        first.
+        """Wait until the value of an expression is true; return it, or True for an element. Its
+        elements may not exist at first, and the page may be loaded meanwhile.
         """
         deadline = time.monotonic() + DEADLINE
-        careful = f"(async () => {{ try {{ return {expression} }} catch {{ return null }} }})()"
-        while not (value := self.evaluate(careful)):
+        # An element has no value outside the page, where it would be {}, which is false.
+        careful = (
+            f"(async () => {{ try {{ const it = await ({expression});"
+            " return it instanceof Node || it } catch { return null } })()"
+        )
+        while True:
+            message = self._ask(
+                "Runtime.evaluate", expression=careful, returnByValue=True, awaitPromise=True
+            )
+            # An error is a page that was left before the expression had its value.
+            result = message.get("result", {})
+            assert "exceptionDetails" not in result, result
+            if value := result.get("result", {}).get("value"):
+                return value
             if time.monotonic() > deadline:
                 text = self.evaluate("document.body.innerText")
                 raise AssertionError(f"never: {expression}\n{self.console}\n{text}")
             time.sleep(0.05)
-        return value
 
     def open(self, url: str) -> None:
         """Load a page, from a clean state."""

@@ -40,7 +40,8 @@ def page(browser: Any, fleet: Service) -> Any:
     browser.log_in(f"{fleet.url}/fleet/", str(fleet.token))
     browser.wait_for("!document.getElementById('sandboxes-link').hidden")
     browser.show("sandboxes")
-    browser.wait_for("!document.getElementById('sandboxes').hidden")
+    # When the snapshots have come, the button is in its place.
+    browser.wait_for("!document.getElementById('sandbox-snapshot-part').hidden")
     return browser
 
 
@@ -130,7 +131,7 @@ def test_an_error_is_told(page: Any, fleet: Service) -> None:
     page.type("taken")
     page.enter()
     message = fleet.http.post("/api/sandbox", json={"name": "taken"}).json()["message"]
-    page.wait_for(f"{ERROR} === {json.dumps(message)}")
+    page.wait_for(f"{ERROR}.toLowerCase() === {json.dumps(message.lower() + '.')}")
     # The name is selected, so that another one replaces it.
     page.type("another")
     page.enter()

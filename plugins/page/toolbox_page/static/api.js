@@ -1,4 +1,4 @@
-// Requests to the service. The token is in this module's memory and nowhere else.
+// Requests to the service. The token is in this module's memory; for where else it may be see keeping.js.
 
 const base = new URL('.', location.href);
 
@@ -11,8 +11,8 @@ export function setToken(value) {
   token = value;
 }
 
-export function hasToken() {
-  return token !== '';
+export function currentToken() {
+  return token;
 }
 
 export class Failure extends Error {
@@ -70,6 +70,18 @@ export function words(error) {
 // asks for the token.
 export function tell(place, error) {
   place.textContent = error && error.status !== 401 ? words(error) : '';
+}
+
+// Does something, and shows in an element what goes wrong; returns whether it went well.
+export async function attempt(place, send) {
+  tell(place, null);
+  try {
+    await send();
+    return true;
+  } catch (error) {
+    tell(place, error);
+    return false;
+  }
 }
 
 // Resolves when the page has a token that the service accepts, after one that it refused.

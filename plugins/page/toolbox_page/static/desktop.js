@@ -1,6 +1,6 @@
 // The desktop: seen and controlled, started and stopped. What was recorded is in recordings.js.
 
-import { read, request, tell, words } from './api.js';
+import { attempt, read, request, tell, words } from './api.js';
 import { connectControl } from './control.js';
 import { ask } from './dialogs.js';
 import { byId } from './dom.js';
@@ -58,13 +58,8 @@ const looking = new Looking(refresh, (error) => {
 
 async function act(word, path) {
   busy = word;
-  tell(byId('desktop-error'), null);
   show();
-  try {
-    await request(`computeruse/${path}`, { method: 'POST' });
-  } catch (error) {
-    tell(byId('desktop-error'), error);
-  }
+  await attempt(byId('desktop-error'), () => request(`computeruse/${path}`, { method: 'POST' }));
   busy = '';
   await looking.look();
 }
@@ -121,8 +116,7 @@ function build() {
     inputs.push('keyboard/key', { key, modifiers: held });
   });
   byId('desktop-record').addEventListener('click', async () => {
-    tell(byId('desktop-error'), null);
-    await recordings.toggle().catch((error) => tell(byId('desktop-error'), error));
+    await attempt(byId('desktop-error'), recordings.toggle);
     looking.look();
   });
 }

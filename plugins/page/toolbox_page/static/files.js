@@ -1,6 +1,6 @@
 // Files: folders are listed and followed, and text is edited.
 
-import { open, read, request, shut, tell } from './api.js';
+import { attempt, open, read, request, shut, tell } from './api.js';
 import { byId, element } from './dom.js';
 import { ask, confirmed } from './dialogs.js';
 import { download } from './downloads.js';
@@ -77,16 +77,11 @@ function showFolder(path, entries) {
 }
 
 // Does something in the folder, then shows what has become of it.
-async function act(method, path) {
-  tell(byId('files-error'), null);
-  try {
+function act(method, path) {
+  return attempt(byId('files-error'), async () => {
     await request(path, { method });
     await refresh();
-    return true;
-  } catch (error) {
-    tell(byId('files-error'), error);
-    return false;
-  }
+  });
 }
 
 function nameProblem(name) {
@@ -113,14 +108,11 @@ async function makeFile() {
   });
   if (!choice) return;
   const path = join(folder, text);
-  tell(byId('files-error'), null);
-  try {
+  await attempt(byId('files-error'), async () => {
     const headers = { 'If-None-Match': '*' };
     await request(`files/upload-v2?${query(path)}`, { method: 'POST', raw: new Blob([]), headers });
     location.hash = address(path);
-  } catch (error) {
-    tell(byId('files-error'), error);
-  }
+  });
 }
 
 async function rename({ name, path }) {

@@ -1,6 +1,6 @@
 // Jobs: all that the service runs or has run, each with its output, and new ones.
 
-import { Failure, read, request, tell } from './api.js';
+import { Failure, attempt, read, request, tell } from './api.js';
 import { copy } from './clipboard.js';
 import { confirmed } from './dialogs.js';
 import { byId, element, showFacts } from './dom.js';
@@ -68,13 +68,7 @@ async function end(one) {
 }
 
 async function act(send) {
-  const place = byId(current ? 'job-error' : 'jobs-error');
-  tell(place, null);
-  try {
-    await send();
-  } catch (error) {
-    tell(place, error);
-  }
+  await attempt(byId(current ? 'job-error' : 'jobs-error'), send);
   looking.look();
 }
 
@@ -142,14 +136,11 @@ async function startJob(event) {
   const body = { command: field.value };
   if (byId('job-cwd').value) body.cwd = byId('job-cwd').value;
   if (byId('job-timeout').value) body.timeout = Number(byId('job-timeout').value);
-  tell(byId('jobs-error'), null);
-  try {
+  await attempt(byId('jobs-error'), async () => {
     const { id } = await read('x/jobs', { method: 'POST', body });
     field.value = '';
     location.hash = `#jobs/${escapedPart(id)}`;
-  } catch (error) {
-    tell(byId('jobs-error'), error);
-  }
+  });
 }
 
 function sendSignal() {

@@ -1,9 +1,10 @@
 // The page: asks for the token once, then shows the part that the URL names.
 
-import { Failure, hasToken, read, setToken } from './api.js';
+import { Failure, currentToken, read, setToken } from './api.js';
 import * as desktop from './desktop.js';
 import { byId } from './dom.js';
 import * as files from './files.js';
+import { forget, keep, kept } from './keeping.js';
 import * as jobs from './jobs.js';
 import * as reference from './reference.js';
 import * as sandboxes from './sandboxes.js';
@@ -119,7 +120,9 @@ async function enter() {
   byId('login').hidden = true;
   byId('nav').hidden = false;
   for (const part of ['sandboxes', ...Object.keys(VIEWS)]) byId(`${part}-link`).hidden = !isThere(part);
-  byId('lock').hidden = !hasToken();
+  byId('lock').hidden = byId('keep-part').hidden = !currentToken();
+  if (kept()) keep(currentToken());
+  byId('keep').checked = kept() !== '';
   status.showGroups(plugins);
   show();
   document.dispatchEvent(new Event('entered'));
@@ -141,6 +144,12 @@ function askForCredential(error) {
   if (takesToken) byId('token').focus();
 }
 
+// Has the token no more, nor keeps it if the service refuses it.
+function drop(error) {
+  setToken('');
+  if (error.status === 401) forget();
+}
+
 async function login(event) {
   event.preventDefault();
   const field = byId('token');
@@ -149,8 +158,9 @@ async function login(event) {
   try {
     await enter();
     field.value = '';
+    if (byId('token-keep').checked) byId('keep').click();
   } catch (error) {
-    setToken('');
+    drop(error);
     showError(error, 'Invalid token.');
     field.select();
   }
@@ -164,20 +174,30 @@ function showError(error, unauthorized) {
 // Where no credential is required, none is asked for.
 async function begin() {
   const wasInUrl = takeToken();
+  if (!wasInUrl) setToken(kept());
   try {
     await enter();
   } catch (error) {
-    setToken('');
+    const refused = wasInUrl ? 'The token in the URL is invalid.' : currentToken() && 'The token is no longer valid.';
+    drop(error);
     askForCredential(error);
-    showError(error, wasInUrl ? 'The token in the URL is invalid.' : '');
+    showError(error, refused);
   }
 }
 
 byId('login-form').addEventListener('submit', login);
-byId('lock').addEventListener('click', () => location.reload());
+byId('lock').addEventListener('click', () => {
+  forget();
+  location.reload();
+});
+byId('keep').addEventListener('change', ({ target }) => {
+  if (target.checked) keep(currentToken());
+  else forget();
+});
 document.addEventListener('titled', showTitle);
 document.addEventListener('refused', ({ detail }) => {
   if (!inside) return;
+  forget();
   askForCredential(detail);
   byId('login-error').textContent = 'The token is no longer valid.';
 });

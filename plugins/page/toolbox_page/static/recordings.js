@@ -1,6 +1,6 @@
 // Recordings of the desktop: made, listed, played, saved and deleted.
 
-import { Failure, read, request, tell } from './api.js';
+import { Failure, attempt, read, request, tell } from './api.js';
 import { confirmed } from './dialogs.js';
 import { byId, element, showFacts } from './dom.js';
 import { bytes, duration, moment } from './format.js';
@@ -57,13 +57,7 @@ const COLUMNS = [
 ];
 
 async function act(send) {
-  const place = byId(current ? 'recording-error' : 'recordings-error');
-  tell(place, null);
-  try {
-    await send();
-  } catch (error) {
-    tell(place, error);
-  }
+  await attempt(byId(current ? 'recording-error' : 'recordings-error'), send);
   looking.look();
 }
 

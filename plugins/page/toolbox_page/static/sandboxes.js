@@ -1,6 +1,6 @@
 // The sandboxes of a fleet: a list that follows their events, and what can be done with them.
 
-import { Failure, read, request } from './api.js';
+import { Failure, attempt, read, words } from './api.js';
 import { byId, element } from './dom.js';
 import { follow } from './events.js';
 import { age } from './format.js';
@@ -21,12 +21,6 @@ let lastRound = 0;
 
 const path = (sandbox) => `api/sandbox/${encodeURIComponent(sandbox.id)}`;
 
-function showError(place, error) {
-  // A 401 is shown by the form that asks for the token.
-  const told = error instanceof Failure ? error.status !== 401 : true;
-  byId(place).textContent = told ? error.message : '';
-}
-
 function kind(state) {
   if (state === 'started') return 'good';
   if (RESTING.includes(state)) return 'off';
@@ -35,14 +29,10 @@ function kind(state) {
 
 // Does something with a sandbox; the service reports what becomes of it.
 async function act(sandbox, method, action) {
-  byId('sandboxes-error').textContent = '';
-  try {
-    const changed = await read(`${path(sandbox)}${action}`, { method });
-    put(changed);
-  } catch (error) {
-    showError('sandboxes-error', error);
-    refresh();
-  }
+  const done = await attempt(byId('sandboxes-error'), async () => {
+    put(await read(`${path(sandbox)}${action}`, { method }));
+  });
+  if (!done) refresh();
 }
 
 function button(text, sandbox, onclick) {
@@ -153,7 +143,7 @@ async function refresh() {
     byId('sandboxes-lost').hidden = true;
   } catch (error) {
     byId('sandboxes-lost').hidden = error instanceof Failure && error.status === 401;
-    byId('sandboxes-lost').textContent = `The list could not be read: ${error.message}`;
+    byId('sandboxes-lost').textContent = `The list could not be read. ${words(error)}`;
   }
   missed = null;
 }
@@ -181,14 +171,11 @@ async function create(event) {
   if (field.value.trim()) body.name = field.value.trim();
   if (byId('sandbox-snapshot').value) body.snapshot = byId('sandbox-snapshot').value;
   byId('sandbox-create').disabled = true;
-  byId('sandboxes-error').textContent = '';
-  try {
+  const done = await attempt(byId('sandboxes-error'), async () => {
     put(await read('api/sandbox', { method: 'POST', body }));
     field.value = '';
-  } catch (error) {
-    showError('sandboxes-error', error);
-    field.select();
-  }
+  });
+  if (!done) field.select();
   byId('sandbox-create').disabled = false;
 }
 

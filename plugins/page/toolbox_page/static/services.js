@@ -1,6 +1,6 @@
 // Services: programs that are kept running, each with its log, and new ones.
 
-import { Failure, read, request, tell } from './api.js';
+import { Failure, attempt, read, request, tell } from './api.js';
 import { confirmed } from './dialogs.js';
 import { byId, element, showFacts } from './dom.js';
 import { age } from './format.js';
@@ -51,15 +51,9 @@ const COLUMNS = [
 ];
 
 async function act(send) {
-  const place = byId(current ? 'service-error' : 'services-error');
   const controls = byId('service-controls');
-  tell(place, null);
   controls.disabled = true; // Stopping may take a while.
-  try {
-    await send();
-  } catch (error) {
-    tell(place, error);
-  }
+  await attempt(byId(current ? 'service-error' : 'services-error'), send);
   controls.disabled = false;
   looking.look();
 }
@@ -160,14 +154,12 @@ async function create(event) {
   if (wrong !== undefined) return;
   const question = { title: ['Replace ', shown(name), '?'], text: 'There is a service of this name. It is restarted if its definition differs.' };
   if (known.has(name) && !await confirmed(question, 'Replace')) return;
-  try {
+  await attempt(byId('services-error'), async () => {
     await request(path(name), { method: 'PUT', body: definition() });
     byId('service-form').reset();
     showSign();
     location.hash = `#services/${escapedPart(name)}`;
-  } catch (error) {
-    tell(byId('services-error'), error);
-  }
+  });
 }
 
 // A port, the path of a URL on it, or what the output has to match.

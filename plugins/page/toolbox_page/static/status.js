@@ -120,7 +120,16 @@ function row(plugin) {
     cell);
 }
 
+// What has to be done for the figures of the service to be there.
+function remedy(metrics) {
+  if (!metrics) return 'install the group metrics and set [metrics] enabled = true';
+  if (metrics.status === 'disabled') return 'take metrics out of [plugins] disable and set [metrics] enabled = true';
+  return metrics.idle ? 'set [metrics] enabled = true' : metrics.reason || 'enable the group metrics';
+}
+
 export function showGroups(plugins) {
+  const metrics = plugins.find(({ group, name }) => (group || name) === 'metrics');
+  byId('metrics-hint').textContent = `To see requests, latencies and jobs here: ${remedy(metrics)}.`;
   inUse = new Set(plugins.filter((plugin) => plugin.status === 'enabled' && !plugin.idle).map((plugin) => plugin.group));
   byId('groups').replaceChildren(...plugins.map(row));
 }

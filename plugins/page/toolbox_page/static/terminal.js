@@ -3,7 +3,7 @@
 // The service keeps a terminal's output, so a broken connection is resumed at the byte it had
 // reached: nothing is lost, and nothing is shown twice.
 
-import { Failure, open, read, request } from './api.js';
+import { Failure, open, read, request, words } from './api.js';
 import { byId, element } from './dom.js';
 import { makeScreen } from './screen.js';
 
@@ -179,7 +179,7 @@ async function enter() {
       await begin();
     }
   } catch (error) {
-    if (chosen === sandbox) showState(error.message, 'bad');
+    if (chosen === sandbox) showState(words(error), 'bad');
   }
 }
 
@@ -206,7 +206,7 @@ async function create() {
   try {
     await request(terminals(), { method: 'POST', body });
   } catch (error) {
-    showState(error.message, 'bad');
+    showState(words(error), 'bad');
     return;
   }
   show(id, true);
@@ -218,7 +218,7 @@ async function end() {
   try {
     await request(current.path, { method: 'DELETE' });
   } catch (error) {
-    if (error.status !== 404) showState(error.message, 'bad');
+    if (error.status !== 404) showState(words(error), 'bad');
   }
 }
 
