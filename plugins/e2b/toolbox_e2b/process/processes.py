@@ -265,10 +265,10 @@ class Processes:
             raise FailedPrecondition(f"process {process.pid} takes no input")
         if stdin.pending < AHEAD or stdin.closed:
             return
-        # In short steps: the program may end, or the client leave, without reading it all.
+        # In short steps: the program may read a part, or end, or the client leave.
         drained = threading.Event()
         stdin.when_drained(drained.set)
-        while not drained.wait(LOOK):
+        while stdin.pending >= AHEAD and not drained.wait(LOOK):
             if process.job.done.is_set() or stdin.closed or is_disconnected():
                 return
             if self._context.stopping.is_set():
