@@ -91,6 +91,9 @@ def test_without_token_and_terminal(browser: Any, make_service: Callable[..., Se
     browser.evaluate("location.hash = 'desktop'")
     absent = "document.getElementById('absent')"
     browser.wait_for(f"{absent}.innerText === 'Desktop: the group for this is not enabled.'")
+    assert "take metrics out of" in browser.evaluate(
+        "document.getElementById('metrics-hint').textContent"
+    )
     browser.show("status")
     browser.wait_for(f"{absent}.hidden")
     assert browser.console == [], "what isn't there is not asked for"
@@ -109,6 +112,9 @@ def test_the_tabs_work_after_the_reference_was_opened(browser: Any, box: Any) ->
         assert browser.evaluate(
             "document.querySelector('nav [aria-current]').hash"
         ) == f"#{part}"  # fmt: skip
+        if part != "terminal":  # Its program may set another title.
+            name = "API reference \u2014 " if part == "reference" else ""
+            assert browser.evaluate("document.title") == f"{name}Sandbox Toolbox"
     browser.evaluate("history.back()")
     browser.wait_for("!document.getElementById('terminal').hidden")
     assert browser.complaints() == []

@@ -44,6 +44,13 @@ class Scroll {
     return scrollHeight - scrollTop - clientHeight < 24;
   }
 
+  // Stays at the end while the element gets another size, as when a phone is turned.
+  follow() {
+    let { atEnd } = this;
+    this.place.addEventListener('scroll', () => { atEnd = this.atEnd; });
+    new ResizeObserver(() => { if (atEnd) this.end(); }).observe(this.place);
+  }
+
   end() {
     this.place.scrollTop = this.place.scrollHeight;
   }
@@ -54,6 +61,7 @@ export class Log {
   constructor(place) {
     this.place = place;
     this.scroll = new Scroll(place);
+    this.scroll.follow();
     this.clear();
   }
 

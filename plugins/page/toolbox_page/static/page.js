@@ -39,9 +39,20 @@ let hasFleet = false;
 let operations = {}; // By path, as the description of the API has them.
 let inside = false;
 
+function currentLink() {
+  return byId('nav').querySelector('[aria-current]');
+}
+
+// What the terminal's program has set, or the part; the service's name alone for its status.
 function showTitle() {
-  const title = byId('terminal').hidden ? '' : byId('terminal').dataset.title;
-  document.title = title ? `${title} \u2014 ${NAME}` : NAME;
+  const set = byId('terminal').hidden ? '' : byId('terminal').dataset.title;
+  const part = !inside || currentLink()?.hash === '#status' ? '' : currentLink()?.textContent;
+  document.title = set || part ? `${set || part} \u2014 ${NAME}` : NAME;
+}
+
+// On a phone the links are scrolled.
+function showLink() {
+  currentLink()?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 }
 
 function isThere(part) {
@@ -75,11 +86,10 @@ function show() {
   }
   const near = sandbox ? 'sandboxes' : part;
   for (const link of byId('nav').children) {
-    if (link.hash === `#${near}`) {
-      link.setAttribute('aria-current', 'page');
-      link.scrollIntoView({ block: 'nearest', inline: 'nearest' }); // On a phone they are scrolled.
-    } else link.removeAttribute('aria-current');
+    if (link.hash === `#${near}`) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
   }
+  showLink();
   showTitle();
   showAbsent(part === 'status' ? thing : '');
   status.start(version);
@@ -195,6 +205,7 @@ byId('keep').addEventListener('change', ({ target }) => {
   else forget();
 });
 document.addEventListener('titled', showTitle);
+new ResizeObserver(showLink).observe(byId('nav'));
 document.addEventListener('refused', ({ detail }) => {
   if (!inside) return;
   forget();

@@ -41,6 +41,7 @@ export async function start() {
       deepLinking: false,
       tryItOutEnabled: false,
       displayRequestDuration: true,
+      onComplete: () => document.querySelector('.operation-filter-input')?.setAttribute('aria-label', 'Filter by tag or path'),
       requestInterceptor: (outgoing) => {
         authorize(outgoing.headers);
         return outgoing;

@@ -6,7 +6,7 @@ import { useWidths } from './widths.js';
 
 const THEME = {
   background: '#0b1220', foreground: '#e2e8f0', cursor: '#5eead4', cursorAccent: '#0b1220',
-  selectionBackground: '#334155', black: '#1e293b', brightBlack: '#64748b',
+  selectionBackground: '#334155', black: '#1e293b', brightBlack: '#8190a5',
   red: '#f87171', brightRed: '#fca5a5', green: '#4ade80', brightGreen: '#86efac',
   yellow: '#facc15', brightYellow: '#fde047', blue: '#60a5fa', brightBlue: '#93c5fd',
   magenta: '#c084fc', brightMagenta: '#d8b4fe', cyan: '#22d3ee', brightCyan: '#67e8f9',

@@ -66,7 +66,8 @@ function serviceCards(text) {
     seconds: get('toolbox_request_seconds_sum'),
     bytes: get('toolbox_sent_bytes_total') + get('toolbox_received_bytes_total'),
   };
-  const last = before || now;
+  // One that was restarted counts from zero.
+  const last = before && before.requests <= now.requests ? before : now;
   before = now;
   const passed = Math.max(0.001, (now.at - last.at) / 1000);
   const requests = now.requests - last.requests;
@@ -148,12 +149,14 @@ function showState(word, kind) {
   pill.className = `pill ${kind}`;
 }
 
-async function showFigures() {
+// A late response shows nothing: its figures are older than those that are shown.
+async function showFigures(round) {
   const [system, ports, metrics] = await Promise.all([
     optional('info', () => read('system/metrics')),
     optional('port', () => read('port')),
     optional('metrics', async () => (await request('metrics')).text()),
   ]);
+  if (round !== rounds) return;
   const service = card('Version', version, 'Sandbox Toolbox');
   byId('cards').replaceChildren(service, ...sandboxCards(system), ...serviceCards(metrics));
   byId('metrics-hint').hidden = metrics !== null;
@@ -169,10 +172,10 @@ async function showReadiness() {
   }
 }
 
-async function refresh() {
+async function refresh(round) {
   try {
     await showReadiness();
-    if (!byId('status').hidden) await showFigures();
+    if (!byId('status').hidden) await showFigures(round);
     if (lost) document.dispatchEvent(new Event('returned'));
     lost = false;
   } catch {
@@ -184,7 +187,7 @@ async function refresh() {
 async function tick() {
   clearTimeout(timer);
   const round = (rounds += 1);
-  if (!document.hidden) await refresh();
+  if (!document.hidden) await refresh(round);
   if (round === rounds) timer = setTimeout(tick, INTERVAL);
 }
 
