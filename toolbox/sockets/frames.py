@@ -80,6 +80,7 @@ class OutputQueue:
 
     def drop_data(self) -> None:
         """Drop the data frames that are not begun."""
+        self.pending -= sum(map(len, self._data))
         self._data.clear()
 
     def clear(self) -> None:
@@ -87,6 +88,7 @@ class OutputQueue:
         self._begun = memoryview(b"")
         self._data.clear()
         self._control.clear()
+        self.pending = 0
 
 
 class TooMuch(Exception):
