@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from toolbox.filenames import decode_name
 from toolbox.filenames import encode_name
+from toolbox.filenames import show_bytes
 
 
 @given(st.binary())
@@ -34,3 +35,11 @@ def test_a_name_with_such_a_character_is_escaped_byte_by_byte() -> None:
 def test_a_lone_surrogate_is_no_name() -> None:
     with pytest.raises(UnicodeEncodeError):
         encode_name("a\ud800b")
+
+
+def test_bytes_are_shown_as_such() -> None:
+    """Of a name as clients send it, also where repr() has written it."""
+    name = decode_name(b"caf\xe9 \xff\x80 \xc3\xa4")
+    assert show_bytes(name) == r"caf\xe9 \xff\x80 ä"
+    assert show_bytes(repr(name)) == r"'caf\xe9 \xff\x80 ä'"
+    assert show_bytes("\U0010f77f \U0010f800") == "\U0010f77f \U0010f800"

@@ -37,6 +37,8 @@ import os
 from collections.abc import Callable
 from typing import ClassVar
 
+from toolbox.filenames import show_bytes
+
 
 class ToolboxError(Exception):
     """A failure with an HTTP status and a code; the message is for people.
@@ -50,7 +52,8 @@ class ToolboxError(Exception):
     hide: ClassVar[Callable[[str], str]] = str
 
     def __init__(self, message: str, headers: dict[str, str] | None = None) -> None:
-        message = ToolboxError.hide(message)
+        # In names that are no text the bytes are shown, as in the kernel's messages.
+        message = ToolboxError.hide(show_bytes(message))
         super().__init__(message)
         self.message = message
         self.headers = headers or {}

@@ -24,6 +24,9 @@ _SURROGATES = re.compile("[\udc80-\udcff]")
 
 _ESCAPES = re.compile(f"[{chr(ESCAPE + 0x80)}-{chr(ESCAPE + 0xFF)}]")
 
+_WRITTEN = re.compile(rf"{_ESCAPES.pattern}|\\U0010f7([89a-f][0-9a-f])")
+"""The escapes, also in the way repr() writes them, since they aren't printable."""
+
 
 def decode_name(name: bytes) -> str:
     """Return a file name or path as the text that clients see."""
@@ -45,3 +48,8 @@ def encode_name(text: str) -> bytes:
     """
     escaped = _ESCAPES.sub(lambda match: chr(ord(match[0]) - ESCAPE + 0xDC00), text)
     return escaped.encode("utf-8", "surrogateescape")
+
+
+def show_bytes(text: str) -> str:
+    """Return a text for people in which escaped bytes are written as ``\\xff``."""
+    return _WRITTEN.sub(lambda match: "\\x" + (match[1] or f"{ord(match[0]) - ESCAPE:02x}"), text)
