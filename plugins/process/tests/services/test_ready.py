@@ -145,7 +145,14 @@ def test_a_pattern_that_takes_forever_takes_nobody_elses_time(services: Any) -> 
     services.put("slow", command=f"echo {line}; exec sleep 1000", ready={"log": "^(a+)+$"})
     services.put("other", command="echo up 1; exec sleep 1000", ready={"log": "^up \\d$"})
     assert services.wait("other")["state"] == "ready"
-    assert services.info("slow")["state"] == "starting"
+    slow = services.until("slow", lambda info: "message" in info)
+    assert slow["state"] == "starting" and "takes too long" in slow["message"]
+    # And once more with the reason of the end.
+    definition = {"command": f"echo {line}; exec sleep 1000", "restart": "never"}
+    services.put("slow", **definition, ready={"log": "^(a+)+$", "timeout": 10})
+    ended = services.wait("slow")
+    assert (ended["state"], ended["reason"]) == ("failed", "not-ready")
+    assert "after 10 seconds; the pattern takes too long" in ended["message"]
 
 
 def test_the_search_goes_on_if_its_process_is_killed(services: Any) -> None:

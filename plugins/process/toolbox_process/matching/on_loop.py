@@ -23,7 +23,7 @@ IDLE = 5.0
 READ = 64 * 1024
 """Bytes read at once."""
 
-Answer = Callable[[bool | None], object]
+Answer = Callable[[wire.Result | None], object]
 """Called with the result; None if the process has ended before it had one."""
 
 
@@ -44,7 +44,7 @@ class LoopMatcher:
     def ask(self, pattern: str, text: str, answer: Answer) -> None:
         """Search, and call ``answer`` later."""
         if wire.is_plain(pattern):
-            found = pattern in text
+            found: wire.Result = "found" if pattern in text else "missing"
             self._loop.call_soon(lambda: answer(found))
             return
         self._number += 1
@@ -105,11 +105,10 @@ class LoopMatcher:
             return
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
-            found = wire.response(line)
-            answer, _ = self._waiting.pop(found.number, (None, b""))
+            response = wire.response(line)
+            answer, _ = self._waiting.pop(response.number, (None, b""))
             if answer is not None:
-                # What takes too long isn't found, and is not tried again.
-                answer(found.outcome == "found")
+                answer(response.outcome)
         self._rest()
 
     def _rest(self) -> None:

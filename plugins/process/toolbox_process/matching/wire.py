@@ -16,11 +16,15 @@ SPECIAL = frozenset(r"\.^$*+?{}[]|()")
 """Characters without which a pattern is only a text."""
 
 
+Result = Literal["found", "missing", "invalid", "slow"]
+"""``slow`` is what has taken too long, and would again."""
+
+
 class Outcome(NamedTuple):
     """The response: see :mod:`toolbox_process.matching.program`."""
 
     number: int
-    outcome: Literal["found", "missing", "invalid", "slow"]
+    outcome: Result
     text: str
 
 

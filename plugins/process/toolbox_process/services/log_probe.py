@@ -7,6 +7,7 @@ from collections.abc import Callable
 from toolbox.sockets.loop import Loop
 from toolbox_process.engine.spool import Spool
 from toolbox_process.matching.on_loop import LoopMatcher
+from toolbox_process.matching.wire import Result
 
 WINDOW = 64 * 1024
 """Bytes of output searched at once."""
@@ -16,6 +17,11 @@ KEPT = 4096
 
 AGAIN = 0.5
 """Seconds until the next attempt after the matcher has failed."""
+
+
+SLOW = (
+    "the pattern takes too long to search: a repetition in a repetition, such as (a+)+, may do so"
+)
 
 
 class LogProbe:
@@ -43,6 +49,7 @@ class LogProbe:
         self._text = ""
         self._asking = False
         self._closed = False
+        self.complaint = ""
 
     def begin(self) -> None:
         """Search what there is already."""
@@ -71,13 +78,15 @@ class LogProbe:
         """Search no more."""
         self._closed = True
 
-    def _answered(self, found: bool | None) -> None:
+    def _answered(self, found: Result | None) -> None:
         # The text is kept: a process that was killed must not cost the line that was awaited.
         if found is None:
             self._loop.call_later(AGAIN, self._ask)
             return
         self._asking = False
-        if found and not self._closed:
+        if found == "slow":  # Not tried again: it would take as long.
+            self.complaint = SLOW
+        if found == "found" and not self._closed:
             self._passed()
         else:
             self.output()

@@ -50,6 +50,8 @@ class ServerProbe:
         self._received = b""
         self._timer: Timer | None = None
 
+    complaint = ""
+
     def begin(self) -> None:
         """Look for the first time."""
         self._look()
