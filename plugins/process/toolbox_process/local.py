@@ -45,13 +45,16 @@ class LocalProcess:
         services: dict[str, DeclaredDefinition] = context.group_settings.services
         declared = {name: each.definition() for name, each in services.items()}
         declared |= _entrypoint(settings)
-        self.services = LocalServices(self._engine, declared)
+        expected = [service.name for service in state.services] if state is not None else []
+        self.services = LocalServices(self._engine, declared, expected)
         self.sessions = LocalSessions(self._engine, self._find_entrypoint)
         self.terminals = LocalTerminals(self._engine)
         self.interpreters = LocalInterpreters(self._engine)
         self.screens = LocalScreens(self._engine, self.terminals)
         self.jobs = LocalJobs(self._engine, self.sessions)
-        self._handover = Handover(self._engine, self.sessions, self.terminals, self.jobs)
+        self._handover = Handover(
+            self._engine, self.services, self.sessions, self.terminals, self.jobs
+        )
         if state is not None and context.parcel is not None:
             self._handover.unpack(state, context.parcel)
 
@@ -90,7 +93,6 @@ class LocalProcess:
 
     def hand_over(self, parcel: Parcel) -> bytes:
         """Let go of what runs. A :class:`toolbox.plugins.capabilities.HandsOver`."""
-        self.services.close()
         return self._handover.pack(parcel)
 
     def close(self) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
+from toolbox_process.definition import Definition
 from toolbox_process.models import Limits
+from toolbox_process.services.models import State as ServiceStates
 
-FORMAT = 1
+FORMAT = 2
 """Version of :class:`ProcessState`."""
 
 
@@ -55,6 +57,10 @@ class SpoolState(State):
     end: int = 0
     floor: int = 0
     discarded: bool = False
+    section: list[tuple[int, int, int]] = []
+    """Of a service's run, instead of all the rest: the totals before it, and its own if it is
+    complete.
+    """
 
 
 class PipeState(State):
@@ -201,6 +207,27 @@ class SessionState(State):
     replaced: list[ChildState] = []
 
 
+class ServiceState(State):
+    """A service. ``runs`` are those that are listed, and the last one, if there was any, which has
+    begun ``seconds`` ago.
+    """
+
+    name: str
+    definition: Definition
+    declared: bool
+    state: ServiceStates
+    since: float
+    end: tuple[int | None, str, str]
+    spool: SpoolState
+    runs: list[JobState] = []
+    running: bool = False
+    seconds: float = 0.0
+    late: bool = False
+    restarts: int = 0
+    failures: int = 0
+    pause: float = 0.0
+
+
 class DirectoryState(State):
     """The directories of a kind, by their parents, with the descriptors that lock them."""
 
@@ -217,5 +244,6 @@ class ProcessState(State):
     jobs: list[JobState]
     sessions: list[SessionState]
     terminals: list[TerminalState]
+    services: list[ServiceState] = []
     requests: dict[str, bytes] = {}
     """Digests of requests with an id of the client's: one that is repeated finds its job."""

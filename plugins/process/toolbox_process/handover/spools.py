@@ -23,10 +23,13 @@ from toolbox_process.handover.models import ReaderState
 from toolbox_process.handover.models import SpoolState
 from toolbox_process.handover.models import WriterState
 from toolbox_process.jobs.filed import FiledSpool
+from toolbox_process.services.section import Section
 
 
 def pack_spool(spool: Spool, parcel: Parcel) -> SpoolState:
     """Return the state of a spool, to which nothing is appended any more."""
+    if isinstance(spool, Section):
+        return SpoolState(section=[spool.before, *([spool.last] if spool.last else [])])
     with spool._lock:
         blocks, streams = spool._blocks, spool._streams
         return SpoolState(
@@ -52,6 +55,8 @@ def _pack_block(block: Block, parcel: Parcel) -> BlockState:
 
 def fill_spool(spool: Spool, state: SpoolState, parcel: Parcel) -> None:
     """Put what was kept into a new spool."""
+    if state.section:
+        return  # It has nothing of its own.
     with spool._lock:
         spool._blocks._passed = state.passed
         spool._blocks._memory_limit = state.memory_limit

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
+from functools import partial
 
 from toolbox.errors import Conflict
+from toolbox.errors import ToolboxError
 from toolbox.errors import Unavailable
 from toolbox_process.definition import Definition
 from toolbox_process.engine.engine import Engine
@@ -36,32 +42,40 @@ log = logging.getLogger("toolbox")
 class LocalServices:
     """See :class:`toolbox_process.services.protocol.Services`.
 
-    ``declared`` are those of the settings; they come before stored ones of the same name.
+    ``declared`` are those of the settings; they come before stored ones of the same name. Those
+    that are ``expected`` run already, and come by :meth:`restore`.
     """
 
-    def __init__(self, engine: Engine, declared: Mapping[str, Definition]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        declared: Mapping[str, Definition],
+        expected: Iterable[str] = (),
+    ) -> None:
         self._engine = engine
-        self._matcher = LoopMatcher(engine.loop, engine.pool)
+        self.matcher = LoopMatcher(engine.loop, engine.pool)
         self._patterns = BlockingMatcher()
         self._store = Store(engine.settings.state_dir, engine.work_dir)
         engine.private += self._store.paths
         self._lock = threading.Lock()
         self._services: dict[str, LocalService] = {}
         self._closing = False
+        self._expected = {*expected}
         # Records of declared ones say only whether they were stopped.
         records = {record.name: record for record in self._store.load()}
         for name, definition in declared.items():
-            self._services[name] = self._new(name, definition, declared=True)
+            self._services[name] = self.new(name, definition, declared=True)
         for name, record in records.items():
             if name not in declared and record.definition is not None:
-                self._services[name] = self._new(name, record.definition)
+                self._services[name] = self.new(name, record.definition)
         for name, service in self._services.items():
             service.stopped = name in records and records[name].stopped
-            if not service.stopped:
+            if not service.stopped and name not in self._expected:
                 service.start()
 
-    def _new(self, name: str, definition: Definition, declared: bool = False) -> LocalService:
-        return LocalService(self._engine, self._matcher, name, definition, declared)
+    def new(self, name: str, definition: Definition, declared: bool = False) -> LocalService:
+        """Return a service that isn't listed yet."""
+        return LocalService(self._engine, self.matcher, name, definition, declared)
 
     def list(self) -> list[LocalService]:
         with self._lock:
@@ -108,7 +122,7 @@ class LocalServices:
             if service is None:
                 if len(self._services) >= MAX_SERVICES:
                     raise Conflict(f"there are {MAX_SERVICES} services already")
-                service = self._new(name, definition)
+                service = self.new(name, definition)
                 # Nobody else can have it: it isn't waited for with the lock.
                 held.enter_context(service.turn)
                 self._services[name] = service
@@ -204,10 +218,71 @@ class LocalServices:
 
     def close(self) -> None:
         """Start nothing any more; the engine ends what runs."""
+        for service in self._close():
+            service.close()
+        self._release()
+
+    def _close(self) -> tuple[LocalService, ...]:
         with self._lock:
             self._closing = True
-            services = [*self._services.values()]
-        for service in services:
-            service.close()
-        self._matcher.close()
+            return (*self._services.values(),)
+
+    def _release(self) -> None:
+        self.matcher.close()
         self._store.close()
+
+    # Upgrades in place
+
+    @contextmanager
+    def held(self, seconds: float) -> Iterator[Sequence[LocalService]]:
+        """Yield the services, each with its turn, and accept nothing any more.
+
+        One that is still being started or stopped after ``seconds`` isn't among them.
+        """
+        deadline = time.monotonic() + seconds
+        with ExitStack() as turns:
+            found = []
+            for service in self._close():
+                if service.turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                    turns.callback(service.turn.release)
+                    found += [] if service.removed else [service]
+                else:
+                    service.close()
+            yield found
+            # With the turns: one that ends instead must not be started again.
+            for service in found:
+                service.close()
+        self._release()
+
+    def restore(self, service: LocalService) -> None:
+        """List a service that goes on. On the loop, before there are clients."""
+        self._expected.discard(service.id)
+        wanted = self._services.get(service.id)
+        if wanted is None and service.declared:
+            self._submit(service.remove)  # It isn't declared any more.
+            return
+        self._services[service.id] = service
+        if wanted is None:
+            return
+        service.stopped, service.declared = wanted.stopped, wanted.declared
+        if service.definition == wanted.definition:
+            return
+        if service.stopped:
+            service.definition = wanted.definition
+        else:
+            self._submit(partial(service.replace, wanted.definition))
+
+    def start_missing(self) -> None:
+        """Start those that were expected and have not come. On the loop."""
+        for name in self._expected & {*self._services}:
+            if not self._services[name].stopped:
+                self._submit(self._services[name].start)
+
+    def _submit(self, change: Callable[[], object]) -> None:
+        def run() -> None:
+            try:
+                change()
+            except ToolboxError as error:
+                log.error("services: %s", error.message)
+
+        self._engine.pool.submit(run)

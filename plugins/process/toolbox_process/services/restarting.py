@@ -33,22 +33,22 @@ class End(NamedTuple):
 class Delays:
     """The seconds to wait before each restart."""
 
-    def __init__(self) -> None:
-        self._failures = 0
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
 
     def reset(self) -> None:
         """Begin with the first delay again."""
-        self._failures = 0
+        self.failures = 0
 
     def next(self, definition: Definition, seconds: float) -> float:
         """Return the delay after a run of so many seconds."""
         backoff = definition.backoff
         # By its length, not by "ready": one that crashes on its first request is ready each time.
         if seconds >= backoff.stable:
-            self._failures = 0
+            self.failures = 0
         # A bounded exponent: a float overflows at 2**1024.
-        delay = backoff.first * 2.0 ** min(self._failures, 64)
-        self._failures += 1
+        delay = backoff.first * 2.0 ** min(self.failures, 64)
+        self.failures += 1
         return min(delay, max(backoff.first, backoff.limit))
 
 

@@ -21,15 +21,19 @@ class Section(Spool):
     :meth:`complete` it doesn't grow with the other one any more.
     """
 
-    def __init__(self, whole: Spool) -> None:
+    def __init__(
+        self, whole: Spool, before: Totals | None = None, last: Totals | None = None
+    ) -> None:
         # Not that of the class above: nothing is stored here.
-        self._whole = whole
-        self._before = whole.totals()
-        self._last: Totals | None = None
+        self.whole = whole
+        self.before = before or whole.totals()
+        """The totals of the other spool at its beginning."""
+        self.last = last
+        """Its own totals, once it is complete."""
 
     def complete(self) -> None:
         """Let it end here: what follows belongs to the next run."""
-        self._last = self.totals()
+        self.last = self.totals()
 
     @property
     def end(self) -> int:
@@ -37,35 +41,35 @@ class Section(Spool):
 
     @property
     def start(self) -> int:
-        return min(self.end, max(0, self._whole.start - self._before.output))
+        return min(self.end, max(0, self.whole.start - self.before.output))
 
     def totals(self) -> Totals:
-        if self._last is not None:
-            return self._last
-        return Totals(*map(operator.sub, self._whole.totals(), self._before))
+        if self.last is not None:
+            return self.last
+        return Totals(*map(operator.sub, self.whole.totals(), self.before))
 
     def run_at(self, offset: int) -> Run:
-        base = self._before.output
-        stream, start, end = self._whole.run_at(base + offset)
+        base = self.before.output
+        stream, start, end = self.whole.run_at(base + offset)
         return Run(stream, max(0, start - base), min(self.end, end - base))
 
     def size(self) -> Size:
         return Size()
 
     def append(self, data: bytes, stream: int = OUT) -> None:
-        self._whole.append(data, stream)
+        self.whole.append(data, stream)
 
     def read(self, offset: int, size: int) -> Chunk:
-        base, end = self._before.output, self.end
+        base, end = self.before.output, self.end
         if offset < end:
-            chunk = self._whole.read(base + offset, min(size, end - offset))
+            chunk = self.whole.read(base + offset, min(size, end - offset))
             if chunk.offset < base + end:
                 return Chunk(chunk.offset - base, chunk.stream, chunk.data)
         return Chunk(max(offset, end), OUT, b"")
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        with self._whole.held():
+        with self.whole.held():
             yield
 
     def rebound(self, limit: int) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 
 from toolbox.errors import ToolboxError
 from toolbox.errors import describe_os_error
+from toolbox.linux.clock import awake
 from toolbox.sockets.loop import Timer
 from toolbox_process.definition import Definition
 from toolbox_process.engine.end_event import EndEvent
@@ -28,6 +29,7 @@ from toolbox_process.services.restarting import Delays
 from toolbox_process.services.restarting import End
 from toolbox_process.services.restarting import starts_again
 from toolbox_process.services.run import Run
+from toolbox_process.services.standing import Standing
 from toolbox_process.services.status import Status
 
 IN_MEMORY = 32
@@ -72,6 +74,7 @@ class LocalService:
         self._restarts = 0
         self._delays = Delays()
         self._again: Timer | None = None
+        self._due = 0.0
         self._token = object()
 
     @staticmethod
@@ -115,10 +118,10 @@ class LocalService:
                 run_start=last.offset if last else 0,
                 pid=run.job.pid if run else None,
                 job_id=run.job.id if run else None,
-                started_at=last.started.isoformat() if last else None,
+                started_at=last.job.started.isoformat() if last else None,
                 exit_code=end.exit_code,
                 reason=end.reason or None,
-                message=end.message or None,
+                message=(run and run.complaint) or end.message or None,
             )
 
     # With the turn
@@ -185,7 +188,7 @@ class LocalService:
     def _launch(self) -> None:
         self._cancel_restart()
         try:
-            run = Run(self._engine, self._matcher, self.id, self.definition, self.spool)
+            run = Run.start(self._engine, self._matcher, self.id, self.definition, self.spool)
         except (ToolboxError, OSError) as error:
             text = describe_os_error(error) if isinstance(error, OSError) else error.message
             self._after(End(None, Reason.SPAWN_FAILED.value, text), 0.0)
@@ -202,8 +205,11 @@ class LocalService:
         if not starts_again(self.definition, end):
             self._become("failed" if end.is_failure else "stopped", end)
             return
-        delay = self._delays.next(self.definition, seconds)
         self._become("backoff", end)
+        self._start_later(self._delays.next(self.definition, seconds))
+
+    def _start_later(self, delay: float) -> None:
+        self._due = awake() + delay
         # What the timer submits may come when it has been canceled: then its token is an old one.
         token = self._token = object()
         restart = partial(self._restart, token)
@@ -235,6 +241,7 @@ class LocalService:
                 return
             if run.late and self.definition.ready:
                 text = f"not ready after {self.definition.ready.timeout:g} seconds"
+                text += f"; {run.complaint}" if run.complaint else ""
                 end = End(job.exit_code, NOT_READY, text)
             self._after(end, run.seconds)
 
@@ -246,6 +253,32 @@ class LocalService:
             self.status.become(state, end)
 
     # On the loop
+
+    def let_go(self) -> Standing:
+        """Do nothing more about it, and return where it stands. With the turn."""
+        run, last, status = self._run, self._last, self.status
+        self.close()
+        self._run = None  # What still waits for the turn finds nothing to do.
+        if last is not None:
+            last.look_no_more()
+        failures, pause = self._delays.failures, max(0.0, self._due - awake())
+        running = run is not None
+        return Standing(
+            status.state, status.since, status.end, self._restarts, failures, pause, last, running
+        )
+
+    def resume(self, standing: Standing) -> None:
+        """Go on from there. Once, before anybody else knows it."""
+        status, last = self.status, standing.last
+        status.state, status.since, status.end = standing.state, standing.since, standing.end
+        self._restarts = standing.restarts
+        self._delays = Delays(standing.failures)
+        self._last = last
+        if standing.running and last is not None:
+            self._run = last
+            last.watch(self, is_ready=standing.state == "ready")
+        elif standing.state == "backoff":
+            self._start_later(standing.pause)
 
     def on_output(self) -> None:
         """See :class:`toolbox_process.services.run.Events`."""
