@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,12 @@ class Desktop:
         for kind in ("mousePressed", "mouseReleased"):
             self.mouse(kind, x, y, button, clickCount=1, **more)
 
+    def fingers(self, kind: str, points: list[tuple[int, int]]) -> None:
+        """Put fingers on pixels of the desktop, move them there, or lift them all."""
+        places = [self.browser.evaluate(f"({PLACE})({x}, {y})") for x, y in points]
+        touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        self.browser.call("Input.dispatchTouchEvent", type=kind, touchPoints=touches)
+
     def close(self) -> None:
         for program in self.programs:
             end_tree(program)
@@ -141,15 +148,36 @@ class Watched:
         window = desktop.window("watched")
         self.left, self.top = window["x"], window["y"]
 
+    def has(self, **wanted: Any) -> bool:
+        """Report whether there was an event with these properties."""
+        lines = self.file.read_text().splitlines(keepends=True) if self.file.exists() else []
+        events = [json.loads(line) for line in lines if line.endswith("\n")]
+        return any(wanted.items() <= event.items() for event in events)
+
     def wait_for(self, **wanted: Any) -> None:
         """Wait for an event with these properties."""
+        self.desktop.service.wait_for(lambda: self.has(**wanted), str(wanted))
 
-        def look() -> bool:
-            lines = self.file.read_text().splitlines(keepends=True) if self.file.exists() else []
-            events = [json.loads(line) for line in lines if line.endswith("\n")]
-            return any(wanted.items() <= event.items() for event in events)
+    def touch(self, *steps: list[tuple[int, int]], wanted: dict[str, Any]) -> None:
+        """Move fingers over pixels of the window and lift them, until there was an event: on a busy
+        machine a gesture may come so slowly that it means another one.
+        """
 
-        self.desktop.service.wait_for(look, str(wanted))
+        def gesture() -> bool:
+            self.desktop.fingers("touchStart", self.at(steps[0]))
+            for points in steps[1:]:
+                self.desktop.fingers("touchMove", self.at(points))
+            self.desktop.fingers("touchEnd", [])
+            deadline = time.monotonic() + 5
+            while not self.has(**wanted) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            return self.has(**wanted)
+
+        self.desktop.service.wait_for(gesture, str(wanted))
+
+    def at(self, points: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the pixels of the desktop for those of the window."""
+        return [(self.left + x, self.top + y) for x, y in points]
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +243,30 @@ def test_the_desktop_is_seen_and_driven_by_the_mouse(desktop: Desktop) -> None:
     desktop.mouse("mouseWheel", left + 80, top + 90, ("none", 0), deltaX=-100, deltaY=0)
     watched.wait_for(type="ButtonPress", button=6, x=80, y=90)
     assert desktop.browser.complaints() == []
+
+
+def test_the_desktop_is_driven_by_fingers(desktop: Desktop) -> None:
+    watched = Watched(desktop)
+    page = desktop.browser
+    page.evaluate("document.activeElement.blur()")
+    try:
+        page.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        desktop.fingers("touchStart", watched.at([(60, 70)]))
+        watched.wait_for(type="ButtonPress", button=3, x=60, y=70)
+        desktop.fingers("touchEnd", [])
+        pressed = {"type": "ButtonPress", "button": 1}
+        watched.touch([(30, 40)], wanted={**pressed, "x": 30, "y": 40})
+        # A phone's keyboard would cover the picture.
+        assert page.evaluate(FOCUSED) != "desktop-keys"
+        path = [[(100, 100)], [(130, 110)], [(150, 120)]]
+        watched.touch(*path, wanted={**pressed, "x": 100, "y": 100})
+        watched.wait_for(type="MotionNotify", x=150, y=120)
+        watched.wait_for(type="ButtonRelease", button=1, x=150, y=120)
+        both = [[(100, 200), (200, 200)], [(100, 100), (200, 100)]]
+        watched.touch(*both, wanted={"type": "ButtonPress", "button": 5})
+    finally:
+        page.call("Emulation.setTouchEmulationEnabled", enabled=False)
+    assert page.complaints() == []
 
 
 def test_without_a_click_the_mouse_of_who_only_looks_changes_nothing(desktop: Desktop) -> None:

@@ -1,6 +1,7 @@
-// Control of a desktop: the mouse over its picture, and the keyboard while a hidden field has the focus.
+// Control of a desktop: the mouse or fingers on its picture, and the keyboard while a hidden field has the focus.
 
 import { chord, leaves, modifiers, pastes } from './keys.js';
+import { connectTouch } from './touch.js';
 
 const BUTTONS = ['left', 'middle', 'right'];
 const NOTCH = 100; // Pixels that a browser scrolls for a notch of the wheel.
@@ -38,7 +39,7 @@ function connectMouse(picture, field, inputs, place) {
   picture.addEventListener('contextmenu', (event) => event.preventDefault());
   picture.addEventListener('pointerdown', (event) => {
     const button = BUTTONS[event.button];
-    if (!button) return;
+    if (!button || event.pointerType === 'touch') return;
     picture.setPointerCapture(event.pointerId);
     field.focus({ preventScroll: true });
     if (!pressed.size) held = modifiers(event);
@@ -48,7 +49,7 @@ function connectMouse(picture, field, inputs, place) {
   });
   // A mouse tells of further buttons by moves.
   picture.addEventListener('pointermove', (event) => {
-    if (document.activeElement === field) inputs.push('mouse/move', place(event));
+    if (event.pointerType !== 'touch' && document.activeElement === field) inputs.push('mouse/move', place(event));
   });
   for (const end of ['mouseup', 'pointerup', 'pointercancel']) {
     picture.addEventListener(end, (event) => {
@@ -100,5 +101,6 @@ function connectKeyboard(field, inputs, leave) {
 // place(event) returns where on the desktop a mouse event is; leave() gives the focus to something else.
 export function connectControl({ picture, field, inputs, place, leave }) {
   connectMouse(picture, field, inputs, place);
+  connectTouch(picture, inputs, place);
   connectKeyboard(field, inputs, leave);
 }

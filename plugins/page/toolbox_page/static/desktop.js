@@ -107,6 +107,7 @@ function build() {
   byId('desktop-rest').addEventListener('click', () => act(STARTING, 'start'));
   byId('desktop-stop').addEventListener('click', () => act(STOPPING, 'stop'));
   byId('desktop-text').addEventListener('click', typeText);
+  byId('desktop-keyboard').addEventListener('click', () => field.focus({ preventScroll: true }));
   byId('desktop-full').addEventListener('click', fill);
   document.addEventListener('fullscreenchange', () => {
     byId('desktop-full').textContent = document.fullscreenElement ? 'Leave full screen' : 'Full screen';
