@@ -39,6 +39,9 @@ def members(data: bytes, count: int = 1) -> list[tarfile.TarInfo]:
 
 
 @given(NAMES, NAMES, st.integers(0, 0o7777), IDS, IDS, TIMES, st.integers(0, 10**13))
+@example(b"short", b"short", 0o644, 0, 0, 1_764_491_234_123_456_789, 5)
+@example(b"short", b"short", 0o644, 0, 0, 999_999_999_999_999_999, 5)
+@example(b"short", b"short", 0o644, 0, 0, 8_589_934_592_000_000_001, 5)
 @example(b"d" * 100, b"l" * 100, 0o644, 0o7777777, 0o7777777, 0, 0o77777777777)
 @example(b"d" * 101, b"l" * 101, 0o644, 0o10000000, 0o10000000, -1, 0o100000000000)
 def test_a_header_is_read_as_it_was_meant(

@@ -7,9 +7,7 @@ with status 1.
 
 from __future__ import annotations
 
-import json
 import os
-import resource
 import sys
 
 MAX_MEMORY = 1024 * 1024 * 1024
@@ -34,8 +32,7 @@ def main(arguments: list[str]) -> int:
         else:
             from toolbox_files.helpers.unpacking import unpack
 
-            # Only here: packing reads no untrusted data.
-            _limit(resource.RLIMIT_DATA, MAX_MEMORY)
+            _limit_memory()  # Only here: packing reads no untrusted data.
             with open(0, "rb", buffering=0, closefd=False) as source:
                 print(unpack(arguments[1], source, len(arguments) > 2), flush=True)
     except BrokenPipeError:
@@ -46,10 +43,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _limit(resource_id: int, limit: int) -> None:
-    _, hard = resource.getrlimit(resource_id)
-    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(resource_id, (limit, hard))
+def _limit_memory() -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _report_error(error: Exception) -> None:
@@ -61,4 +60,6 @@ def _report_error(error: Exception) -> None:
 
 
 def _report(**failure: object) -> None:
+    import json
+
     sys.stderr.write(json.dumps(failure))

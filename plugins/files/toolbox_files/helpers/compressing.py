@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any
-from typing import BinaryIO
+
+TYPE_CHECKING = False  # That of typing, which takes longer to import than all else here.
+if TYPE_CHECKING:
+    from typing import Any
+    from typing import BinaryIO
 
 BLOCK = 1024 * 1024
 """Bytes read or written at once."""
@@ -27,7 +30,7 @@ _MAGIC: tuple[tuple[str, tuple[bytes, ...]], ...] = (
 )
 
 
-def compressed(target: io.RawIOBase, kind: str) -> BinaryIO:
+def compressed(target: io.RawIOBase, kind: str) -> io.BufferedIOBase:
     """Return a stream that compresses to ``target``: ``tar`` (not), ``tar.gz`` or ``tar.zst``.
 
     Close it to write the end of the compressed data.

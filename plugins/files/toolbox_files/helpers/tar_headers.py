@@ -11,7 +11,6 @@ import os
 import pwd
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 BLOCK = 512
 """Bytes; every header has as many, and what follows it is padded to a multiple."""
@@ -30,6 +29,9 @@ _MAX_NUMBER = 0o77777777777
 _MAGIC = b"ustar\x0000"
 _SECOND = 1_000_000_000
 """Nanoseconds."""
+
+_SHORTEST = 1_000_000_000
+"""The first second of ten digits, in 2001; 11 digits come after 2286."""
 
 Records = tuple[tuple[bytes, bytes], ...]
 """Keywords and values of an extended header, for what the header itself has no room."""
@@ -52,6 +54,12 @@ def header(
     """
     seconds, fraction = divmod(status.st_mtime_ns, _SECOND)
     owner = _owner(status.st_mode & 0o7777, status.st_uid, status.st_gid, kind)
+    is_plain = len(name) <= _MAX_NAME and name.isascii() and size <= _MAX_NUMBER
+    if is_plain and _SHORTEST <= seconds <= _MAX_NUMBER and not (link or comment or owner.records):
+        # Nearly all files: only the fraction of a second has no room. 3 us instead of 6.
+        return _timed(seconds, fraction) + _block(
+            name, b"", b"%011o\0%011o\0" % (size, seconds), owner
+        )
     records = [*owner.records, *_text(b"path", name, _MAX_NAME)]
     if link:
         records += _text(b"linkpath", link, _MAX_NAME)
@@ -73,17 +81,18 @@ def padding(size: int, unit: int = BLOCK) -> bytes:
     return bytes(-size % unit)
 
 
-class _Owner(NamedTuple):
+class _Owner:
     """The fields of a header that many members have in common."""
 
-    mode: bytes
-    """Mode, user id and group id."""
-    kind: bytes
-    end: bytes
-    """All after the name of a link's target."""
-    sum: int
-    """Sum of their bytes, and of the blanks that stand for the checksum."""
-    records: Records
+    def __init__(self, mode: bytes, kind: bytes, end: bytes, records: Records = ()) -> None:
+        self.mode = mode
+        """Mode, user id and group id."""
+        self.kind = kind
+        self.end = end
+        """All after the name of a link's target."""
+        self.records = records
+        self.sum = sum(mode + kind + end) + 8 * ord(" ")
+        """Sum of their bytes, and of the blanks that stand for the checksum."""
 
 
 # Files of a tree share few owners and modes.
@@ -100,7 +109,7 @@ def _owner(mode: int, uid: int, gid: int, kind: bytes) -> _Owner:
     fields = b"%07o\0%07o\0%07o\0" % (mode, *ids)
     end = _MAGIC + _field(user, _MAX_OWNER) + _field(group, _MAX_OWNER)
     end = _field(end, BLOCK - 257)
-    return _Owner(fields, kind, end, sum(fields + kind + end) + 8 * ord(" "), tuple(records))
+    return _Owner(fields, kind, end, tuple(records))
 
 
 def _name(find: Callable[[], str]) -> bytes:
@@ -116,6 +125,11 @@ def _field(value: bytes, size: int) -> bytes:
 
 def _text(keyword: bytes, value: bytes, size: int) -> Records:
     return () if len(value) <= size and value.isascii() else ((keyword, value),)
+
+
+def _timed(seconds: int, fraction: int) -> bytes:
+    """Return the extended header with a time of ten digits and its fraction."""
+    return _TIMED % (seconds, fraction) if fraction else b""
 
 
 def _time(nanoseconds: int) -> bytes:
@@ -147,10 +161,7 @@ def _extended(records: list[tuple[bytes, bytes]]) -> bytes:
 
 @lru_cache(64)
 def _extended_block(size: int) -> bytes:
-    fields = bytes(8 * 3)
-    end = _field(_MAGIC, BLOCK - 257)
-    blanks = 8 * ord(" ")
-    owner = _Owner(fields, _EXTENDED, end, sum(_EXTENDED + end) + blanks, ())
+    owner = _Owner(bytes(8 * 3), _EXTENDED, _field(_MAGIC, BLOCK - 257))
     return _block(b"././@PaxHeader", b"", b"%011o\0%011o\0" % (size, 0), owner)
 
 
@@ -168,3 +179,6 @@ def _record(keyword: bytes, value: bytes) -> bytes:
     size = rest + len(str(rest))
     size = rest + len(str(size))
     return b"%d %b=%b\n" % (size, keyword, value)
+
+
+_TIMED = _extended_block(30) + b"30 mtime=%d.%09d\n" + padding(30)

@@ -4,17 +4,18 @@ Symbolic links aren't followed, except at the start; unreadable directories are 
 """
 
 # Importing pathlib would take longer than many searches.
-# ruff: noqa: PTH116, PTH208
+# ruff: noqa: PTH116
 
 from __future__ import annotations
 
 import bisect
-import operator
 import os
 import stat
 from collections.abc import Iterator
 
 from toolbox.patterns.gitignore import Ignored
+from toolbox_files.helpers.entries import name_bytes
+from toolbox_files.helpers.entries import sorted_entries
 
 
 def walk(
@@ -74,23 +75,6 @@ def _entry_type(entry: os.DirEntry[str]) -> str:
         return ""  # The directory doesn't hold its type, and it was deleted.
 
 
-def sorted_entries(directory: str | int) -> list[os.DirEntry[str]]:
-    """Return the entries of a directory in the order of their names' bytes. Raises OSError."""
-    with os.scandir(directory) as entries:
-        found = list(entries)
-    # ASCII characters sort like their bytes, without encoding each name.
-    ascii_only = all(map(str.isascii, map(_name, found)))
-    found.sort(key=_name if ascii_only else _name_bytes)
-    return found
-
-
-def sorted_names(directory: str) -> list[str]:
-    """Return the names in a directory in the order of their bytes. Raises OSError."""
-    names = os.listdir(directory)
-    names.sort(key=None if "".join(names).isascii() else os.fsencode)
-    return names
-
-
 def _entries(directory: str, start: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:
     """Return the entries from the first name of ``start`` on."""
     try:
@@ -98,12 +82,5 @@ def _entries(directory: str, start: tuple[str, ...]) -> Iterator[os.DirEntry[str
     except OSError:
         return iter(())
     if start:
-        del entries[: bisect.bisect_left(entries, os.fsencode(start[0]), key=_name_bytes)]
+        del entries[: bisect.bisect_left(entries, os.fsencode(start[0]), key=name_bytes)]
     return iter(entries)
-
-
-_name = operator.attrgetter("name")
-
-
-def _name_bytes(entry: os.DirEntry[str]) -> bytes:
-    return os.fsencode(entry.name)

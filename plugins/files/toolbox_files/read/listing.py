@@ -15,7 +15,7 @@ from toolbox.http.encoding import Encode
 from toolbox.http.encoding import encode
 from toolbox.response import JSON
 from toolbox.response import StreamResponse
-from toolbox_files.helpers.walking import sorted_names
+from toolbox_files.helpers.entries import sorted_names
 from toolbox_files.models import FileInfo
 from toolbox_files.names import absolute
 from toolbox_files.names import to_text
