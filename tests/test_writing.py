@@ -64,7 +64,7 @@ def test_ac_52_an_error_while_closing_is_a_failure(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"old")
-    monkeypatch.setattr(os, "fdopen", lambda fd, mode, buffering: FailingClose(fd, mode))
+    monkeypatch.setattr("toolbox.atomic.staging.FileIO", FailingClose)
     with pytest.raises(OSError, match="file") as caught, replacing(tmp_path / "file") as file:
         file.write(b"new")
     assert caught.value.errno == errno.EDQUOT

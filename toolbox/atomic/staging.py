@@ -11,9 +11,11 @@ import contextlib
 import errno
 import os
 import re
-import secrets
+from functools import cache
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
+from typing import cast
 
 NEW_FILE = 0o666
 """The mode of new files before the umask."""
@@ -24,13 +26,19 @@ PRIVATE_NAME = re.compile(r"\.toolbox-(?:upload-|clone-)?[0-9a-f]{16,32}")
 _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 """Errnos of file systems and kernels without ``O_TMPFILE`` (open(2))."""
 
-_OWN_FILES = Path("/proc/self/fd")
+_OWN_FILES = "/proc/self/fd"
 """Needed to give a file without a name one; absent where /proc isn't mounted."""
 
 
 def private_name() -> str:
     """Return a unique name that :data:`PRIVATE_NAME` matches."""
-    return f".toolbox-{secrets.token_hex(8)}"
+    return f".toolbox-{os.urandom(8).hex()}"
+
+
+@cache
+def _can_link() -> bool:
+    """Report whether a file without a name can be given one."""
+    return Path(_OWN_FILES).exists()
 
 
 def open_directory(path: Path | str) -> int:
@@ -55,7 +63,7 @@ class Staged:
     def _open(self, mode: int) -> BinaryIO:
         flags = os.O_RDWR | os.O_CLOEXEC
         try:
-            if not _OWN_FILES.exists():
+            if not _can_link():
                 raise OSError(errno.EOPNOTSUPP, "")
             fd = os.open(".", flags | os.O_TMPFILE, NEW_FILE, dir_fd=self._directory)
         except OSError as error:
@@ -65,7 +73,7 @@ class Staged:
             flags |= os.O_CREAT | os.O_EXCL
             fd = os.open(name, flags, mode, dir_fd=self._directory)
             self._name = name
-        return os.fdopen(fd, "r+b", buffering=0)
+        return cast(BinaryIO, FileIO(fd, "r+b"))
 
     def take_place(self, target: str) -> None:
         """Become the entry ``target``, replacing an existing one. Raises OSError; the file is then
@@ -89,6 +97,17 @@ class Staged:
             follow_symlinks=True,
         )
         self._name = name
+
+    def reopen(self) -> BinaryIO:
+        """Return the file, opened again for reading if it was closed. Raises OSError."""
+        if self.file.closed:
+            with contextlib.suppress(OSError):
+                # It may have a mode already with which even its owner can't read it.
+                os.chmod(self._name, 0o600, dir_fd=self._directory)
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(self._name, flags, dir_fd=self._directory)
+            self.file = cast(BinaryIO, FileIO(fd, "rb"))
+        return self.file
 
     def discard(self) -> None:
         """Close the file, and delete it unless it has taken its place."""

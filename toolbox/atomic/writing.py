@@ -25,7 +25,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 from typing import Protocol
@@ -62,30 +62,47 @@ def no_check(info: os.stat_result | None) -> None:
     """Accept any status."""
 
 
-@contextlib.contextmanager
-def replacing(path: Path, check: Check = no_check) -> Iterator[BinaryIO]:
-    """Yield a file for the new content of ``path``, which takes effect when the block is left.
+def replacing(path: Path, check: Check = no_check) -> AbstractContextManager[BinaryIO]:
+    """Return a context with a file for the new content of ``path``, which takes effect at its end.
 
     If the block raises, or the content can't be stored, the old file stays as it was. Missing
     parents are created. ``check`` gets the old file's status, None if it doesn't exist, before the
     first byte and again before the last step, and raises to refuse. Raises OSError with ``path`` or
     a directory above it as its file name: IsADirectoryError, and ENXIO for a device or its like.
     """
-    with errors_of(path):
-        make_directory(path.parent, NEW_DIRECTORY)
-        old = status(path)
-        check(old)
-        replacement = _Replacement(path, old)
-    try:
-        yield replacement.file
+    return _Replacing(path, check)
+
+
+class _Replacing:
+    """See :func:`replacing`. No generator: of a small upload's writing each takes a twentieth."""
+
+    def __init__(self, path: Path, check: Check) -> None:
+        self._path = path
+        self._check = check
+
+    def __enter__(self) -> BinaryIO:
+        path = self._path
         with errors_of(path):
-            replacement.commit(check)
-    except OSError as error:
-        if error.filename is None:
-            error.filename = str(path)  # Errors of write(2) have none.
-        raise
-    finally:
-        replacement.discard()
+            try:
+                target, old = _find(path)
+            except OSError:
+                make_directory(path.parent, NEW_DIRECTORY)  # Names the directory that is the cause.
+                raise
+            if old is None:
+                make_directory(path.parent, NEW_DIRECTORY)
+            self._check(old)
+            self._replacement = _Replacement(path, target, old)
+        return self._replacement.file
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                with errors_of(self._path):
+                    self._replacement.commit(self._check)
+            elif isinstance(error, OSError) and error.filename is None:
+                error.filename = str(self._path)  # Errors of write(2) have none.
+        finally:
+            self._replacement.discard()
 
 
 def put_in_place(name: Path, file: BinaryIO, path: Path, check: Check = no_check) -> None:
@@ -94,9 +111,9 @@ def put_in_place(name: Path, file: BinaryIO, path: Path, check: Check = no_check
     As :func:`replacing` does; if it raises, ``name`` still exists.
     """
     with errors_of(path):
-        old = status(path)
+        target, old = _find(path)
         check(old)
-        replacement = _Replacement(path, old, (name.name, file))
+        replacement = _Replacement(path, target, old, (name.name, file))
         try:
             replacement.commit(check)
         except BaseException:
@@ -136,6 +153,10 @@ def status(path: Path) -> os.stat_result | None:
         info = path.stat()
     except FileNotFoundError:
         return None
+    return _regular(info, path)
+
+
+def _regular(info: os.stat_result, path: Path) -> os.stat_result:
     if stat.S_ISDIR(info.st_mode):
         raise IsADirectoryError(errno.EISDIR, "", str(path))
     if not stat.S_ISREG(info.st_mode):
@@ -143,32 +164,60 @@ def status(path: Path) -> os.stat_result | None:
     return info
 
 
-@contextlib.contextmanager
-def errors_of(path: Path) -> Iterator[None]:
+def _find(path: Path) -> tuple[Path, os.stat_result | None]:
+    """Return :func:`real_target` and :func:`status`, by one look at a path that is no link."""
+    try:
+        info = os.lstat(path)
+    except FileNotFoundError:
+        return path, None
+    if stat.S_ISLNK(info.st_mode):
+        return real_target(path), status(path)
+    return path, _regular(info, path)
+
+
+def errors_of(path: Path) -> AbstractContextManager[None]:
     """Give an ``OSError`` a name that the caller knows: its own may be of an invisible file.
 
     That is ``path``, or a directory above it. ENOENT for a file in an existing directory, as in
     /proc, becomes PermissionError.
     """
-    try:
-        yield
-    except OSError as error:
+    return _ErrorsOf(path)
+
+
+class _ErrorsOf:
+    """See :func:`errors_of`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        path = self._path
         named = Path(error.filename) if isinstance(error.filename, str) else None
         above = named if named in path.parents else None
         error.filename, error.filename2 = str(above or path), None
         if error.errno == errno.ENOENT and (above or real_target(path)).parent.is_dir():
             raise PermissionError(errno.EACCES, "", error.filename) from None
-        raise
 
 
 class _Replacement:
-    """New content for ``path``, whose old status is ``old``; ``kept`` is a file with it."""
+    """New content for ``path``, for its file ``target`` with the status ``old``; ``kept`` is a file
+    with it.
+    """
 
     def __init__(
-        self, path: Path, old: os.stat_result | None, kept: tuple[str, BinaryIO] | None = None
+        self,
+        path: Path,
+        target: Path,
+        old: os.stat_result | None,
+        kept: tuple[str, BinaryIO] | None = None,
     ) -> None:
         self._path = path
-        self._target = real_target(path)
+        self._target = target
         self._old = old
         self._staged: Staged | None = None
         if old is not None:
@@ -198,18 +247,15 @@ class _Replacement:
         with _LOCKS[hash(key) % len(_LOCKS)]:
             now = status(self._path)
             check(now)
-            # A rename that fails has closed the file, and overwriting still has to read it.
-            reader = os.dup(self.file.fileno())
-            try:
-                self._commit(now, reader)
-            finally:
-                os.close(reader)
+            if reason := self._rename(now):
+                log.warning("%s is written in place: %s", printable(str(self._target)), reason)
+                overwrite(self._target, self._directory, now, self._complete().fileno())
 
-    def _commit(self, now: os.stat_result | None, reader: int) -> None:
-        reason = self._rename(now)
-        if reason:
-            log.warning("%s is written in place: %s", printable(str(self._target)), reason)
-            overwrite(self._target, self._directory, now, reader)
+    def _complete(self) -> BinaryIO:
+        """Return the file with the new content, which a rename that failed has closed."""
+        if self._staged is not None:
+            self.file = self._staged.reopen()
+        return self.file
 
     def _rename(self, now: os.stat_result | None) -> str:
         """Rename; return "", or the reason why that is impossible."""
@@ -255,16 +301,20 @@ def _inherit(fd: int, target: Path, old: os.stat_result) -> bool:
     could be set. The mode comes last: a change of owner clears some of its bits.
     """
     new = os.fstat(fd)
+    changed = stat.S_IMODE(new.st_mode) != stat.S_IMODE(old.st_mode)
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
         try:
             os.fchown(fd, old.st_uid, old.st_gid)
         except OSError:
             return False
+        changed = True
     with contextlib.suppress(OSError):  # The file system has none.
         for name in os.listxattr(target):
+            changed = True
             with contextlib.suppress(OSError):
                 os.setxattr(fd, name, os.getxattr(target, name))
-    os.fchmod(fd, stat.S_IMODE(old.st_mode))
+    if changed:
+        os.fchmod(fd, stat.S_IMODE(old.st_mode))
     return True
 
 

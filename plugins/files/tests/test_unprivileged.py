@@ -14,6 +14,7 @@ import pytest
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can change its user")
 
 PROGRAM = """
+import errno
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,13 @@ os.setresuid(65534, 65534, 65534)
 def write(name):
     with replacing(here / name) as file:
         file.write(b"new")
+
+
+def refuse_renames():
+    def refuse(*names, **directories):
+        raise OSError(errno.EBUSY, "")
+
+    os.replace = refuse
 
 
 try:
@@ -106,3 +114,14 @@ def test_closed_directories_are_listed_but_not_entered(here: Path) -> None:
     assert run(here, "print([each.name for each in list_directory(here, 3)])") == (
         "['closed', 'file']"
     )
+
+
+def test_a_file_that_nobody_may_read_is_written_in_place(here: Path) -> None:
+    """Where a rename fails, as over a mount point: the new content has the closed mode by then."""
+    (here / "file").write_bytes(b"old")
+    os.chown(here / "file", 65534, 65534)
+    (here / "file").chmod(0o200)
+    assert run(here, 'refuse_renames() or write("file")') == ""
+    assert (here / "file").read_bytes() == b"new"
+    assert (here / "file").stat().st_mode & 0o777 == 0o200
+    assert [path.name for path in here.iterdir()] == ["file"]
