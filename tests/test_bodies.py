@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies
 from werkzeug.datastructures import Headers
 
+from toolbox import multipart
 from toolbox.errors import BadRequest
 from toolbox.multipart import Part
 from toolbox.multipart import new_boundary
@@ -194,6 +195,20 @@ def test_no_bytes_make_the_multipart_reader_fail_otherwise(data: bytes, sizes: l
                 pass
     except BadRequest:
         pass
+
+
+@settings(deadline=None, max_examples=500)
+@given(text=strategies.from_regex(multipart._PLAIN_HEADERS, fullmatch=True))
+def test_plain_headers_of_a_part_mean_what_all_rules_make_of_them(text: str) -> None:
+    ruled, plain = multipart._interpret(text), multipart._make_part(text.encode())
+    assert (plain.name, plain.filename) == (ruled.name, ruled.filename)
+
+
+@settings(deadline=None, max_examples=200)
+@given(header=strategies.from_regex(multipart._PLAIN_TYPE, fullmatch=True))
+def test_a_plain_boundary_is_what_all_rules_make_of_it(header: str) -> None:
+    _, options = multipart.parse_parameters(header)
+    assert multipart._boundary(header).decode() == options["boundary"]
 
 
 def test_an_error_while_a_part_is_made_leaves_the_body_open() -> None:

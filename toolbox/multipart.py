@@ -32,6 +32,15 @@ _MAYBE_AFTER_MARK = re.compile(rb"-|[ \t]{0,128}\r?")
 """The beginning of that, of which more may come."""
 
 
+# What nearly all clients send, where nothing is to be interpreted: no "\\" or "%" in a name. Each
+# takes 1 us, where parsing by all rules takes 8 to 13.
+_PLAIN_TYPE = re.compile(r"multipart/form-data; ?boundary=([\w-]+)", re.ASCII)
+_PLAIN_HEADERS = re.compile(
+    r'Content-Disposition: form-data; name="([^"\\%\r\n]*)"(?:; filename="([^"\\%\r\n]*)")?'
+    r"(?:\r\nContent-Type: [\w+./; =-]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+
 # The possessive *+ keeps a long value without a closing quote from taking quadratic time.
 _PARAMETER = re.compile(r""";[ \t]*([^\s;="]+)[ \t]*=(?:[ \t]*"(?:[^"\\]|\\.)*+")?""")
 
@@ -39,10 +48,9 @@ _PARAMETER = re.compile(r""";[ \t]*([^\s;="]+)[ \t]*=(?:[ \t]*"(?:[^"\\]|\\.)*+"
 class Part:
     """One part of a multipart body."""
 
-    def __init__(self, name: str, filename: str | None, headers: Headers) -> None:
+    def __init__(self, name: str, filename: str | None) -> None:
         self.name = name
         self.filename = filename
-        self.headers = headers
         self.chunks: Iterator[memoryview] = iter(())
         """The content; each view is valid until the next is requested."""
 
@@ -68,11 +76,7 @@ def read_parts(body: Body) -> Iterator[Part]:
     Each part must be read before the next is asked for; what is left of it is skipped.
     Raises BadRequest for a body that isn't multipart, is malformed or ends early.
     """
-    media_type, options = parse_parameters(body.content_type)
-    boundary = options.get("boundary", "").encode("latin-1", "replace")
-    if media_type != "multipart/form-data" or not 0 < len(boundary) <= _MAX_BOUNDARY:
-        raise BadRequest("the body is not multipart/form-data with a boundary")
-    reader = _Reader(body, boundary)
+    reader = _Reader(body, _boundary(body.content_type))
     for _ in reader.content():
         pass  # The preamble is to be ignored (RFC 2046, 5.1.1).
     while not reader.ended:
@@ -81,6 +85,17 @@ def read_parts(body: Body) -> Iterator[Part]:
         yield part
         for _ in part.chunks:
             pass
+
+
+def _boundary(content_type: str) -> bytes:
+    if plain := _PLAIN_TYPE.fullmatch(content_type):
+        media_type, boundary = "multipart/form-data", plain[1].encode()
+    else:
+        media_type, options = parse_parameters(content_type)
+        boundary = options.get("boundary", "").encode("latin-1", "replace")
+    if media_type != "multipart/form-data" or not 0 < len(boundary) <= _MAX_BOUNDARY:
+        raise BadRequest("the body is not multipart/form-data with a boundary")
+    return boundary
 
 
 def parse_parameters(header: str) -> tuple[str, dict[str, str]]:
@@ -164,23 +179,31 @@ class _Reader:
 
 
 def _make_part(lines: bytes) -> Part:
-    headers = Headers()
-    # Folded lines are obsolete in HTTP (RFC 9112, 5.2), but allowed in MIME. Browsers send file
-    # names as raw UTF-8 (RFC 7578, 5.1).
-    unfolded = re.sub(r"\r\n(?=[ \t])", "", lines.decode("utf-8", "replace"))
+    # Browsers send file names as raw UTF-8 (RFC 7578, 5.1).
+    text = lines.decode("utf-8", "replace")
+    if plain := _PLAIN_HEADERS.fullmatch(text):
+        return Part(plain[1], plain[2])
+    return _interpret(text)
+
+
+def _interpret(text: str) -> Part:
+    """Return the part with the header lines ``text``, by all rules."""
+    dispositions = []
+    # Folded lines are obsolete in HTTP (RFC 9112, 5.2), but allowed in MIME.
+    unfolded = re.sub(r"\r\n(?=[ \t])", "", text)
     for line in unfolded.split("\r\n") if unfolded else ():
         name, colon, value = line.partition(":")
         if not colon:
             raise BadRequest("malformed multipart body: a header of a part has no colon")
-        try:
-            headers.add(name.strip(), value.strip())
-        except ValueError:
-            raise BadRequest("malformed multipart body: a line break in a header") from None
-    dispositions = headers.getlist("Content-Disposition")
+        value = value.strip()
+        if "\r" in value or "\n" in value:
+            raise BadRequest("malformed multipart body: a line break in a header")
+        if name.strip().lower() == "content-disposition":
+            dispositions.append(value)
     kind, options = parse_parameters(dispositions[0] if len(dispositions) == 1 else "")
     if kind != "form-data":
         raise BadRequest("malformed multipart body: a part has no Content-Disposition: form-data")
-    return Part(options.get("name", ""), options.get("filename"), headers)
+    return Part(options.get("name", ""), options.get("filename"))
 
 
 def new_boundary() -> str:

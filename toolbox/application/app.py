@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from flask import Flask
 from flask import request
+from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
 from toolbox.application import core_routes
@@ -154,8 +155,8 @@ def _add_upgrade_hints(app: Flask, toolbox: Toolbox, policies: dict[str | None, 
 
 def _before(toolbox: Toolbox, policies: dict[str | None, Policy]) -> None:
     # Authentication first: without it clients don't learn which routes exist.
-    endpoint = request.endpoint
-    environ = request.environ
+    asked = request_ctx.request
+    endpoint, environ = asked.endpoint, asked.environ
     environ[OPERATION] = endpoint or ""
     policy = policies.get(endpoint, NO_OPERATION)
     # The guard is for browsers: it holds for public operations, too.
@@ -184,18 +185,18 @@ def _before(toolbox: Toolbox, policies: dict[str | None, Policy]) -> None:
 def _authenticate(auth: Auth, environ: dict[str, Any], policy: Policy) -> Principal | None:
     """Return who sent the request, None if another server is to judge. Raises Unauthorized."""
     try:
-        if policy.signed and _has_signature():
+        # A token takes precedence: a client that sends both means its token.
+        if (
+            policy.signed
+            and "HTTP_AUTHORIZATION" not in environ
+            and SIGNATURE_QUERY in request.args
+        ):
             return auth.authenticate_signed(policy.signed, request.method, request.args)
         return auth.authenticate(environ, policy.token_headers)
     except Unauthorized:
         if policy.delegated is None or not policy.delegated(auth, environ):
             raise
     return None
-
-
-def _has_signature() -> bool:
-    # A token takes precedence: a client that sends both means its token.
-    return SIGNATURE_QUERY in request.args and "Authorization" not in request.headers
 
 
 def _after(response: Response) -> Response:

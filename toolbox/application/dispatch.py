@@ -6,6 +6,9 @@ called. A request that does nothing takes 23 us, where Flask takes 39.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import CO_COROUTINE
+from types import FunctionType
 from typing import Any
 
 from flask import Flask
@@ -16,35 +19,9 @@ from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule
 
 from toolbox.application.routing import MatchingRule
+from toolbox.http.reply import Reply
 
 _MOST_HOSTS = 64
-
-
-_PLAIN_STATUSES = frozenset({200, 201, 202, 400, 401, 404})
-_URLS = frozenset({"location", "content-location"})
-
-
-class Reply(Response):
-    """A response; what is already bytes is sent as it is, which takes 1 us instead of 4.5."""
-
-    def get_wsgi_response(self, environ: dict[str, Any]) -> tuple[Any, str, list[tuple[str, str]]]:
-        """Return body, status and headers, as Werkzeug does."""
-        body = self.response
-        headers = self.headers.to_wsgi_list()
-        names = {name.lower() for name, _ in headers}
-        if (
-            type(body) is not list
-            or len(body) != 1
-            or type(body[0]) is not bytes
-            or self.status_code not in _PLAIN_STATUSES
-            or environ["REQUEST_METHOD"] == "HEAD"
-            or self._on_close
-            or not names.isdisjoint(_URLS)
-        ):
-            return super().get_wsgi_response(environ)
-        if "content-length" not in names:
-            headers.append(("Content-Length", str(len(body[0]))))
-        return body, self.status, headers
 
 
 class Application(Flask):
@@ -63,6 +40,15 @@ class Application(Flask):
         stays one; Flask would make it one of :attr:`response_class`.
         """
         return rv if isinstance(rv, Response) else super().make_response(rv)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``func`` as one to be called, as Flask does. A plain function, which each hook and
+        view is, is known by a look at its code: 0.3 us instead of 2, three times a request.
+        """
+        is_plain = type(func) is FunctionType and not func.__dict__
+        if is_plain and not func.__code__.co_flags & CO_COROUTINE:
+            return func
+        return super().ensure_sync(func)
 
     def compile_routes(self) -> None:
         """Work out which rules are found by a lookup. After the last one is added."""

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from typing import Any
 from typing import NoReturn
 
+from flask import Request
 from flask import request
+from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
-from toolbox.application.dispatch import Reply
 from toolbox.application.request_id import request_id
 from toolbox.errors import ToolboxError
 from toolbox.group import Argument
 from toolbox.group import Operation
 from toolbox.http.environ import AUTH
+from toolbox.http.reply import Reply
 from toolbox.http.slashes import with_slashes
 from toolbox.lifecycle import Toolbox
 from toolbox.request import Body
@@ -40,7 +42,8 @@ def make_view(toolbox: Toolbox, operation: Operation, get_backend: GetBackend) -
     streams = operation.argument("stream") is not None
 
     def view(**path: str) -> Response:
-        arguments = [read(path) for read in readers]
+        asked = request_ctx.request
+        arguments = [read(asked, path) for read in readers]
         try:
             value = operation.function(get_backend(), *arguments)
         except Exception:
@@ -50,7 +53,7 @@ def make_view(toolbox: Toolbox, operation: Operation, get_backend: GetBackend) -
         # A stream may read on; what others leave would begin the connection's next request.
         if streams and not isinstance(value, StreamResponse | Response):
             _drain(arguments)
-        return respond(value, operation.status, request.environ)
+        return respond(value, operation.status, asked.environ)
 
     return view
 
@@ -78,7 +81,8 @@ def make_socket_view(toolbox: Toolbox, operation: Operation, get_backend: GetBac
         # Before the operation runs, which may start a process for the socket.
         toolbox.sockets.reserve(stranger)
         try:
-            arguments = [read(path) for read in readers]
+            asked = request_ctx.request
+            arguments = [read(asked, path) for read in readers]
             handler = operation.function(get_backend(), *arguments)
             if not isinstance(handler, Response):
                 request_id()  # The 101 response carries it.
@@ -98,39 +102,39 @@ def make_socket_view(toolbox: Toolbox, operation: Operation, get_backend: GetBac
 
 def _reader(
     toolbox: Toolbox, operation: Operation, argument: Argument
-) -> Callable[[dict[str, str]], Any]:
-    """Return a function that makes the value of one argument from the current request."""
+) -> Callable[[Request, dict[str, str]], Any]:
+    """Return a function that makes the value of one argument from a request, and its path."""
     kind, name = argument.type, argument.name
     limit = operation.max_body or toolbox.settings.server.max_body
     if argument.source in ("path", "query", "headers", "body"):
         prepare(kind)
     match argument.source:
         case "path":
-            return lambda path: decode_path(with_slashes(path[name]), kind, name)
+            return lambda asked, path: decode_path(with_slashes(path[name]), kind, name)
         case "query":
-            return lambda path: decode_query(request.args, kind)
+            return lambda asked, path: decode_query(asked.args, kind)
         case "headers":
-            return lambda path: decode_headers(request.headers, kind)
+            return lambda asked, path: decode_headers(asked.environ, kind)
         case "body":
-            return lambda path: _json(toolbox, limit, kind)
+            return lambda asked, path: _json(asked.environ, toolbox, limit, kind)
         case "stream":
-            return lambda path: Body(request.environ)
+            return lambda asked, path: Body(asked.environ)
         case "request":
-            return lambda path: RequestInfo(
-                request.method,
-                with_slashes(request.path),
-                request.query_string.decode("latin-1"),
-                request.headers,
-                request.environ,
+            return lambda asked, path: RequestInfo(
+                asked.method,
+                with_slashes(asked.path),
+                asked.query_string.decode("latin-1"),
+                asked.headers,
+                asked.environ,
                 toolbox.interrupted,
             )
 
 
 # A JSON body from another origin's page needs no CORS preflight if its type is text/plain, so the
 # guard looks at the type.
-def _json(toolbox: Toolbox, limit: int, kind: Any) -> Any:
-    toolbox.guard.check_json(request.environ)
-    data = Body(request.environ).read_all(limit)
+def _json(environ: dict[str, Any], toolbox: Toolbox, limit: int, kind: Any) -> Any:
+    toolbox.guard.check_json(environ)
+    data = Body(environ).read_all(limit)
     # No body at all is None where that is allowed: clients send none for an optional one.
     return None if not data and _is_optional(kind) else decode_json(data, kind)
 

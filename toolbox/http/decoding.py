@@ -56,7 +56,8 @@ def convert_text(text: Any, kind: Any) -> Any:
     ValidationError.
     """
     converted = msgspec.convert(text, kind, strict=False)
-    _check_numbers(text, _info(kind), "")
+    if _has_numbers(kind):
+        _check_numbers(text, _info(kind), "")
     return converted
 
 
@@ -117,6 +118,23 @@ def _twice(name: str) -> DecodeError:
 @cache
 def _info(kind: Any) -> inspect.Type:
     return inspect.type_info(kind)
+
+
+@cache
+def _has_numbers(kind: Any) -> bool:
+    """Report whether a number is anywhere in ``kind``: most have none to check."""
+    return _mentions_number(_info(kind))
+
+
+def _mentions_number(info: inspect.Type) -> bool:
+    match info:
+        case inspect.StructType():
+            return any(map(_mentions_number, _fields(info.cls)[0].values()))
+        case inspect.UnionType(types=types):
+            return any(map(_mentions_number, types))
+        case inspect.ListType(item_type=below) | inspect.Metadata(type=below):
+            return _mentions_number(below)
+    return isinstance(info, inspect.IntType | inspect.FloatType)
 
 
 def _check_numbers(text: Any, info: inspect.Type, name: str) -> None:

@@ -19,3 +19,9 @@ REQUEST_ID = "toolbox.request_id"
 
 BODY = "toolbox.body"
 """The request's :class:`toolbox.request.Body`: its count of bytes received."""
+
+
+def environ_key(header: str) -> str:
+    """Return the key of a header of the request (PEP 3333)."""
+    key = header.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"

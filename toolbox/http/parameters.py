@@ -11,12 +11,12 @@ from typing import NamedTuple
 from typing import TypeVar
 
 import msgspec
-from werkzeug.datastructures import Headers
 from werkzeug.datastructures import MultiDict
 
 from toolbox.errors import BadRequest
 from toolbox.http.decoding import convert_text
 from toolbox.http.decoding import only
+from toolbox.http.environ import environ_key
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -28,11 +28,11 @@ def decode_query(arguments: MultiDict[str, str], kind: type[T]) -> T:
     BadRequest, also for a duplicate.
     """
     fields = _fields(kind)
-    given = {field.name: arguments.getlist(field.name) for field in fields}
-    if not given.keys() >= arguments.keys():
-        given |= _in_any_case(arguments, kind)
+    given = arguments.to_dict(flat=False)
+    if not given.keys() <= {field.name for field in fields}:
+        given = _in_any_case(arguments, kind)
     for field in fields:
-        if field.empty_is_none and given[field.name] == [""]:
+        if field.empty_is_none and given.get(field.name) == [""]:
             del given[field.name]
     return _decode_text(given, kind, "query parameter")
 
@@ -52,6 +52,8 @@ class Field(NamedTuple):
 
     name: str
     """The name in the URL or the header."""
+    variable: str
+    """The name of the header in the WSGI environment."""
     is_list: bool
     empty_is_none: bool
 
@@ -60,7 +62,12 @@ class Field(NamedTuple):
 def _fields(kind: Any) -> tuple[Field, ...]:
     """Return the fields of a struct: msgspec resolves its annotations at each look, in 8 us."""
     return tuple(
-        Field(field.encode_name, _is_list(field.type), _means_none(field))
+        Field(
+            field.encode_name,
+            environ_key(field.encode_name),
+            _is_list(field.type),
+            _means_none(field),
+        )
         for field in msgspec.structs.fields(kind)
     )
 
@@ -82,9 +89,12 @@ def _means_none(field: msgspec.structs.FieldInfo) -> bool:
     return False
 
 
-def decode_headers(headers: Headers, kind: type[T]) -> T:
+def decode_headers(environ: Mapping[str, Any], kind: type[T]) -> T:
     """Decode the headers as ``kind``, by the fields' encoded names. Raises BadRequest."""
-    found = {field.name: headers.getlist(field.name) for field in _fields(kind)}
+    found: dict[str, list[str]] = {}
+    for field in _fields(kind):
+        if (value := environ.get(field.variable)) is not None:
+            found[field.name] = [value]
     return _decode_text(found, kind, "header")
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from toolbox.errors import BadRequest
@@ -130,16 +128,21 @@ def _name(error: OSError) -> str:
     return printable(os.fsdecode(error.filename)) if error.filename is not None else "file"
 
 
-@contextlib.contextmanager
-def file_errors(path: Path | None = None) -> Iterator[None]:
+class file_errors:
     """Raise an ``OSError`` of the block as :func:`from_file_error` maps it.
 
     ``path`` is the file to name if the error has none.
     """
-    try:
-        yield
-    except OSError as error:
-        # Errors of read(2) and write(2) name no file.
-        if error.filename is None and path is not None:
-            error.filename = str(path)
-        raise from_file_error(error) from error
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            # Errors of read(2) and write(2) name no file.
+            if error.filename is None and self._path is not None:
+                error.filename = str(self._path)
+            raise from_file_error(error) from error

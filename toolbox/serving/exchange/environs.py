@@ -12,7 +12,10 @@ from urllib.parse import unquote_to_bytes
 
 from gunicorn.http.wsgi import base_environ
 
+from toolbox.http.environ import environ_key
 from toolbox.http.gunicorn_ import early_hints
+
+_key = lru_cache(256)(environ_key)
 
 
 class Environs:
@@ -47,10 +50,3 @@ class Environs:
         environ["SCRIPT_NAME"] = ""
         environ["wsgi.early_hints"] = early_hints(request, conn.sock, response)
         return environ
-
-
-@lru_cache(256)
-def _key(name: str) -> str:
-    """Return the key of a header, which is given in upper case."""
-    key = name.replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"

@@ -9,7 +9,9 @@ in C, gunicorn_h1c: most is the Python around it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
+from typing import NamedTuple
 
 from gunicorn.http.body import Body
 from gunicorn.http.body import LengthReader
@@ -30,6 +32,29 @@ _MOST_DIGITS = 18
 """Digits of a plain length; no body is longer."""
 
 
+class _Rules(NamedTuple):
+    """What the settings say about a plain request."""
+
+    is_direct: bool
+    """True without a proxy that sends a line of its own before the request."""
+    most_bytes: int
+    most: int
+    """Headers."""
+    names: frozenset[str]
+    """Headers that take a rule to interpret."""
+
+
+@lru_cache(8)
+def _rules(cfg: Any) -> _Rules:
+    """Return the rules of gunicorn's settings, each of which takes 1 us to look up."""
+    return _Rules(
+        cfg.proxy_protocol == "off",
+        cfg.limit_request_field_size,
+        cfg.limit_request_fields,
+        _RULED.union(cfg.secure_scheme_headers),
+    )
+
+
 class PlainRequest(Request):
     """A request as gunicorn's, with :attr:`is_plain`."""
 
@@ -38,18 +63,19 @@ class PlainRequest(Request):
 
     def __init__(self, cfg: Any, unreader: Any, peer_addr: Any, req_number: int = 1) -> None:
         data = unreader.read()
-        if cfg.proxy_protocol == "off" and self._parse(cfg, data):
+        rules = _rules(cfg)
+        if rules.is_direct and self._parse(rules, data):
             self._finish(cfg, unreader, peer_addr, req_number)
             unreader.unread(data[self._end :])
         else:
             unreader.unread(data)
             super().__init__(cfg, unreader, peer_addr, req_number)
 
-    def _parse(self, cfg: Any, data: bytes) -> bool:
+    def _parse(self, rules: _Rules, data: bytes) -> bool:
         """Take the head of ``data``; report whether it is plain."""
         match = _PLAIN.match(data)
         # The limit of one field holds if the whole head is within it.
-        if match is None or match.end() > cfg.limit_request_field_size:
+        if match is None or match.end() > rules.most_bytes:
             return False
         lines = match[4].decode("latin-1").split("\r\n")
         del lines[-1]
@@ -57,8 +83,7 @@ class PlainRequest(Request):
         for line in lines:
             name, _, value = line.partition(":")
             found[name.upper()] = value.strip(" \t")
-        ruled = _RULED.intersection(found) or found.keys() & cfg.secure_scheme_headers.keys()
-        if ruled or len(found) != len(lines) or len(lines) > cfg.limit_request_fields:
+        if rules.names.intersection(found) or len(found) != len(lines) or len(lines) > rules.most:
             return False
         length = found.get("CONTENT-LENGTH", "0")
         if not (length.isdigit() and length.isascii() and len(length) <= _MOST_DIGITS):

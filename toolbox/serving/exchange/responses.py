@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +10,8 @@ from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.wsgi import HEADER_VALUE_RE
 from gunicorn.http.wsgi import Response
 from gunicorn.util import is_hoppish
+
+from toolbox.http.dates import http_date
 
 COALESCED = 64 * 1024
 """Bytes of a body that is copied to be sent with its head; more cost more than a call."""
@@ -58,7 +59,7 @@ class WholeResponse(Response):
         connection = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
         lines = [
             f"HTTP/{major}.{minor} {self.status}\r\nServer: {self.version}\r\n"
-            f"Date: {_date(int(time.time()))}\r\nConnection: {connection}\r\n"
+            f"Date: {http_date(time.time())}\r\nConnection: {connection}\r\n"
         ]
         if self.chunked:
             lines.append("Transfer-Encoding: chunked\r\n")
@@ -74,8 +75,3 @@ def _is_plain(name: Any) -> bool:
         and name.lower() != "content-length"
         and not is_hoppish(name)
     )
-
-
-@lru_cache(1)  # It takes 2 us, and changes once a second.
-def _date(seconds: int) -> str:
-    return formatdate(seconds, usegmt=True)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 _ATTR_CHAR = "!#$&+-.^_`|~"
 """Characters beside letters and digits that aren't percent-encoded (RFC 8187, 3.2.1)."""
 
+_ATTR_CHARS = re.compile(r"[0-9A-Za-z_.-]+")
 _REMOVED = re.compile("[\r\n\0]")
 _REPLACED = re.compile("[^\x20-\x7e]")
 
@@ -22,6 +23,8 @@ def content_disposition(
     SDK. ``filename*`` has the exact name; ``filename`` is always sent too, since the streaming
     download of the Python SDK needs it.
     """
+    if _ATTR_CHARS.fullmatch(name) and not field:
+        return f"{kind}; filename=\"{name}\"; filename*=utf-8''{name}"  # Most names need no change.
     # Line breaks would end the header.
     plain = _REPLACED.sub("_", _REMOVED.sub("", name))
     # RFC 9110, 5.6.4: quoted-pair.
