@@ -33,6 +33,10 @@ from typing import Protocol
 from toolbox.atomic.overwriting import overwrite
 from toolbox.atomic.staging import Staged
 from toolbox.atomic.staging import open_directory
+from toolbox.atomic.targets import errors_of as errors_of
+from toolbox.atomic.targets import find
+from toolbox.atomic.targets import real_target as real_target
+from toolbox.atomic.targets import status as status
 from toolbox.errors import printable
 
 log = logging.getLogger("toolbox.writing")
@@ -84,7 +88,7 @@ class _Replacing:
         path = self._path
         with errors_of(path):
             try:
-                target, old = _find(path)
+                target, old = find(path)
             except OSError:
                 make_directory(path.parent, NEW_DIRECTORY)  # Names the directory that is the cause.
                 raise
@@ -111,7 +115,7 @@ def put_in_place(name: Path, file: BinaryIO, path: Path, check: Check = no_check
     As :func:`replacing` does; if it raises, ``name`` still exists.
     """
     with errors_of(path):
-        target, old = _find(path)
+        target, old = find(path)
         check(old)
         replacement = _Replacement(path, target, old, (name.name, file))
         try:
@@ -140,68 +144,6 @@ def make_directory(path: Path, mode: int) -> None:
         except FileExistsError:
             if not directory.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "", str(directory)) from None
-
-
-def real_target(path: Path) -> Path:
-    """Return the file that writing ``path`` replaces: the target, if it is a link."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
-
-
-def status(path: Path) -> os.stat_result | None:
-    """Return the status of a regular file, None if it doesn't exist. Raises OSError otherwise."""
-    try:
-        info = path.stat()
-    except FileNotFoundError:
-        return None
-    return _regular(info, path)
-
-
-def _regular(info: os.stat_result, path: Path) -> os.stat_result:
-    if stat.S_ISDIR(info.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "", str(path))
-    if not stat.S_ISREG(info.st_mode):
-        raise OSError(errno.ENXIO, "", str(path))
-    return info
-
-
-def _find(path: Path) -> tuple[Path, os.stat_result | None]:
-    """Return :func:`real_target` and :func:`status`, by one look at a path that is no link."""
-    try:
-        info = os.lstat(path)
-    except FileNotFoundError:
-        return path, None
-    if stat.S_ISLNK(info.st_mode):
-        return real_target(path), status(path)
-    return path, _regular(info, path)
-
-
-def errors_of(path: Path) -> AbstractContextManager[None]:
-    """Give an ``OSError`` a name that the caller knows: its own may be of an invisible file.
-
-    That is ``path``, or a directory above it. ENOENT for a file in an existing directory, as in
-    /proc, becomes PermissionError.
-    """
-    return _ErrorsOf(path)
-
-
-class _ErrorsOf:
-    """See :func:`errors_of`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, OSError):
-            return
-        path = self._path
-        named = Path(error.filename) if isinstance(error.filename, str) else None
-        above = named if named in path.parents else None
-        error.filename, error.filename2 = str(above or path), None
-        if error.errno == errno.ENOENT and (above or real_target(path)).parent.is_dir():
-            raise PermissionError(errno.EACCES, "", error.filename) from None
 
 
 class _Replacement:

@@ -33,7 +33,7 @@ _MOST_DIGITS = 18
 
 
 class _Rules(NamedTuple):
-    """What the settings say about a plain request."""
+    """The settings that concern a plain request."""
 
     is_direct: bool
     """True without a proxy that sends a line of its own before the request."""
