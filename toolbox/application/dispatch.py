@@ -65,12 +65,19 @@ class Application(Flask):
         environ = request.environ
         host = environ.get("HTTP_HOST", "")
         rule = self._direct.get((environ["PATH_INFO"], environ["REQUEST_METHOD"]))
-        if rule is None or host not in self._hosts or "HTTP_UPGRADE" in environ:
+        server = self._hosts.get(host)
+        if rule is None or server is None or "HTTP_UPGRADE" in environ:
             adapter = super().create_url_adapter(request)
-            if adapter is not None and host and len(self._hosts) < _MOST_HOSTS:
-                self._hosts[host] = adapter.server_name
+            if adapter is not None and host and server is None:
+                self._remember(host, adapter.server_name)
             return adapter
-        return DirectAdapter(rule, self.url_map, self._hosts[host], environ)
+        return DirectAdapter(rule, self.url_map, server, environ)
+
+    def _remember(self, host: str, server: str) -> None:
+        if len(self._hosts) >= _MOST_HOSTS:
+            # Each sandbox of a fleet may have a name: those in use come back with a request.
+            self._hosts.clear()
+        self._hosts[host] = server
 
 
 class DirectAdapter(MapAdapter):
