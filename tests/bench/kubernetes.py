@@ -29,6 +29,8 @@ from toolbox_fleet.models.sandboxes import CreateSandbox
 from toolbox_fleet_kubernetes.client.connection import PAGE
 from toolbox_fleet_kubernetes.objects import manifests
 from toolbox_fleet_kubernetes.objects.names import PREPARED
+from toolbox_fleet_kubernetes.objects.names import SIGNED
+from toolbox_fleet_kubernetes.objects.names import digest
 from toolbox_fleet_kubernetes.objects.names import object_name
 from toolbox_fleet_kubernetes.objects.records import new_record
 
@@ -44,6 +46,8 @@ from bench.servers import toolbox
 TOGETHER, POOL = 100, 20
 OBJECTS = 5000
 LISTS = 200
+LOOK = 0.5
+"""Seconds between two looks at a sandbox that no pool had ready."""
 SETTINGS = """
 [fleet]
 backend = "kubernetes"
@@ -163,7 +167,8 @@ def create_and_run(http: httpx.Client, number: int, began: float) -> tuple[float
         # A probe of a busy machine may be late: then it is starting again for a moment.
         if made["state"] not in ("creating", "starting"):
             raise RuntimeError(f"{made['state']}: {made.get('errorReason')}")
-        time.sleep(10 * POLL)
+        # As clients that have no events do: a hundred that look all the time fill a processor.
+        time.sleep(LOOK)
         made = _json(http.get(f"/api/sandbox/{made['id']}"))
     body = {"command": "echo $N"}
     done = _json(http.post(f"/toolbox/{made['id']}/process/execute", json=body))
@@ -288,7 +293,8 @@ def add_sandboxes(api: Api, place: str, count: int) -> list[str]:
 def _add(api: Api, place: str, number: int) -> str:
     record = new_record(CreateSandbox(labels={"n": str(number)}, env={"N": str(number)}))
     name = object_name(record.id)
-    secret = manifests.secret(record, "toolbox", uuid.uuid4().hex, uuid.uuid4().hex, {"N": "x"})
+    key = uuid.uuid4().hex
+    secret = manifests.secret(record, "toolbox", uuid.uuid4().hex, key, {"N": "x"})
     api.create("secrets", secret, place)
     wanted = manifests.sandbox(record, "toolbox", TEMPLATE_SPEC)
     kind = {"apiVersion": "agents.x-k8s.io/v1beta1", "kind": "Sandbox"}
@@ -307,7 +313,7 @@ def _add(api: Api, place: str, number: int) -> str:
     address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
     run = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": ready}
     api.patch("pods/status", name, {"status": run}, place)
-    prepared = {"annotations": {PREPARED: f"{pod['metadata']['uid']}/0"}}
+    prepared = {"annotations": {PREPARED: f"{pod['metadata']['uid']}/0", SIGNED: digest(key)}}
     api.patch("sandboxes", name, {"metadata": prepared}, place)
     status = {"conditions": ready, "podIPs": [address]}
     api.patch("sandboxes/status", name, {"status": status}, place)

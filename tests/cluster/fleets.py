@@ -18,10 +18,14 @@ from .api import wait_for
 from .cluster import Cluster
 
 EXTENSIONS = "extensions.agents.x-k8s.io/v1beta1"
+TOKEN: Object = {"name": "TOOLBOX_TOKEN", "value": "token-of-the-pool"}
+GROUPS = ("files", "info", "port", "process", "server")
+"""Those that the tests use: each other one makes the start of a pod take longer."""
+
 CONTAINER: Object = {
     "name": "toolbox",
     "image": "toolbox",
-    "env": [{"name": "TOOLBOX_TOKEN", "value": "token-of-the-pool"}],
+    "env": [TOKEN, {"name": "TOOLBOX__PLUGINS__ENABLE", "value": json.dumps(GROUPS)}],
     "ports": [{"name": "toolbox", "containerPort": 2280}],
     "readinessProbe": {"httpGet": {"path": "/readyz", "port": "toolbox"}},
 }
@@ -31,9 +35,16 @@ def settings(cluster: Cluster, namespace: str, **more: Any) -> KubernetesSetting
     return KubernetesSettings(kubeconfig=str(cluster.kubeconfig), namespace=namespace, **more)
 
 
-def add_template(cluster: Cluster, namespace: str, name: str = "toolbox", **container: Any) -> None:
+def add_template(
+    cluster: Cluster,
+    namespace: str,
+    name: str = "toolbox",
+    pod: Object | None = None,
+    **container: Any,
+) -> None:
     """Apply a template whose pods end fast."""
     spec = {"terminationGracePeriodSeconds": 2, "containers": [{**CONTAINER, **container}]}
+    spec |= pod or {}
     template = {"podTemplate": {"spec": spec}, "networkPolicyManagement": "Unmanaged"}
     body = {"kind": "SandboxTemplate", "metadata": {"name": name}, "spec": template}
     cluster.api.create("sandboxtemplates", {"apiVersion": EXTENSIONS, **body}, namespace)

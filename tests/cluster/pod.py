@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 POLL = 0.05
 """Seconds between two looks at a process, and at its readiness until it is ready."""
 
+PROBE = 1.0
+"""Seconds between two looks at the readiness of a container that is ready: each costs both sides a
+millisecond of processor time, and there may be a hundred pods.
+"""
+
 PAUSE = 0.5
 """Seconds, for each earlier one, before a container is started once more."""
 
@@ -158,10 +163,13 @@ class Pod:
     def _watch(self) -> bool:
         """Return True when the pod is deleted, False when its container has ended."""
         assert self.container is not None
+        probed = 0.0
         while not self._wake_up(POLL if not self._ready else 5 * POLL):
             if self.container.ended():
                 return False
-            ready = self._probe()
+            if self._ready and time.monotonic() - probed < PROBE:
+                continue
+            ready, probed = self._probe(), time.monotonic()
             if ready != self._ready:
                 self._ready = ready
                 self._report("Running", {"running": {"startedAt": self._since}})

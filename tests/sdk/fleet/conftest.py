@@ -76,10 +76,11 @@ def fleet(cluster: Any) -> Iterator[Service]:
 
 
 def _on(cluster: Any) -> str:
+    from ...cluster.fleets import TOKEN as variable
     from ...cluster.fleets import add_template
 
     namespace = cluster.namespace("sdk")
-    add_template(cluster, namespace)
+    add_template(cluster, namespace, env=[variable])  # With all groups.
     return (
         '[fleet]\nbackend = "kubernetes"\n[fleet.kubernetes]\n'
         f'kubeconfig = "{cluster.kubeconfig}"\nnamespace = "{namespace}"\n'

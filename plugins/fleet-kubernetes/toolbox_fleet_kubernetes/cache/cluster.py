@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 
+import msgspec
 from toolbox_fleet.models.events import Event
 from toolbox_fleet.models.events import changes
 from toolbox_fleet.models.sandboxes import Sandbox
@@ -27,11 +28,13 @@ from toolbox_fleet_kubernetes.client.kinds import SandboxObject
 from toolbox_fleet_kubernetes.client.kinds import Secret
 from toolbox_fleet_kubernetes.client.kinds import Template
 from toolbox_fleet_kubernetes.client.kinds import WarmPoolObject
+from toolbox_fleet_kubernetes.objects.blueprints import amounts
 from toolbox_fleet_kubernetes.objects.names import ID
 from toolbox_fleet_kubernetes.objects.names import OWNER
 from toolbox_fleet_kubernetes.objects.names import RECORD
 from toolbox_fleet_kubernetes.objects.names import is_id
 from toolbox_fleet_kubernetes.objects.names import object_name
+from toolbox_fleet_kubernetes.objects.records import Record
 from toolbox_fleet_kubernetes.objects.records import decode
 from toolbox_fleet_kubernetes.objects.records import to_sandbox
 from toolbox_fleet_kubernetes.objects.states import Objects
@@ -264,4 +267,14 @@ def _new_entry(objects: Objects, secret: Secret) -> Entry | None:
 
 def _shown(entry: Entry, observed: Observed) -> Sandbox:
     state, desired, since = observed.state, observed.desired, observed.since
-    return to_sandbox(entry.record, entry.env, state, desired, since=since, reason=observed.reason)
+    record = _as_it_is(entry.record, entry.objects.sandbox)
+    return to_sandbox(record, entry.env, state, desired, since=since, reason=observed.reason)
+
+
+def _as_it_is(record: Record, sandbox: SandboxObject | None) -> Record:
+    """Return a record with the sizes of the Sandbox: a resize may have been cut short."""
+    containers = sandbox.spec.pod_template.spec.containers if sandbox is not None else []
+    if not containers:
+        return record
+    cpu, memory, disk = amounts(containers[0].resources)
+    return msgspec.structs.replace(record, cpu=cpu, memory=memory, disk=disk)

@@ -17,6 +17,7 @@ from toolbox_fleet_kubernetes.client.kinds import Kind
 from toolbox_fleet_kubernetes.client.kinds import Meta
 from toolbox_fleet_kubernetes.objects.names import ID
 from toolbox_fleet_kubernetes.objects.names import NAME
+from toolbox_fleet_kubernetes.objects.names import NETWORK
 from toolbox_fleet_kubernetes.objects.names import OWNER
 from toolbox_fleet_kubernetes.objects.names import RECORD
 from toolbox_fleet_kubernetes.objects.names import SECRET
@@ -27,6 +28,7 @@ from toolbox_fleet_kubernetes.objects.names import secret_name
 from toolbox_fleet_kubernetes.objects.names import selectable
 from toolbox_fleet_kubernetes.objects.names import template_name
 from toolbox_fleet_kubernetes.objects.names import volume_name
+from toolbox_fleet_kubernetes.objects.network import limits
 from toolbox_fleet_kubernetes.objects.records import Record
 from toolbox_fleet_kubernetes.objects.records import encode
 
@@ -220,4 +222,6 @@ def _with_record(record: Record, owner: str) -> Manifest:
     metadata = _metadata(object_name(record.id), record, owner)
     metadata["labels"] |= selectable(record.labels)
     metadata["annotations"] = {RECORD: encode(record)}
+    if limited := limits(record):
+        metadata["annotations"][NETWORK] = limited
     return metadata

@@ -27,6 +27,12 @@ RECORD = f"{PREFIX}/record"
 PREPARED = f"{PREFIX}/prepared"
 """The annotation with the run of the pod that has its token and environment."""
 
+SIGNED = f"{PREFIX}/signed"
+"""The annotation with the digest of the signing key that its service has."""
+
+NETWORK = f"{PREFIX}/network"
+"""The annotation with the limits that its network has: the record says which it should have."""
+
 ARCHIVED = f"{PREFIX}/archived"
 """The annotation of a Sandbox that is archived: on that which has the operating mode, so that one
 change sets both.

@@ -33,6 +33,11 @@ def networks(text: str | None) -> list[str]:
         raise InvalidValue(f"networkAllowList: {error}") from None
 
 
+def limits(record: Record) -> str:
+    """Return what limits the network of a sandbox, empty for nothing."""
+    return "all" if record.network_block_all else record.network_allow_list or ""
+
+
 def policy(
     record: Record, owner: str, pods: Mapping[str, str], shared: Mapping[str, Any] | None
 ) -> Manifest | None:

@@ -33,8 +33,10 @@ from toolbox_fleet_kubernetes.lifecycle import there
 from toolbox_fleet_kubernetes.objects import blueprints
 from toolbox_fleet_kubernetes.objects import manifests
 from toolbox_fleet_kubernetes.objects.names import ID
+from toolbox_fleet_kubernetes.objects.names import NETWORK
 from toolbox_fleet_kubernetes.objects.names import object_name
 from toolbox_fleet_kubernetes.objects.network import CLAIM_UID
+from toolbox_fleet_kubernetes.objects.network import limits
 from toolbox_fleet_kubernetes.objects.network import networks
 from toolbox_fleet_kubernetes.objects.network import policy
 from toolbox_fleet_kubernetes.objects.records import Record
@@ -119,11 +121,11 @@ class Networks:
                 self._make(primary, record)
             except (NotThere, Outdated):
                 continue  # Another replica makes it, too, or has removed it.
+            change = {"metadata": {"annotations": {NETWORK: limits(record) or None}}}
             with there():
-                self._feeds.put_primary(
-                    self._connection.get(kind_of(primary), primary.metadata.name)
-                )
-            if _limits(entry.record) == _limits(record):
+                noted = self._connection.merge(kind_of(primary), primary.metadata, change)
+            self._feeds.put_primary(noted)
+            if is_settled(entry):
                 return
 
     def _make(self, primary: Claim | SandboxObject, record: Record) -> None:
@@ -178,8 +180,9 @@ def _owned(manifest: dict[str, Any], kind: Kind[Any], owner: Meta) -> dict[str, 
     return {**manifest, "metadata": metadata}
 
 
-def _limits(record: Record) -> tuple[bool, str | None]:
-    return record.network_block_all, record.network_allow_list
+def is_settled(entry: Entry) -> bool:
+    """Report whether the network of a sandbox has the limits that its record says."""
+    return entry.objects.primary.metadata.annotations.get(NETWORK, "") == limits(entry.record)
 
 
 def _limited(record: Record, settings: NetworkSettings) -> Record:

@@ -41,7 +41,8 @@ class SigningAbility:
         for _ in attempts():
             told = entry.signing_key
             try:
-                self._preparer.sign(entry)
+                with there():
+                    self._preparer.sign(entry)
             except NotPrepared as error:
                 raise Unavailable(
                     f"the key is replaced, but the service does not know yet: {error}", AGAIN
