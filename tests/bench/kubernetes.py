@@ -49,6 +49,9 @@ LISTS = 200
 LOOK = 0.5
 """Seconds between two looks at a sandbox that no pool had ready."""
 SETTINGS = """
+[server]
+# Of a hundred connections some are idle for minutes, and a client may use one as it expires.
+keep_alive = 3600
 [fleet]
 backend = "kubernetes"
 [fleet.kubernetes]
