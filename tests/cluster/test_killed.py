@@ -93,7 +93,8 @@ def test_creations_and_deletions(
             eventually(lambda: not objects(cluster, place), f"the end of {name}")
         if not killed:
             break
-    assert number > 4, "it writes four times at least"
+    # The fourth, after which it is started, may be that of another one.
+    assert number > 3, "it writes three times at least"
 
 
 def is_whole(cluster: Cluster, place: str, survivor: Any, name: str) -> bool:
