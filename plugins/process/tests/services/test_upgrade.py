@@ -126,4 +126,5 @@ def test_the_program_after_the_dashes_goes_on(make_service: Any, services_of: An
     path = "/process/session/entrypoint"
     commands = service.http.get(path).json()["commands"]
     assert [(each["id"], each["exitCode"]) for each in commands] == [("entrypoint_command", 7)]
-    assert service.http.get(f"{path}/logs").text.endswith("up\n")
+    # The shell may report the end of its sleep, which gets the signal, too.
+    assert "up\n" in service.http.get(f"{path}/logs").text
