@@ -17,6 +17,7 @@ from toolbox.sockets.frames import MAX_CONTROL
 from toolbox.sockets.frames import MAX_REASON
 from toolbox.sockets.frames import STRANGER_FRAMES
 from toolbox.sockets.frames import STRANGER_MESSAGE
+from toolbox.sockets.frames import TOGETHER
 from toolbox.sockets.frames import Incoming
 from toolbox.sockets.frames import OutputQueue
 from toolbox.sockets.frames import TooMuch
@@ -65,6 +66,37 @@ def test_a_frame_that_is_begun_ends_before_any_other() -> None:
                 queue.send_to(ours)
         assert queue.control_waits  # It hasn't been begun.
         assert not queue.only_data_waits
+
+
+def test_frames_that_are_sent_together_stay_in_order_and_whole() -> None:
+    queue = OutputQueue(b"101")
+    frames = [bytes([65 + number % 26]) * (number * 1000 % 70_000) for number in range(300)]
+    for frame in frames:
+        queue.add(frame)
+    received = bytearray()
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        ours.setblocking(False)
+        while queue:
+            try:
+                queue.send_to(ours)
+            except BlockingIOError:
+                received += theirs.recv(1 << 20)
+        ours.close()
+        while data := theirs.recv(1 << 20):
+            received += data
+    assert received == b"101" + b"".join(frames)
+    assert queue.pending == 0
+
+
+def test_small_frames_take_one_call() -> None:
+    queue = OutputQueue(b"101")
+    for number in range(TOGETHER):
+        queue.add(b"%03d" % number)
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        assert queue.send_to(ours) == 3 + 3 * TOGETHER
+    assert not queue
 
 
 def test_the_oldest_control_frames_are_dropped() -> None:

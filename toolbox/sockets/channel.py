@@ -41,6 +41,8 @@ class Channel:
         self._loop = loop
         self._events = 0
         self._paused = False
+        self.gathering = False
+        """True while frames are to be queued only, so as to be sent together."""
         sock.setblocking(False)
 
     @property
@@ -71,7 +73,7 @@ class Channel:
     def flush(self) -> None:
         """Send as much as the kernel takes. Raises OSError if the connection is broken."""
         try:
-            while self.output:
+            while self.output and not self.gathering:
                 self.sent_bytes += self.output.send_to(self._sock)
                 self._alive_at = awake()
         except BlockingIOError:
@@ -132,6 +134,10 @@ class CountsTraffic:
     """The counts of a :class:`toolbox.sockets.handler.OpenSocket` that has a channel."""
 
     _channel: Channel
+
+    @property
+    def pending(self) -> int:
+        return self._channel.output.pending
 
     @property
     def received_bytes(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from itertools import islice
 
 from wsproto.events import Message
 from wsproto.events import TextMessage
@@ -11,6 +12,9 @@ from wsproto.events import TextMessage
 from toolbox.sockets.handler import POLICY
 from toolbox.sockets.handler import TOO_BIG
 from toolbox.sockets.whole_frames import short_message
+
+TOGETHER = 64
+"""Data frames that are sent by one call; the kernel takes 1024 buffers (IOV_MAX)."""
 
 MAX_CONTROL = 64
 """Control frames that wait for a client; for one more, the oldest is dropped."""
@@ -68,14 +72,20 @@ class OutputQueue:
         self.pending += len(frame)
 
     def send_to(self, sock: socket.socket) -> int:
-        """Send from the next frame, without waiting; return the count of bytes. To be called only
+        """Send from the next frames, without waiting; return the count of bytes. To be called only
         if something waits. Raises OSError, BlockingIOError if the kernel takes nothing.
         """
         if not self._begun:
             self._begun = memoryview((self._control or self._data).popleft())
-        count = sock.send(self._begun)
-        self._begun = self._begun[count:]
+        data = islice(self._data, TOGETHER)
+        frames: list[memoryview | bytes] = [self._begun, *self._control, *data]
+        count = sock.sendmsg(frames) if len(frames) > 1 else sock.send(self._begun)
         self.pending -= count
+        left = count
+        while left > len(self._begun):
+            left -= len(self._begun)
+            self._begun = memoryview((self._control or self._data).popleft())
+        self._begun = self._begun[left:]
         return count
 
     def drop_data(self) -> None:

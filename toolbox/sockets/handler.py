@@ -55,6 +55,11 @@ class Socket(Protocol):
         four times ``send_buffer`` wait. Raises SocketClosed.
         """
 
+    def gather(self, on: bool) -> None:
+        """Queue the messages that follow, and send them all at once when it is over. On the loop,
+        within one call of the handler.
+        """
+
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Send what is queued, then the close frame; idempotent."""
 

@@ -123,10 +123,6 @@ class WebSocket(CountsTraffic):
         return self._writable
 
     @property
-    def pending(self) -> int:
-        return self._channel.output.pending
-
-    @property
     def closing(self) -> bool:
         return self._ending is not None
 
@@ -147,6 +143,11 @@ class WebSocket(CountsTraffic):
                 self._writable = False
         if flooded:
             self.close(POLICY, "slow consumer")
+
+    def gather(self, on: bool) -> None:
+        with self._lock:
+            self._channel.gathering = on
+            self._flush()
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         cut = cut_reason(reason)
@@ -231,16 +232,13 @@ class WebSocket(CountsTraffic):
         try:
             self._incoming.count()
             if isinstance(event, Message):
-                self._on_message(event)
+                self._deliver(self._incoming.add(event) if self._ending is None else None)
             elif isinstance(event, Ping):
                 self._send_control(event.response())
             elif isinstance(event, CloseConnection):
                 self._on_close(event)
         except TooMuch as error:
             self.close(error.code, error.reason)
-
-    def _on_message(self, event: Message) -> None:  # type: ignore[type-arg]
-        self._deliver(self._incoming.add(event) if self._ending is None else None)
 
     def _deliver(self, message: str | bytes | None) -> None:
         self._channel.note_data(self._handler.is_activity)

@@ -62,6 +62,9 @@ class Collector:
         self._changes.extend(_CHANGES.decode(message))
         self._news.set()
 
+    def gather(self, on: bool) -> None:
+        """Do nothing: what is sent is gathered until it is taken."""
+
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         self.stop()
 

@@ -19,6 +19,7 @@ import pytest
 from toolbox_process.engine import pipe_reader
 from toolbox_process.engine.pipe_reader import FAIR
 from toolbox_process.engine.pipe_reader import READ
+from toolbox_process.engine.pipe_reader import WIDE
 from toolbox_process.engine.pipe_reader import PipeReader
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
@@ -113,6 +114,48 @@ def test_every_byte_is_read_to_the_end(
     assert text(spool) == data
     assert {stream for stream, _ in content(spool)} == {ERR}
     assert not is_open(pipe[0])
+
+
+def test_a_pipe_that_is_found_full_is_widened(
+    make: Any, spool: Spool, on: On, pipe: tuple[int, int]
+) -> None:
+    reader, other = make(), os.pipe()
+    data = os.urandom(READ + 1)
+    # Both have their bytes before anything is read.
+    os.write(pipe[1], data[:READ])
+    os.write(other[1], b"x")
+    on(lambda: (reader.add(pipe[0], OUT), reader.add(other[0], ERR)))
+    eventually(lambda: spool.end == READ + 1, "the output")
+    assert fcntl.fcntl(other[1], fcntl.F_GETPIPE_SZ) == READ, "little output takes no more room"
+    assert fcntl.fcntl(pipe[1], fcntl.F_GETPIPE_SZ) == WIDE
+    os.write(pipe[1], data[READ:])
+    os.close(pipe[1])
+    os.close(other[1])
+    assert drain(reader, on).wait(DEADLINE)
+    assert b"".join(piece for stream, piece in content(spool) if stream == OUT) == data
+
+
+def test_listeners_see_each_byte_of_much_output_once(
+    make: Any, tmp_path: Path, loop: Loop, on: On, pipe: tuple[int, int]
+) -> None:
+    """Also what is no longer in the memory of the spool, read as it is told and later."""
+    spool = Spool(4096, 1 << 30, lambda passed: tmp_path)
+    reader = PipeReader(loop, spool, NEVER, NEVER)
+    seen = bytearray()
+
+    def look() -> None:
+        while (chunk := spool.read(len(seen), 30_000)).data:
+            seen.extend(chunk.data)
+
+    on(lambda: (reader.listen(look), reader.add(pipe[0], OUT)))
+    data = os.urandom(20 * READ + 17)
+    with open(pipe[1], "wb", buffering=0, closefd=False) as file:
+        for start in range(0, len(data), READ):
+            file.write(data[start : start + READ])
+    os.close(pipe[1])
+    assert drain(reader, on).wait(DEADLINE)
+    assert bytes(seen) == data
+    assert text(spool) == data
 
 
 def test_nothing_is_added_at_an_end_without_output(

@@ -17,6 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from toolbox_process.engine import stream_changes
 from toolbox_process.engine.blocks import BLOCKS
+from toolbox_process.engine.blocks import RECENT
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Chunk
@@ -297,6 +298,20 @@ def test_discarding_waits_for_the_last_holder(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), other.spool.held():
         raise ZeroDivisionError
     assert other.gaps() == [], "nobody discarded it"
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_what_was_appended_last_is_read_like_all_before(tmp_path: Path, forgotten: bool) -> None:
+    model = Model(Spool(MEMORY, 1 << 30, lambda passed: tmp_path))
+    for size in (RECENT + 1, 10, 2 * RECENT, RECENT + 7):
+        model.append(size)
+        if forgotten:
+            model.spool.forget_recent()
+        end = len(model.data)
+        for offset in (0, max(0, end - size - 1), end - size, end - size + 1, end - 1, end):
+            for count in (1, size - 1, size, size + 1):
+                chunk = model.spool.read(offset, count)
+                assert chunk.data == model.data[offset : offset + count]
 
 
 @pytest.mark.parametrize("slow", [False, True])

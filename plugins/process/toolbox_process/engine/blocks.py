@@ -12,6 +12,9 @@ from typing import NamedTuple
 BLOCKS = 16
 """Number of blocks a bound is divided into: dropping one is how the bound is kept."""
 
+RECENT = 64 * 1024
+"""Bytes that, appended at once, are also kept in memory for those who read them at once."""
+
 log = logging.getLogger("toolbox")
 
 
@@ -31,6 +34,7 @@ class Block:
         self.length = 0
         self._fd = fd
         self._memory = bytearray()
+        self._recent = b""
 
     @property
     def end(self) -> int:
@@ -51,7 +55,12 @@ class Block:
             while view:  # A disk that fills up takes a part first (write(2)).
                 count = os.pwrite(self._fd, view, position)
                 view, position = view[count:], position + count
+            self._recent = bytes(data) if len(data) > RECENT else b""
         self.length += len(data)
+
+    def forget_recent(self) -> None:
+        """Let the file alone have what was added last."""
+        self._recent = b""
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes from ``offset`` on. Raises OSError."""
@@ -59,11 +68,16 @@ class Block:
         size = min(size, self.length - position)
         if self._fd is None:
             return bytes(memoryview(self._memory)[position : position + size])
+        # Followers want what has just been written: from the file, that is a tenth of the cost.
+        recent = position - self.length + len(self._recent)
+        if self._recent and recent >= 0:
+            return self._recent[recent : recent + size]
         return os.pread(self._fd, size, position)
 
     def reuse(self, start: int) -> None:
         """Begin again at ``start``, and write over what the file has."""
         self.start, self.length = start, 0
+        self.forget_recent()
 
     def close(self) -> None:
         """Close the file, which deletes it."""
@@ -127,6 +141,10 @@ class BlockList:
             block = self._new_block(offset)
             self._blocks.append(block)
         self._trim()
+
+    def forget_recent(self) -> None:
+        """Free the copy of what was appended last."""
+        self._blocks[-1].forget_recent()
 
     def rebound(self, limit: int) -> None:
         """Keep about ``limit`` bytes from now on."""

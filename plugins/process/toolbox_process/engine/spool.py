@@ -126,6 +126,11 @@ class Spool:
             self._blocks.append(data, self._end)
             self._end += len(data)
 
+    def forget_recent(self) -> None:
+        """Free the copy of what was appended last: until then, it isn't read from the disk."""
+        with self._lock:
+            self._blocks.forget_recent()
+
     def read(self, offset: int, size: int) -> Chunk:
         """Return up to ``size`` bytes of one stream from ``offset`` on; no bytes at the end.
 

@@ -59,6 +59,9 @@ class Section(Spool):
     def append(self, data: bytes, stream: int = OUT) -> None:
         self.whole.append(data, stream)
 
+    def forget_recent(self) -> None:
+        self.whole.forget_recent()
+
     def read(self, offset: int, size: int) -> Chunk:
         base, end = self.before.output, self.end
         if offset < end:

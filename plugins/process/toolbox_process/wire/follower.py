@@ -73,17 +73,31 @@ class OutputSocket(SocketHandler):
         if ws is None or ws.closing:
             return
         try:
-            for _ in range(BURST):
-                if not ws.writable:
-                    return  # The socket calls ``drained`` when it is.
-                if not self._send_next(ws):
-                    if not ws.closing:
-                        self.caught_up(ws)
-                    return
+            if not ws.writable:
+                return  # The socket calls ``drained`` when it is.
+            # Most often the first is all, as a key's echo.
+            if self._send_next(ws) and self._send_burst(ws):
+                return
+            if not ws.closing:
+                self.caught_up(ws)
         except SocketClosed:
             return
-        # More is left: other sockets have their turn first.
-        self._loop.call_soon(self.go_on)
+
+    def _send_burst(self, ws: Socket) -> bool:
+        """Send more messages; return False if those were all, and True if more will be sent."""
+        # All in one call of the kernel, which wakes the client once and not for each.
+        ws.gather(True)
+        try:
+            for _ in range(BURST):
+                if not ws.writable:
+                    return True
+                if not self._send_next(ws):
+                    return False
+            if ws.writable:  # Other sockets have their turn first.
+                self._loop.call_soon(self.go_on)
+            return True
+        finally:
+            ws.gather(False)
 
     def _send_next(self, ws: Socket) -> bool:
         spool, limit = self.spool, self.limit()
