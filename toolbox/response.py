@@ -10,12 +10,11 @@ import os
 import stat
 from collections.abc import Iterable
 from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
 from typing import Any
 from typing import BinaryIO
 from wsgiref.util import FileWrapper
 
+import msgspec
 from werkzeug.datastructures import Headers
 from werkzeug.http import generate_etag
 from werkzeug.wrappers import Response
@@ -41,37 +40,33 @@ JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True)
-class JsonResponse:
+class JsonResponse(msgspec.Struct, frozen=True):
     """A JSON response with its own status or headers."""
 
     value: Any = None
     status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class TextResponse:
+class TextResponse(msgspec.Struct, frozen=True):
     """Plain text, or any other content that fits into memory."""
 
     content: str | bytes
     content_type: str = TEXT
     status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class StreamResponse:
+class StreamResponse(msgspec.Struct, frozen=True):
     """A body made while it is sent. ``close()`` of the iterable, if any, is always called."""
 
     chunks: Iterable[bytes]
     content_type: str = "application/octet-stream"
     status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class FileResponse:
+class FileResponse(msgspec.Struct, frozen=True):
     """A regular file, whole or a range of it, with conditional requests (RFC 9110, 13 and 14).
 
     ``file`` is open for reading, unbuffered, and is closed when the response is sent.
@@ -79,11 +74,10 @@ class FileResponse:
 
     file: BinaryIO
     content_type: str = "application/octet-stream"
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class MultipartResponse:
+class MultipartResponse(msgspec.Struct, frozen=True):
     """Several parts as ``multipart/form-data``, each with headers and content."""
 
     parts: Iterable[tuple[Headers, Iterable[bytes]]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -78,8 +77,7 @@ def create_app(toolbox: Toolbox) -> Flask:
     return app
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """The conditions under which a request may reach an endpoint; see :class:`Operations`."""
 
     public: bool = False

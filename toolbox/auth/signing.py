@@ -14,8 +14,9 @@ import hmac
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from toolbox.auth.secret_store import SecretStore
 from toolbox.errors import Unauthorized
@@ -27,8 +28,7 @@ SCHEME: dict[str, Any] = {"type": "apiKey", "in": "query", "name": SIGNATURE_QUE
 """The OpenAPI security scheme."""
 
 
-@dataclass(frozen=True)
-class SignatureScheme:
+class SignatureScheme(msgspec.Struct, frozen=True):
     """A way to sign URLs.
 
     ``parameters`` are the query parameters that it covers, each of which may be there once.

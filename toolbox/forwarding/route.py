@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from toolbox.auth import Credentials
 
 
-@dataclass(frozen=True, kw_only=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The way of one request. Paths here are decoded, and don't end with a slash."""
 
     hosts: tuple[str, ...]

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from toolbox.linux.cgroupfs import number
 from toolbox.linux.cgroupfs import own_paths
@@ -23,8 +24,7 @@ UNLIMITED = 0x7FFFFFFFFFFFF000
 """The memory limit of a v1 group without one: LONG_MAX rounded down to a page."""
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """CPU in cores, memory in bytes."""
 
     cpu_limit: float

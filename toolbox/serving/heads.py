@@ -7,7 +7,8 @@ complete, never has to wait.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from toolbox.errors import BadRequest
 from toolbox.errors import HeadersTooLarge
@@ -20,8 +21,7 @@ REST_OF_LINE = 64
 """Bytes of a request line beside the URL: method, version and blanks."""
 
 
-@dataclass(frozen=True)
-class HeadLimits:
+class HeadLimits(msgspec.Struct, frozen=True):
     """Bytes of the URL and of the whole head."""
 
     url: int

@@ -12,9 +12,9 @@ import resource
 import selectors
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from gunicorn.workers.gthread import TConn
 
 from toolbox.errors import ToolboxError
@@ -65,8 +65,7 @@ class Connection(TConn):
             self.initialized = True
 
 
-@dataclass(frozen=True)
-class LobbyLimits:
+class LobbyLimits(msgspec.Struct, frozen=True):
     """Connections of each kind, seconds idle and for a head, and the head's size."""
 
     strangers: int

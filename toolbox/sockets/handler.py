@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from toolbox.activity import Mark
 from toolbox.sockets.subprotocols import Subprotocols
@@ -123,8 +124,7 @@ OnEnd = Callable[[OpenSocket, int, str], object]
 """Called with the socket, the close code and the reason once it has ended."""
 
 
-@dataclass(frozen=True)
-class ConnectionTakeover:
+class ConnectionTakeover(msgspec.Struct, frozen=True):
     """Returned by a WebSocket operation to speak with the client itself, from the 101 on.
 
     ``open(sock, early, on_end)`` gets the connection, the bytes read from it beyond the request,

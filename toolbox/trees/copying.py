@@ -7,8 +7,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from toolbox.trees.attributes import Owner
 from toolbox.trees.attributes import copy_attributes
@@ -31,8 +32,7 @@ WHITEOUT = 0
 """The number of a device that no driver has: a file of the layer below that was deleted."""
 
 
-@dataclass
-class Frame:
+class Frame(msgspec.Struct):
     """A directory that is being copied, and those of its directories that are still to be."""
 
     name: str
