@@ -28,7 +28,6 @@ from toolbox_files.routes import WRITE_ERRORS
 from toolbox_files.search.lines import lines_page
 from toolbox_files.search.pages import glob_page
 from toolbox_files.search.pages import grep_page
-from toolbox_files.text.patching import patch_response
 
 operations = Operations()
 
@@ -87,4 +86,7 @@ def patch_files(backend: FilesBackend, body: PatchRequest, request: RequestInfo)
     that doesn't fit is 409, with every hunk and the text that was found in ``conflicts``; a file
     that changes meanwhile is 412. With ``dryRun`` nothing is written.
     """
+    # What reads diffs is not needed before the first one.
+    from toolbox_files.text.patching import patch_response
+
     return patch_response(backend, body, request)
