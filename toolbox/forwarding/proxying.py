@@ -75,7 +75,7 @@ class Forwarder:
         sent, or after an error. Raises NothingListens, BadUpstream, ClientDisconnected, BadRequest.
         """
         chunked = body.length is None and "Transfer-Encoding" in request.headers
-        exchange = self._open(route, request, on_close)
+        exchange = self._open(route, request.environ, on_close)
         try:
             headers = request_headers(request, route, chunked=chunked)
             exchange.send(_head(request, route, headers), body if chunked or body.length else None)
@@ -91,7 +91,7 @@ class Forwarder:
         """Send the WebSocket handshake by ``route``; return what connects the client to the server,
         or the response if that refuses. Raises as :meth:`forward`.
         """
-        exchange = self._open(route, request, on_close)
+        exchange = self._open(route, request.environ, on_close)
         try:
             headers = upgrade_headers(request, route)
             exchange.send(_head(request, route, headers), None)
@@ -111,7 +111,7 @@ class Forwarder:
             )
         )
 
-    def _open(self, route: Route, request: RequestInfo, on_close: OnClose) -> Exchange:
+    def _open(self, route: Route, environ: dict[str, Any], on_close: OnClose) -> Exchange:
         # Not at the start: h11 and what needs it take 3 % of that, and most services never forward.
         from toolbox.forwarding.upstream import Exchange
         from toolbox.forwarding.upstream import connect
@@ -121,13 +121,12 @@ class Forwarder:
             on_close()
 
         try:
-            with self._waiting(request.environ):
+            with self._waiting(environ):
                 sock = connect(route)
         except BaseException:
             on_close()
             raise
-        waiting = partial(self._waiting, request.environ)
-        client = ClientConnection(request.environ)
+        client, waiting = ClientConnection(environ), partial(self._waiting, environ)
         exchange = Exchange(sock, client, closed, waiting=waiting, peer=route.peer)
         with self._lock:
             self._exchanges.add(exchange)

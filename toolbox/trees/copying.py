@@ -89,8 +89,7 @@ class TreeCopy:
         choice: Choice | None = None,
     ) -> None:
         self._choice = choice or Choice()
-        self._root = source
-        self._top = target
+        self._root, self._top = source, target
         self._check = check
         self._owner = owner
         self._contents = Contents(check)
