@@ -8,8 +8,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from toolbox.trees.attributes import Owner
 from toolbox.trees.attributes import copy_attributes
@@ -32,7 +31,7 @@ WHITEOUT = 0
 """The number of a device that no driver has: a file of the layer below that was deleted."""
 
 
-class Frame(msgspec.Struct):
+class Frame(NamedTuple):
     """A directory that is being copied, and those of its directories that are still to be."""
 
     name: str
