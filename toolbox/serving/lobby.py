@@ -231,7 +231,17 @@ class Lobby:
             self._tidied = now
             for conn in self._everyone():
                 if conn.deadline < now:
-                    self._remove(conn)
+                    self._expire(conn)
+
+    def _expire(self, conn: Connection) -> None:
+        """Close a connection, unless its client has just sent a request: on a busy machine it may
+        lie there already, and would be lost by a reset.
+        """
+        before = conn.deadline
+        if not conn.head and not conn.parting:
+            self._guard(conn, self._read)
+        if conn.deadline == before:
+            self._remove(conn)
 
     def hasten(self, seconds: float) -> None:
         """Let no connection wait for longer than ``seconds`` from now on."""
