@@ -13,6 +13,7 @@ from toolbox.errors import ToolboxError
 from toolbox.errors import TooManyRequests
 from toolbox.errors import Unavailable
 from toolbox.errors import from_os_error
+from toolbox_checkpoints.helpers.failures import CANCELLED
 
 
 class CheckpointNotFound(NotFound):
@@ -94,6 +95,6 @@ def from_failure(failure: dict[str, Any]) -> ToolboxError:
 def from_exit(status: int) -> ToolboxError:
     """Return the error for a helper that has ended without a word."""
     # The only failure that it has no words for: whoever would read them asked for the end.
-    if status == 1:
+    if status == CANCELLED:
         return Unavailable("cancelled")
     return Unavailable(f"the helper was ended, with the status {status}")

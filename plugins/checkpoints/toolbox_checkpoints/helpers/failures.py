@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from toolbox.trees.errors import TreeError
 
+CANCELLED = 3
+"""The exit status of a helper whose result nobody wants any more. Python's own are 1 and 2."""
+
 
 class NoRoom(TreeError):
     """The bound on all checkpoints would be exceeded."""

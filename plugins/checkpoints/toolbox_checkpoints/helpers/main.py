@@ -16,6 +16,7 @@ from toolbox.filenames import decode_name
 from toolbox.trees.errors import Cancelled
 from toolbox_checkpoints.helpers.creating import create
 from toolbox_checkpoints.helpers.differing import diff
+from toolbox_checkpoints.helpers.failures import CANCELLED
 from toolbox_checkpoints.helpers.restoring import fork
 from toolbox_checkpoints.helpers.restoring import restore
 from toolbox_checkpoints.helpers.service import Service
@@ -47,14 +48,14 @@ def main(arguments: list[str]) -> int:
     try:
         task = read_task()
     except Cancelled:
-        return 1
+        return CANCELLED
     service = Service()
     try:
         result = _WORKS[task["kind"]](task, service)
         service.send(progress=[service.files, service.bytes])
         service.send(result=result)
     except Cancelled:
-        return 1
+        return CANCELLED
     except MemoryError:
         service.send(error={"kind": "Refused", "message": "the tree has too many entries"})
     except Exception as error:
