@@ -148,11 +148,13 @@ def _add_bundle_options(bundle: argparse.ArgumentParser) -> None:
         "--groups", default="", metavar="NAME,...", help="groups to include (default: all)"
     )
     bundle.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write")
-    bundle.add_argument(
-        "--standalone",
-        action="store_true",
-        help="with a Python of its own, for any image: a directory, .tar.zst or .tar.xz",
-    )
+    forms = bundle.add_mutually_exclusive_group()
+    for form, said in (
+        ("standalone", "with a Python of its own, for any image: a directory, .tar.zst or .tar.xz"),
+        ("one-file", "the same as a program that unpacks itself at its first start"),
+        ("deb", "the same as a package of Debian, with a unit of systemd"),
+    ):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=said)
     bundle.add_argument(
         "--wheels",
         metavar="DIR",
@@ -162,7 +164,7 @@ def _add_bundle_options(bundle: argparse.ArgumentParser) -> None:
         "--python", action="append", default=[], help="interpreter to support; may be repeated"
     )
     bundle.add_argument(
-        "--arch", default=platform.machine(), help="x86_64 or aarch64, with --standalone"
+        "--arch", default=platform.machine(), help="x86_64 or aarch64, with a Python"
     )
     bundle.add_argument(
         "--with",
@@ -170,7 +172,7 @@ def _add_bundle_options(bundle: argparse.ArgumentParser) -> None:
         default=[],
         dest="added",
         metavar="WHEEL",
-        help="wheel of a further plugin, with --standalone; may be repeated",
+        help="wheel of a further plugin, with a Python; may be repeated",
     )
 
 
@@ -258,7 +260,7 @@ def _bundle(options: argparse.Namespace) -> int:
     from toolbox.packaging.standalone.command import make_standalone_bundle
 
     groups = [name for name in options.groups.split(",") if name]
-    if options.standalone:
+    if options.form:
         make_standalone_bundle(options, groups)
         return 0
     make_bundle(groups, options.output, options.wheels, options.python)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 
-from toolbox.packaging.standalone.archive import is_archive
-from toolbox.packaging.standalone.archive import write_archive
 from toolbox.packaging.standalone.base import find_base
+from toolbox.packaging.standalone.forms.archive import is_archive
+from toolbox.packaging.standalone.forms.archive import write_archive
+from toolbox.packaging.standalone.forms.debian import write_package
+from toolbox.packaging.standalone.forms.normalization import normalize
+from toolbox.packaging.standalone.forms.onefile import write_program
 from toolbox.packaging.standalone.pruning import prune
 from toolbox.packaging.standalone.pruning import strip
 from toolbox.packaging.standalone.recipe import PYTHON
@@ -30,6 +33,16 @@ OURS = "toolbox*"
 version, runs some, others are read, and tracebacks show the lines of our own.
 """
 
+
+class Form(Enum):
+    """The forms that a tree is written in."""
+
+    TREE = "standalone"
+    """A directory or, if the output is named so, an archive."""
+    PROGRAM = "one-file"
+    PACKAGE = "deb"
+
+
 CUSTOMIZE = '''\
 """Find plugins in the directories of TOOLBOX_PLUGINS: packages, or wheels of Python modules."""
 
@@ -44,16 +57,16 @@ for directory in filter(None, os.environ.get("TOOLBOX_PLUGINS", "").split(os.pat
 
 
 def make_standalone(
-    names: Sequence[str], output: str, wheels: str, added: Sequence[str], machine: str
+    names: Sequence[str], output: str, wheels: str, added: Sequence[str], machine: str, form: Form
 ) -> None:
-    """Write a directory or, if ``output`` is named so, an archive that holds ``toolbox/``.
+    """Write a tree, named ``toolbox`` where its form has a name for it.
 
     It has the distributions ``names``, whose wheels are in the directory ``wheels``, and the wheels
     ``added``, for ``machine`` ("x86_64", "aarch64"). What they depend on comes from that directory
     or the index that pip is configured with. Raises SettingsError.
     """
     target = Path(output)
-    if target.exists() and not is_archive(target):
+    if target.is_dir() or (target.exists() and form is Form.TREE and not is_archive(target)):
         raise SettingsError(f"{output} exists")
     files = [_wheel(Path(wheels), name) for name in names] + list(map(_existing, added))
     requirements = [
@@ -64,7 +77,7 @@ def make_standalone(
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".toolbox-") as work:
         tree = Path(work) / "toolbox"
         # The interpreter as a library is half of it, and not for a service.
-        unused = shutil.ignore_patterns("config-*")
+        unused = shutil.ignore_patterns("config-*", "static")
         shutil.copytree(base, tree, symlinks=True, ignore=unused)
         library = tree / "lib" / f"python{PYTHON}"
         packages = library / "site-packages"
@@ -73,8 +86,12 @@ def make_standalone(
         prune(library, packages)
         strip(tree, machine)
         _compile(tree, library, packages, {package.name for package in packages.glob(OURS)})
-        _normalize(tree)
-        if is_archive(target):
+        normalize(tree)
+        if form is Form.PACKAGE:
+            write_package(tree, target, machine)
+        elif form is Form.PROGRAM:
+            write_program(tree, target, base, machine)
+        elif is_archive(target):
             write_archive(tree, target)
         else:
             tree.rename(target)
@@ -115,16 +132,19 @@ def _compile(tree: Path, library: Path, packages: Path, ours: set[str]) -> None:
     """Compile every module; only ``ours`` keep their source."""
     # Without time stamps, which an image's layers may change, and never checked again.
     options = ["-q", "--invalidation-mode=unchecked-hash", "-s", str(tree), "-p", WHERE]
-    mine = [str(packages / name) for name in sorted(ours)]
-    _compileall(*options, *mine)
+    _compileall(*options, *(str(packages / name) for name in sorted(ours)))
     kept = {path for name in ours for path in (packages / name).rglob("*.py")}
     others = [path for path in sorted(library.rglob("*.py")) if path not in kept]
-    listed = "\n".join(map(str, others))
-    # -b: beside the source, from where modules are imported without it.
-    _compileall("-b", *options, "-i", "-", stdin=listed)
-    for path in others:
-        if path.with_suffix(".pyc").exists():
-            path.unlink()
+    for level, files in (
+        # Of Python's own modules nobody reads the documentation, a sixth of them.
+        ("2", [path for path in others if not path.is_relative_to(packages)]),
+        ("0", [path for path in others if path.is_relative_to(packages)]),
+    ):
+        # -b: beside the source, from where modules are imported without it.
+        _compileall("-b", "-o", level, *options, "-i", "-", stdin="\n".join(map(str, files)))
+        for path in files:
+            if path.with_suffix(".pyc").exists():
+                path.unlink()
 
 
 def _compileall(*options: str, stdin: str = "") -> None:
@@ -133,12 +153,3 @@ def _compileall(*options: str, stdin: str = "") -> None:
     done = subprocess.run(command, input=stdin, capture_output=True, text=True)
     if done.returncode:
         raise SettingsError(f"compileall: {(done.stdout + done.stderr).strip()[-2000:]}")
-
-
-def _normalize(tree: Path) -> None:
-    """Take this moment and this user's mask off the files."""
-    moment = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
-    for path in (tree, *tree.rglob("*")):
-        executable = path.is_dir() or path.stat().st_mode & 0o100
-        path.chmod(0o755 if executable else 0o644)
-        os.utime(path, (moment, moment))

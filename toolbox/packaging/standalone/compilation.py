@@ -136,6 +136,11 @@ class Compilation:
         self._do(source, "./configure", self._host(), f"--prefix={self._prefix}", *without)
         self._do(source, *MAKE)
         self._do(source, "make", "install")
+        # What unpacks the single file is linked to it.
+        static = _made(self._base / "static")
+        shutil.copy(self._prefix / "lib" / "liblzma.a", static)
+        shutil.copy(self._prefix / "include" / "lzma.h", static)
+        shutil.copytree(self._prefix / "include" / "lzma", static / "lzma")
 
     def _ffi(self) -> None:
         source = self._source("libffi")
@@ -174,8 +179,7 @@ class Compilation:
         self._do(source, "./configure", *without, **native)
         self._do(source, "make", "sqlite3.c", **native)
         options = ("-DSQLITE_THREADSAFE=1", "-DSQLITE_OMIT_LOAD_EXTENSION")
-        flags = self._environ["CFLAGS"].split()
-        self._do(source, self._environ["CC"], *flags, *options, "-c", "sqlite3.c")
+        self._do(source, self._environ["CC"], "-Os", "-fPIC", *options, "-c", "sqlite3.c")
         self._do(source, self._environ["AR"], "rcs", "libsqlite3.a", "sqlite3.o")
         self._keep(source / "libsqlite3.a", source / "sqlite3.h")
 
@@ -188,7 +192,8 @@ class Compilation:
             "--openssldir=/etc/ssl",
         )
         # The list of symbols may have some of the parts that are left out.
-        flags = (*self._environ["CFLAGS"].split(), "-Wl,-s", "-Wl,--undefined-version")
+        # What takes time is in assembler; the rest is half of the library.
+        flags = ("-Os", "-fPIC", "-Wl,-s", "-Wl,--undefined-version")
         self._do(source, "./Configure", *options, *without, *flags)
         self._do(source, *MAKE, "build_generated")
         # Not build_libs: the static libraries are compiled apart, which takes as long again.
@@ -208,7 +213,7 @@ class Compilation:
             "CFLAGS": f"{self._environ['CFLAGS']} -DTHREAD_STACK_SIZE={STACK}",
             "CPPFLAGS": include,
             "LDFLAGS": f"{library} -s",
-            "OPT": "-DNDEBUG -O3",
+            "OPT": "-DNDEBUG -O2",
         }
         for name, file in LIBRARIES.items():
             variables |= {

@@ -9,29 +9,65 @@ from pathlib import Path
 from toolbox.settings import SettingsError
 
 LIBRARY = (
-    "_pyrepl",
-    "curses",  # its modules in C are left out, as those of dbm are
-    "dbm",
+    "__phello__",
     "_pydatetime.py",  # these three do what modules in C do
     "_pydecimal.py",
     "_pyio.py",
+    "_pyrepl",
+    "antigravity.py",
+    "bdb.py",  # a debugger, and other tools of developers
+    "cProfile.py",
+    "curses",  # its modules in C are left out, as those of dbm are
+    "dbm",
     "doctest.py",
+    "encodings/big5*",  # codecs of East Asia, with modules of a megabyte
+    "encodings/cp932.py",
+    "encodings/cp949.py",
+    "encodings/cp950.py",
+    "encodings/euc_*",
+    "encodings/gb*",
+    "encodings/hz.py",
+    "encodings/iso2022*",
+    "encodings/johab.py",
+    "encodings/shift_jis*",
     "ensurepip",
+    "ftplib.py",
     "idlelib",
+    "imaplib.py",
+    "lib-dynload/_codecs_*",
     "lib-dynload/_ctypes_test*",
+    "lib-dynload/_lsprof*",
+    "lib-dynload/_multibytecodec*",
     "lib-dynload/_test*",
     "lib-dynload/_xx*",
     "lib-dynload/xx*",
+    "mailbox.py",
+    "modulefinder.py",
     "pdb.py",
+    "pickletools.py",
+    "poplib.py",
+    "profile.py",
+    "pstats.py",
+    "pyclbr.py",
     "pydoc.py",
     "pydoc_data",
+    "smtplib.py",
+    "symtable.py",
+    "tabnanny.py",
     "test",
+    "this.py",
     "tkinter",
+    "trace.py",
     "turtle.py",
     "turtledemo",
+    "unittest",
     "venv",
+    "wave.py",
+    "webbrowser.py",
+    "xmlrpc",
+    "zipapp.py",
 )
-"""Parts of the standard library, as patterns of paths in it."""
+"""Parts of the standard library, as patterns of paths in it: docs/deployment.rst says which."""
 
 PACKAGES = (
     "*.dist-info/INSTALLER",
@@ -44,9 +80,14 @@ PACKAGES = (
     "PIL/_imagingcms.*",
     "PIL/_imagingft.*",  # fonts
     "PIL/_imagingtk.*",
+    "backports/zstd/_cffi",  # for PyPy
+    "backports/zstd/tarfile.py",  # the standard library's, with zstd: not what the service calls
+    "backports/zstd/zipfile",
     "bin",
     "dulwich/cli.py",
     "dulwich/contrib",
+    "gunicorn/asgi",
+    "gunicorn/workers/gasgi.py",
     "ujson*",  # python-lsp-jsonrpc does without it; it brings libstdc++
 )
 """Parts of packages. What pip notes has paths of this machine, or is no longer true."""
@@ -66,6 +107,10 @@ def prune(library: Path, packages: Path) -> None:
             for path in directory.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     _prune_libraries(packages)
+    for path in packages.glob("*.dist-info/METADATA"):
+        # Behind the fields is the project's page in the index.
+        fields, _, _ = path.read_bytes().partition(b"\n\n")
+        path.write_bytes(fields + b"\n\n")
     for path in list(library.rglob("*")):
         if path.suffix in TYPES and path.is_file():
             path.unlink()

@@ -7,8 +7,9 @@ STACK = 8 << 20
 """Bytes of a thread's stack: glibc's. musl's 128 KiB are too few for CPython's recursion limit."""
 
 WITHOUT = """
-    apps aria async bf camellia cast cms comp docs dtls engine idea legacy md4 mdc2 module quic
-    rc2 rc4 rc5 rmd160 sctp seed sm2 sm3 sm4 srp srtp ssl3 tests ts whirlpool
+    apps argon2 aria async bf camellia cast cmp cms comp ct default-thread-pool docs dsa dtls ec2m
+    engine idea legacy md4 mdc2 ml-dsa module ocb quic rc2 rc4 rc5 rfc3779 rmd160 sctp seed siphash
+    siv slh-dsa sm2 sm3 sm4 srp srtp ssl-trace ssl3 tests thread-pool tls-deprecated-ec ts whirlpool
 """
 """Parts of OpenSSL that neither Python's ssl nor a server of this century asks for."""
 

@@ -21,15 +21,16 @@ def write_archive(tree: Path, target: Path) -> None:
     """Write ``tree``, under its own name, to an archive. Raises SettingsError."""
     if target.suffix == ".zst":
         with _zstd(target) as file, tarfile.open(fileobj=file, mode="w|") as archive:
-            _add(archive, tree)
+            add_tree(archive, tree)
     elif target.suffix == ".xz":
         with tarfile.open(target, "w:xz", preset=9) as archive:
-            _add(archive, tree)
+            add_tree(archive, tree)
     else:
         raise SettingsError(f"{target}: write .tar.zst or .tar.xz")
 
 
-def _add(archive: tarfile.TarFile, tree: Path) -> None:
+def add_tree(archive: tarfile.TarFile, tree: Path) -> None:
+    """Add ``tree``, under its own name and root's, to an archive."""
     for path in (tree, *sorted(tree.rglob("*"))):
         member = archive.gettarinfo(path, str(path.relative_to(tree.parent)))
         member.uid = member.gid = 0

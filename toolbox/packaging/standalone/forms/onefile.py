@@ -1,0 +1,48 @@
+"""A tree as a program that unpacks itself, once: unpack.c, the tree as .tar.xz, a trailer."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import struct
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from toolbox.packaging.standalone.cache import find_zig
+from toolbox.packaging.standalone.forms.archive import add_tree
+from toolbox.settings import SettingsError
+
+SOURCE = Path(__file__).with_name("unpack.c")
+
+TRAILER = struct.Struct("<8sQQ40s")
+"""As in unpack.c: a mark, where the archive begins, its size and its digest."""
+
+
+def write_program(tree: Path, target: Path, base: Path, machine: str) -> None:
+    """Write ``tree`` as a program for ``machine``. Raises SettingsError."""
+    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".toolbox-") as name:
+        work = Path(name) / "program"
+        _compile(work, base / "static", machine)
+        offset = work.stat().st_size
+        with (
+            work.open("ab") as file,
+            lzma.open(file, "wb", preset=9) as packed,
+            tarfile.open(fileobj=packed, mode="w|", format=tarfile.USTAR_FORMAT) as archive,
+        ):
+            add_tree(archive, tree)
+        data = work.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()[:40].encode()
+        with work.open("ab") as file:
+            file.write(TRAILER.pack(b"TOOLBOX\n", offset, len(data) - offset, digest))
+        work.chmod(0o755)
+        work.replace(target)
+
+
+def _compile(target: Path, static: Path, machine: str) -> None:
+    command = [str(find_zig()), "cc", "-target", f"{machine}-linux-musl", "-static", "-Os", "-s"]
+    command += [f"-I{static}", str(SOURCE), str(static / "liblzma.a"), "-o", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SettingsError(f"zig: {done.stderr.strip()[-2000:]}")
