@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from toolbox.linux.mounts import types_of
 from toolbox.testing import Service
 
 from .trees import described
@@ -578,6 +579,28 @@ def test_bad_creations_are_refused(service: Service, case: str) -> None:
 
 
 BAD_IDS = ["0" * 32, "..", "%2e%2e", ".making", "a" * 3000, "%00", "%2Fetc", "A" * 32, "\u00e9"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/proc", "proc"), ("/proc/self/task", "proc"), ("/sys", "sysfs"), ("/dev/pts", "devpts")],
+)
+def test_file_systems_of_the_kernel_are_refused(
+    service: Service, top: Path, path: str, kind: str
+) -> None:
+    if kind not in types_of(Path(path)):
+        pytest.skip(f"{path} is something else here")
+    (top / "way").symlink_to(path)
+    for given in (path, str(top / "way")):
+        refused = service.http.post("/x/checkpoints", json={"path": given})
+        assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_CHECKPOINT_PATH")
+        message = refused.json()["message"]
+        assert message.startswith(f"{given} is on a file system of the kernel ({kind})")
+    (top / "way").unlink()
+    fork = f"/x/checkpoints/{create(service, top)['id']}/fork"
+    refused = service.http.post(fork, json={"path": f"{path}/fork"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_CHECKPOINT_PATH")
+    assert f"({kind})" in refused.json()["message"]
 
 
 @pytest.mark.parametrize("identity", BAD_IDS)

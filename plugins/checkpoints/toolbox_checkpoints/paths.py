@@ -8,12 +8,22 @@ from pathlib import Path
 
 from toolbox.filenames import decode_name
 from toolbox.filenames import encode_name
+from toolbox.linux.mounts import types_of
 from toolbox_checkpoints.errors import CheckpointConflict
 from toolbox_checkpoints.errors import CheckpointPathNotFound
 from toolbox_checkpoints.errors import InvalidCheckpointPath
 
 MAX_NAME = 255
 """Maximum bytes of a name on Linux (NAME_MAX)."""
+
+OF_KERNEL = frozenset(
+    (
+        *("proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "cpuset", "resctrl"),
+        *("debugfs", "tracefs", "securityfs", "selinuxfs", "smackfs", "bpf", "configfs"),
+        *("efivarfs", "pstore", "binder", "binfmt_misc", "fusectl", "mqueue", "nsfs", "rpc_pipefs"),
+    )
+)
+"""Types of file systems without files: what is read there is made up, what is written, obeyed."""
 
 
 def to_text(path: str) -> str:
@@ -45,6 +55,7 @@ def existing(text: str, base: Path, store: Path) -> str:
     if path == "/":
         # A restore would remove what this machine and this service need meanwhile.
         raise InvalidCheckpointPath("the root directory can't be a checkpoint")
+    _refuse_kernel(Path(path), text)
     _refuse_store(path, store)
     return path
 
@@ -60,6 +71,8 @@ def new(text: str, base: Path, store: Path) -> str:
     parent = Path(os.path.realpath(path.parent))
     if not parent.is_dir():
         raise CheckpointPathNotFound(f"the directory of {text[:200]} doesn't exist")
+    # To make a directory there may mean something else, such as a cgroup.
+    _refuse_kernel(parent, text)
     target = parent / path.name
     _refuse_store(str(target), store)
     if os.path.lexists(target):
@@ -81,6 +94,13 @@ def relative(text: str) -> str:
 def overlap(one: str, other: str) -> bool:
     """Report whether one of two directories is, or is in, the other."""
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _refuse_kernel(path: Path, text: str) -> None:
+    for kind in OF_KERNEL.intersection(types_of(path)):
+        raise InvalidCheckpointPath(
+            f"{text[:200]} is on a file system of the kernel ({kind}), which has no files to keep"
+        )
 
 
 def _refuse_store(path: str, store: Path) -> None:
