@@ -101,7 +101,10 @@ class TreeCopy:
         """Bytes on the disk, as if nothing was shared."""
 
     def run(self) -> None:
-        """Copy. Raises OSError, TreeError and what ``check`` raises; a part may be there then."""
+        """Copy. Raises OSError, TreeError and what ``check`` raises; a part may be there then.
+
+        An OSError of something in the tree has its path there.
+        """
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(self._close)
             cleanup.enter_context(self._links)
@@ -109,12 +112,23 @@ class TreeCopy:
             # Closed to all others until its own mode is set at the end.
             self._top.mkdir(0o700)
             self._target = os.open(self._top, DIRECTORY)
-            self._enter("")
-            while self._frames:
-                if directories := self._frames[-1].directories:
-                    self._descend(directories.pop())
-                else:
-                    self._ascend()
+            try:
+                self._copy()
+            except OSError as error:
+                if isinstance(error.filename, str) and not error.filename.startswith("/"):
+                    error.filename = "/".join([*self._names(), error.filename])
+                raise
+
+    def _copy(self) -> None:
+        self._enter("")
+        while self._frames:
+            if directories := self._frames[-1].directories:
+                self._descend(directories.pop())
+            else:
+                self._ascend()
+
+    def _names(self) -> list[str]:
+        return [frame.name for frame in self._frames[1:]]
 
     def _close(self) -> None:
         for fd in (self._source, self._target):
@@ -125,7 +139,7 @@ class TreeCopy:
         """Copy all but the directories of the current directory."""
         frame = Frame(name, os.fstat(self._source), [])
         self._frames.append(frame)
-        self._choice.enter([above.name for above in self._frames[1:]], frame.status)
+        self._choice.enter(self._names(), frame.status)
         # Another file system: of an own volume, or a part of the machine's.
         if frame.status.st_dev != self._frames[0].status.st_dev:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable
@@ -549,6 +550,57 @@ def test_other_file_systems_are_left_alone(
     restore(service, checkpoint)
     assert not (top / "new").exists()
     assert (disk / "file").read_text() == "of another file system"
+
+
+@pytest.fixture
+def bound_by_modes(make_service: Callable[..., Service]) -> Service:
+    """A service that may not read what modes forbid, as root may."""
+    if os.geteuid() != 0:
+        return make_service()
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv")
+    without = "-dac_override,-dac_read_search"
+    wrapper = ("setpriv", f"--bounding-set={without}", f"--inh-caps={without}")
+    return make_service(wrapper=wrapper)
+
+
+@pytest.mark.parametrize(
+    ("closed", "mode"),
+    [("a/deep/closed", 0), ("closed", 0o100), ("a/b/file", 0), (f"a/{'x' * 240}/{'y' * 240}/z", 0)],
+)
+def test_what_may_not_be_read_is_named(
+    bound_by_modes: Service, top: Path, closed: str, mode: int
+) -> None:
+    service = bound_by_modes
+    (top / "kept").write_text("one")
+    path = top / closed
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch() if closed.endswith("file") else path.mkdir()
+    path.chmod(mode)
+    refused = service.http.post("/x/checkpoints", json={"path": str(top)})
+    assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
+    message = refused.json()["message"]
+    assert message.startswith(f"{path}: Permission denied; exclude leaves out")
+    assert is_clean(store_of(service))
+    # Which is true.
+    checkpoint = create(service, top, exclude=[f"/{closed}"])
+    assert (checkpoint["files"], checkpoint["skipped"]["excluded"]) == (1, 1)
+    (top / "kept").write_text("two")
+    restore(service, checkpoint)
+    assert (top / "kept").read_text() == "one"
+    assert path.exists()
+    path.chmod(0o700)
+
+
+def test_a_directory_that_may_not_be_compared_is_named(bound_by_modes: Service, top: Path) -> None:
+    service = bound_by_modes
+    (top / "a" / "closed").mkdir(parents=True)
+    checkpoint = create(service, top)
+    (top / "a" / "closed").chmod(0)
+    refused = service.http.get(f"/x/checkpoints/{checkpoint['id']}/diff")
+    assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
+    assert refused.json()["message"] == "a/closed: Permission denied"
+    (top / "a" / "closed").chmod(0o700)
 
 
 BAD_CREATIONS = {

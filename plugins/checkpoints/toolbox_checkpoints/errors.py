@@ -7,6 +7,7 @@ from typing import Any
 
 from toolbox.errors import BadRequest
 from toolbox.errors import Conflict
+from toolbox.errors import Forbidden
 from toolbox.errors import InsufficientStorage
 from toolbox.errors import NotFound
 from toolbox.errors import ToolboxError
@@ -71,6 +72,7 @@ _BY_KIND: dict[str, type[ToolboxError]] = {
     # Its own, of helpers/failures.py.
     "NoRoom": CheckpointsFull,
     "Missing": CheckpointPathNotFound,
+    "Unreadable": Forbidden,
     "Refused": CheckpointConflict,
     "Damaged": CheckpointDamaged,
     # A tree that was moved, or that has a mount in it, while it was copied or removed.

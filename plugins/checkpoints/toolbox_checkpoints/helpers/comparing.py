@@ -170,6 +170,9 @@ class Comparison:
             return self._compare(place[1], a, before[1], b, after[1])
         except FileNotFoundError:
             return "deleted"
+        except PermissionError as error:
+            error.filename = join(*place)
+            raise
 
     def _compare(
         self, name: str, a: os.stat_result, old: int, b: os.stat_result, new: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -18,6 +19,7 @@ from toolbox.trees.errors import TreeError
 from toolbox.trees.removing import remove_tree
 from toolbox_checkpoints.helpers.failures import Damaged
 from toolbox_checkpoints.helpers.failures import NoRoom
+from toolbox_checkpoints.helpers.failures import Unreadable
 from toolbox_checkpoints.helpers.manifest import MANIFEST
 from toolbox_checkpoints.helpers.manifest import UNKNOWN
 from toolbox_checkpoints.helpers.manifest import Identity
@@ -244,6 +246,8 @@ def _copy_until_still(
             if not error.args[0].startswith("the directory was changed"):
                 raise
             failure = error
+        except PermissionError as error:
+            raise _denied(task["path"], error) from error
         changed = ["."] if failure else sorted(set(copy.changed(top)))
         if previous.tree.startswith(f"{making}/"):
             # Only what was copied now takes room; what is shared was counted before.
@@ -261,6 +265,15 @@ def _copy_until_still(
         previous = Previous(str(earlier), copy.manifest, copy.stored)
         time.sleep(max(0, min(copy.settles - time.time_ns(), AHEAD)) / 1e9)
     return copy, changed
+
+
+def _denied(top: str, error: PermissionError) -> Exception:
+    """Return the failure for something in the tree, ``error`` itself for what is ours."""
+    name = error.filename
+    if error.errno != errno.EACCES or not isinstance(name, str) or name.startswith("/"):
+        return error
+    reason = os.strerror(errno.EACCES)
+    return Unreadable(f"{top}/{name}: {reason}; exclude leaves out what can't be read")
 
 
 def write_record(file: Path, record: dict[str, Any]) -> None:

@@ -12,6 +12,10 @@ class NoRoom(TreeError):
     """The bound on all checkpoints would be exceeded."""
 
 
+class Unreadable(TreeError):
+    """Something in the tree may not be read by the service's user."""
+
+
 class Refused(TreeError):
     """The tree is in a state that doesn't allow the work."""
 

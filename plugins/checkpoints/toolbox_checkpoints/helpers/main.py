@@ -26,6 +26,9 @@ from toolbox_checkpoints.helpers.sweeping import sweep
 MAX_MEMORY = 2 * 1024**3
 """Maximum bytes of data: trees may have any number of entries."""
 
+MAX_MESSAGE = 3 * 4096
+"""Maximum characters of a message: it may have the path of a tree, and one in it."""
+
 _WORKS: dict[str, Callable[[dict[str, Any], Service], dict[str, Any]]] = {
     "create": create,
     "diff": diff,
@@ -68,7 +71,9 @@ def _describe(error: Exception) -> dict[str, Any]:
     name = error.filename if isinstance(error, OSError) else None
     return {
         "kind": type(error).__name__,
-        "message": decode_name(os.fsencode(str(error)))[:1000],
+        "message": decode_name(os.fsencode(str(error)))[:MAX_MESSAGE],
         "errno": number or 0,
-        "name": decode_name(os.fsencode(name))[-200:] if isinstance(name, str | bytes) else "",
+        "name": decode_name(os.fsencode(name))[-MAX_MESSAGE:]
+        if isinstance(name, str | bytes)
+        else "",
     }

@@ -87,7 +87,11 @@ class Descent:
         self._leave(shared)
         fd = self._chain[-1][1] if self._chain else self._top
         for name in names[shared:]:
-            fd = os.open(name, DIRECTORY, dir_fd=fd)
+            try:
+                fd = os.open(name, DIRECTORY, dir_fd=fd)
+            except OSError as error:
+                error.filename = path
+                raise
             if len(self._chain) < MAX_OPEN:
                 self._chain.append((name, fd))
             else:
