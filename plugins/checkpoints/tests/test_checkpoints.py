@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -701,3 +703,54 @@ def test_many_at_once(service: Service, top: Path) -> None:
     restore(service, {"id": made.pop()})
     assert described(top) == before
     assert is_clean(store_of(service))
+
+
+HOT = 8
+
+
+def write_in_turn(files: list[int], stop: threading.Event) -> None:
+    """Write 1, 2, 3 ... to all files, to each after the one before it."""
+    number = 0
+    while not stop.is_set():
+        number += 1
+        for file in files:
+            os.pwrite(file, b"%09d" % number, 0)
+
+
+def test_thousands_of_files_while_some_change(service: Service, top: Path) -> None:
+    """It is of one moment, or says of what not."""
+    for number in range(50):
+        directory = top / "node_modules" / f"{number:02}"
+        directory.mkdir(parents=True)
+        for name in range(100):
+            (directory / f"{name:02}.js").write_text(f"{number} {name}\n")
+    # At both ends of the order in which directories are copied.
+    hot = [f"node_modules/{(number % 2) * 49:02}/hot{number}" for number in range(HOT)]
+    stop = threading.Event()
+    with contextlib.ExitStack() as cleanup:
+        files = []
+        for path in hot:
+            file = cleanup.enter_context((top / path).open("wb", buffering=0))
+            file.write(b"%09d" % 0)
+            files.append(file.fileno())
+        writer = threading.Thread(target=write_in_turn, args=(files, stop))
+        writer.start()
+        cleanup.callback(writer.join)
+        cleanup.callback(stop.set)
+        checkpoint = create(service, top)
+    assert checkpoint["files"] == 5000 + HOT
+    tree = store_of(service) / checkpoint["id"] / "tree"
+    numbers = [int((tree / name).read_bytes()) for name in hot]
+    if checkpoint["consistent"]:
+        # They are written in this order, so that at any moment:
+        assert numbers == sorted(numbers, reverse=True)
+        assert numbers[0] - numbers[-1] <= 1
+    else:
+        assert checkpoint["changedCount"] == len(checkpoint["changed"]) > 0
+        assert set(checkpoint["changed"]) <= set(hot)
+    # All others are right in either case, and all when nothing changes any more.
+    changed = {file["path"] for file in diff(service, checkpoint)["files"]}
+    assert changed <= set(hot)
+    still = create(service, top)
+    assert (still["consistent"], still["changed"]) == (True, [])
+    assert diff(service, still)["total"] == 0

@@ -190,6 +190,23 @@ def test_wide_characters_at_the_edge(terminal: Terminal) -> None:
     assert "日" * 5 in screen["rows"]
 
 
+def test_emoji_and_cjk_on_a_large_screen(service: Service, tmp_path: Path) -> None:
+    lines = ["日" * 150, "한글" * 75, "😀" * 150, "a日😀" * 60, "漢" + "x" * 298, "é日" * 100]
+    lines = [*lines * 16, "end"]
+    # The last one needs two cells, and one is left.
+    text = "\n".join([*lines, "x" + "日" * 150])
+    (tmp_path / "text").write_text(text + "\n", encoding="utf-8")
+    terminal = Terminal(service, uuid.uuid4().hex, cols=300, rows=100)
+    try:
+        terminal.send("PS1='$ '; printf '\\033c'", "Enter")
+        terminal.until(r"^\$ \Z")
+        screen = terminal.run(f"clear; cat '{tmp_path}/text'")
+        assert screen["rows"][:99] == [*lines, "x" + "日" * 149, "日"]
+        assert (screen["cursor"]["row"], screen["cursor"]["col"]) == (99, 2)
+    finally:
+        terminal.delete()
+
+
 def test_bytes_that_are_no_text(terminal: Terminal) -> None:
     screen = terminal.run(
         "printf 'a\\0b\\377c\\303\\n'; printf '\\033]0;\\377\\000x\\007'; echo end"

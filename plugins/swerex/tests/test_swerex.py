@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import socket
 import subprocess
 import zipfile
@@ -17,6 +19,7 @@ from toolbox_swerex.sessions.patterns import compile_expected
 from toolbox_swerex.sessions.patterns import first_match
 from toolbox_swerex.sessions.patterns import plain
 
+from toolbox.handover.report import read_report
 from toolbox.testing import Service
 
 ROOT = "/swerex"
@@ -317,3 +320,41 @@ def test_patterns_that_could_take_forever_are_literal() -> None:
 
 def test_control_sequences_are_no_output() -> None:
     assert plain(b"\x1b[?2004h\x1b[1;32mgreen\x1b[0m\r\n\x1b]0;title\x07x\xff") == "green\nx\\xff"
+
+
+def test_a_session_is_gone_after_a_reload_and_nothing_hangs(tmp_path: Path) -> None:
+    """Requests are refused in words; an exception of the runtime tells what was lost."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        settings = (
+            f"[swerex]\nports = [{port}]\n[server]\nshutdown_timeout = 2\n"
+            '[plugins]\nenable = ["swerex", "process", "files"]\n'
+        )
+        service = Service(tmp_path, settings=settings, listener=listener)
+
+    def state() -> object:
+        return (read_report(service.process.pid) or {}).get("state")
+
+    try:
+        service.http.post("/create_session", json={"session": "kept"}).raise_for_status()
+        assert act(service, "kept", "n=1; echo $n").json()["output"] == "1\n"
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(act, service, "kept", "touch started; sleep 1000")
+            service.wait_for(lambda: (service.work_dir / "started").exists(), "the command")
+            os.kill(service.process.pid, signal.SIGUSR2)
+            response = waiting.result()
+        assert response.status_code == 503
+        assert "upgraded" in response.json()["detail"]
+        service.wait_for(lambda: state() in ("done", "failed"), "the upgrade")
+        assert state() == "done"
+        lost = "swerex.exceptions.SessionDoesNotExistError"
+        response = act(service, "kept", "echo $n")
+        assert failure(response) == lost
+        assert "'kept'" in response.json()["swerexception"]["message"]
+        assert failure(service.http.post("/close_session", json={"session": "kept"})) == lost
+        # Its name is free.
+        service.http.post("/create_session", json={"session": "kept"}).raise_for_status()
+        assert act(service, "kept", "echo [$n]").json()["output"] == "[]\n"
+        assert service.http.get("/is_alive").json()["is_alive"] is True
+    finally:
+        service.stop()
