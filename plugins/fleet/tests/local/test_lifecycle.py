@@ -182,7 +182,7 @@ def test_names_that_no_sandbox_can_have(fleet: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["'; DROP TABLE rows; --", "$(touch pwned)", "a b", "ä☃", "%s"])
 def test_names_go_into_no_text_that_is_run(fleet: Any, name: str) -> None:
-    created = fleet.call("POST", "/api/sandbox", json={"name": name, "labels": {name: name}})
+    created = fleet.create(name=name, labels={name: name})
     try:
         assert fleet.get(created["id"])["name"] == name
         assert list(fleet.data.rglob("pwned")) == []
