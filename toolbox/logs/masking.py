@@ -69,11 +69,12 @@ class StreamMask:
         self._secrets = sorted(set(secrets), key=len, reverse=True)
         # Of two with the same beginning the longer one is found first.
         self._found = re.compile(b"|".join(map(re.escape, self._secrets)) or b"(?!)")
-        self._held = b""
+        self.held = b""
+        """The bytes withheld now."""
 
     def feed(self, data: bytes) -> bytes:
         """Take ``data``, and return what may be shown now."""
-        data, shown, offset = self._held + data, [], 0
+        data, shown, offset = self.held + data, [], 0
         hold = None
         for match in self._found.finditer(data):
             if match.end() == len(data) and self._begins(match[0]):
@@ -83,12 +84,12 @@ class StreamMask:
             offset = match.end()
         if hold is None:
             hold = self._beginning(data, offset)
-        self._held = data[hold:]
+        self.held = data[hold:]
         return b"".join([*shown, data[offset:hold]])
 
     def end(self) -> bytes:
         """Return what is withheld, at the end of the stream."""
-        held, self._held = self._held, b""
+        held, self.held = self.held, b""
         return self._found.sub(MASK.encode(), held)
 
     def _begins(self, text: bytes) -> bool:

@@ -13,11 +13,13 @@ from typing import Any
 import httpx
 import pytest
 import websocket
-from toolbox_process.engine.job import Reason
-from toolbox_process.engine.journal import FILE
-from toolbox_process.engine.journal import LIMIT
-from toolbox_process.engine.journal import LOST
-from toolbox_process.engine.journal import Journals
+from toolbox_process.engine.ends import Reason
+from toolbox_process.engine.journals.command import Journal
+from toolbox_process.engine.journals.session import FILE
+from toolbox_process.engine.journals.session import LIMIT
+from toolbox_process.engine.journals.session import LOST
+from toolbox_process.engine.journals.session import Journals
+from toolbox_process.engine.pipe_reader import WIDE
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Spool
@@ -241,7 +243,7 @@ def test_a_journal_has_a_bound_and_says_so(make: Any) -> None:
     text = get(service, f"s/command/{command}/logs", {"X-Daytona-SDK-Version": "0.20.0"}).content
     kept = text.removesuffix(LOST)
     assert len(text) - len(kept) == len(LOST)
-    assert LIMIT - (1 << 17) < len(kept) < LIMIT
+    assert LIMIT - 2 * WIDE < len(kept) < LIMIT
     assert not kept.strip(b"\0")
     assert get(service, f"s/command/{command}").json()["exitCode"] == 0
 
@@ -252,7 +254,7 @@ def test_no_disk_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         session = journals.open("s")
         session.create()
-        command = session.begin("c", "true")
+        command = Journal.begin(session, "c", "true")
         command.append(b"x", ERR)
         command.finish(0, Reason.EXITED)
         session.remove()
@@ -268,12 +270,12 @@ def test_a_full_disk_leaves_what_was_before(tmp_path: Path) -> None:
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-        first = session.begin("first", "true")
+        first = Journal.begin(session, "first", "true")
         first.append(b"a" * 1000, OUT)
         first.append(b"b" * 4000, OUT)
         first.append(b"c", OUT)
         first.finish(0, Reason.EXITED)
-        session.begin("second", "true").append(b"d", ERR)
+        Journal.begin(session, "second", "true").append(b"d", ERR)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
@@ -295,7 +297,9 @@ def test_an_end_needs_no_room(tmp_path: Path) -> None:
     session = Journals(directory, 1 << 30).open("s")
     session.create()
     (found,) = directory.path().iterdir()
-    ended, running, whole = (session.begin(name, "true") for name in ("ended", "running", "whole"))
+    ended, running, whole = (
+        Journal.begin(session, name, "true") for name in ("ended", "running", "whole")
+    )
     whole.append(b"w", OUT)
     size = max(path.stat().st_size for path in found.iterdir())
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -322,9 +326,9 @@ def test_a_long_session_keeps_its_latest_commands(tmp_path: Path) -> None:
     directory = StateDirectory(str(tmp_path), lasting=True)
     session = Journals(directory, 1 << 30).open("s")
     session.create()
-    waits = session.begin("waits", "true")
+    waits = Journal.begin(session, "waits", "true")
     for number in range(12):
-        command = session.begin(str(number), "true")
+        command = Journal.begin(session, str(number), "true")
         for _ in range(15):
             command.append(bytes([number]) * (1 << 20), ERR)
         command.finish(number, Reason.EXITED)

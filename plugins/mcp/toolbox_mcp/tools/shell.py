@@ -8,9 +8,9 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.excerpt import Excerpt
 from toolbox_process.engine.job import Job
-from toolbox_process.engine.job import Reason
 from toolbox_process.errors import ClientLeft
 from toolbox_process.jobs.models import OutputQuery
 from toolbox_process.jobs.models import SignalRequest

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Kind
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.launcher import Counts
 from toolbox_process.engine.output import collect
 from toolbox_process.engine.spec import PIPE

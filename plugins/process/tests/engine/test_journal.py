@@ -15,15 +15,17 @@ from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from toolbox_process.engine import journal as module
-from toolbox_process.engine.job import Reason
-from toolbox_process.engine.journal import FRAME
-from toolbox_process.engine.journal import LOST
-from toolbox_process.engine.journal import ROOM
-from toolbox_process.engine.journal import SESSION
-from toolbox_process.engine.journal import JournaledSpool
-from toolbox_process.engine.journal import Journals
-from toolbox_process.engine.journal import SessionJournal
+from toolbox_process.engine.ends import Reason
+from toolbox_process.engine.journals import command as command_module
+from toolbox_process.engine.journals import session as module
+from toolbox_process.engine.journals.command import Journal
+from toolbox_process.engine.journals.command import JournaledSpool
+from toolbox_process.engine.journals.session import FRAME
+from toolbox_process.engine.journals.session import LOST
+from toolbox_process.engine.journals.session import ROOM
+from toolbox_process.engine.journals.session import SESSION
+from toolbox_process.engine.journals.session import Journals
+from toolbox_process.engine.journals.session import SessionJournal
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Spool
@@ -97,7 +99,7 @@ def test_what_was_written_is_read(
     """Commands in turn, in files that are followed by the next: whatever runs is there whole."""
     session = journals.open("s")
     session.create()
-    commands = [session.begin(f"id-{number}", f"text {number} é\0") for number in range(3)]
+    commands = [Journal.begin(session, f"id-{number}", f"text {number} é\0") for number in range(3)]
     written: list[bytearray] = [bytearray() for _ in commands]
     for number, stream, data in writes:
         commands[number].append(data, stream)
@@ -120,7 +122,7 @@ def test_what_was_written_is_read(
 
 
 def test_streams_keep_their_order(session: SessionJournal, journals: Journals) -> None:
-    command = session.begin("id", "text")
+    command = Journal.begin(session, "id", "text")
     for stream, data in ((OUT, b"1"), (ERR, b"2"), (ERR, b"3"), (OUT, b"4")):
         command.append(data, stream)
     assert output(directory_of(journals)) == [(OUT, b"1"), (ERR, b"23"), (OUT, b"4")]
@@ -146,7 +148,7 @@ def test_a_journal_cut_at_any_byte_is_read_as_far_as_it_goes(
     expected = b"abcdefgh" * 2
     states: list[tuple[int, int, int]] = []  # Size of the file, bytes of output, ends.
     for number in range(2):
-        command = session.begin(f"c{number}", "text")
+        command = Journal.begin(session, f"c{number}", "text")
         states.append((file.stat().st_size, 8 * number, number))
         for data in (b"abc", b"defgh"):
             command.append(data, number % 2)
@@ -175,11 +177,11 @@ def test_files_that_are_forgotten_give_their_room_back(
 ) -> None:
     """Two files are kept, so a command that is running is in them as long as it may be."""
     monkeypatch.setattr(module, "FILE", 1000)
-    monkeypatch.setattr(module, "LIMIT", 500)
+    monkeypatch.setattr(command_module, "LIMIT", 500)
     directory = directory_of(journals)
-    waiting = session.begin("waits", "for its turn")
+    waiting = Journal.begin(session, "waits", "for its turn")
     for number in range(50):
-        command = session.begin(f"id-{number}", "text")
+        command = Journal.begin(session, f"id-{number}", "text")
         command.append(b"x" * 100, OUT)
         command.append(b"y" * 100, ERR)
         found = read_heads(directory)
@@ -199,19 +201,19 @@ def test_a_command_that_ran_is_not_begun_again(
     session: SessionJournal, journals: Journals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FILE", 1000)
-    first = session.begin("first", "text")
+    first = Journal.begin(session, "first", "text")
     first.append(b"1", OUT)
     first.finish(0, Reason.EXITED)
     for number in range(30):
-        session.begin(f"id-{number}", "text").append(b"x" * 200, OUT)
+        Journal.begin(session, f"id-{number}", "text").append(b"x" * 200, OUT)
     assert "first" not in [head.id for head in read_heads(directory_of(journals))]
 
 
 def test_of_a_long_output_the_beginning_is_kept(
     session: SessionJournal, journals: Journals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LIMIT", 2 * (FRAME.size + 10))
-    command = session.begin("id", "text")
+    monkeypatch.setattr(command_module, "LIMIT", 2 * (FRAME.size + 10))
+    command = Journal.begin(session, "id", "text")
     directory = directory_of(journals)
     for letter in b"ab":
         command.append(bytes([letter]) * 10, OUT)
@@ -240,7 +242,7 @@ def test_an_end_has_room_where_nothing_else_has(
     room: int,
 ) -> None:
     """Frames that don't fit are not there in part, and what follows is read."""
-    command = session.begin("id", "text")
+    command = Journal.begin(session, "id", "text")
     command.append(b"kept", OUT)
     directory = directory_of(journals)
     size = size_of(directory)
@@ -254,7 +256,7 @@ def test_an_end_has_room_where_nothing_else_has(
     assert (head.text, head.exit_code, head.reason, head.cut) == ("text", exit_code, reason, True)
     assert output(directory) == [(OUT, b"kept"), (ERR, LOST)]
     assert left(journals) == TOTAL - size_of(directory)
-    session.begin("next", "text").append(b"more", OUT)
+    Journal.begin(session, "next", "text").append(b"more", OUT)
     assert output(directory, 2) == [(OUT, b"more")]
 
 
@@ -268,17 +270,17 @@ def test_the_total_is_not_exceeded(tmp_path: Path) -> None:
     one, other = journals.open("one"), journals.open("other")
     for session in (one, other):
         session.create()
-    command = one.begin("id", "text")
+    command = Journal.begin(one, "id", "text")
     for _ in range(10):
         command.append(b"x" * 50, OUT)
     (state,) = journals.directory.paths()
     assert sum(size_of(directory) for directory in state.iterdir()) <= 500
     assert read_heads(state / "00000001")[0].cut
     assert not journals.reserve(500 - size_of(state / "00000001") + 1)
-    other.begin("no room", "text" * 100).append(b"x", OUT)
+    Journal.begin(other, "no room", "text" * 100).append(b"x", OUT)
     assert read_heads(state / "00000002") == []
     one.remove()
-    other.begin("id", "text").append(b"y", OUT)
+    Journal.begin(other, "id", "text").append(b"y", OUT)
     assert [head.id for head in read_heads(state / "00000002")] == ["id"]
     journals.close()
     assert list(tmp_path.iterdir()) == []
@@ -292,7 +294,7 @@ def test_without_a_directory_there_is_no_journal_and_one_warning(
     for number in range(2):
         session = journals.open(str(number))
         session.create()
-        command = session.begin("id", "text")
+        command = Journal.begin(session, "id", "text")
         command.append(b"x", OUT)
         command.finish(0, Reason.EXITED)
         session.remove()
@@ -303,7 +305,7 @@ def test_without_a_directory_there_is_no_journal_and_one_warning(
 def test_what_was_removed_is_not_written_any_more(
     session: SessionJournal, journals: Journals, caplog: pytest.LogCaptureFixture
 ) -> None:
-    command = session.begin("id", "text")
+    command = Journal.begin(session, "id", "text")
     directory = directory_of(journals)
     before = len(os.listdir("/proc/self/fd"))
     session.remove()
@@ -313,7 +315,7 @@ def test_what_was_removed_is_not_written_any_more(
     session.remove()
     command.append(b"x", OUT)
     command.finish(0, Reason.EXITED)
-    session.begin("late", "text")
+    Journal.begin(session, "late", "text")
     os.close(reused)
     assert caplog.records == [], "it is not even tried"
     assert not directory.exists()
@@ -323,7 +325,9 @@ def test_what_was_removed_is_not_written_any_more(
 def test_a_journaled_spool_is_written_to_both(
     session: SessionJournal, journals: Journals, tmp_path: Path
 ) -> None:
-    spool = JournaledSpool(1 << 20, 1 << 30, lambda passed: tmp_path, session.begin("id", "text"))
+    spool = JournaledSpool(
+        1 << 20, 1 << 30, lambda passed: tmp_path, Journal.begin(session, "id", "text")
+    )
     spool.append(b"out")
     size = size_of(directory_of(journals))
     spool.append(b"", ERR)

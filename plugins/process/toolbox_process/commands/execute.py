@@ -10,11 +10,11 @@ from toolbox.linux.clock import awake
 from toolbox_process.commands.models import ExecuteRequest
 from toolbox_process.engine.checks import check_environment
 from toolbox_process.engine.checks import check_text
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.shells import command_line
 from toolbox_process.engine.spec import Spec
 from toolbox_process.engine.spool import Spool

@@ -12,7 +12,7 @@ from toolbox_process.commands.models import Artifacts
 from toolbox_process.commands.models import CodeRunResponse
 from toolbox_process.commands.models import ExecuteResponse
 from toolbox_process.commands.protocol import Finished
-from toolbox_process.engine.job import Reason
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
 from toolbox_process.errors import END_REASON

@@ -26,6 +26,23 @@ class Size(NamedTuple):
     files: int = 0
 
 
+class BlockContents(NamedTuple):
+    """A block as it is handed over: its bytes are ``data`` or, with ``fd``, in a file."""
+
+    start: int
+    length: int
+    fd: int | None
+    data: bytes
+
+
+class BlocksStanding(NamedTuple):
+    """The blocks of a spool, and where the next one goes: see :class:`BlockList`."""
+
+    blocks: list[BlockContents]
+    passed: int
+    memory_limit: int
+
+
 class Block:
     """Consecutive bytes of the output, in an unnamed file or (``fd`` is None) in memory."""
 
@@ -35,6 +52,18 @@ class Block:
         self._fd = fd
         self._memory = bytearray()
         self._recent = b""
+
+    @classmethod
+    def resume(cls, contents: BlockContents) -> Block:
+        """Return a block that was handed over, the owner of ``fd``."""
+        block = cls(contents.start, contents.fd)
+        block.length = contents.length
+        block._memory += contents.data
+        return block
+
+    def standing(self) -> BlockContents:
+        """Return it as it is handed over; the descriptor stays its own."""
+        return BlockContents(self.start, self.length, self._fd, bytes(self._memory))
 
     @property
     def end(self) -> int:
@@ -108,6 +137,16 @@ class BlockList:
         self._memory_limit = 0  # Bytes kept in memory once no directory has room; 0 until then.
         self._oldest = 1 if keep_head else 0  # Index of the block to drop next.
         self._blocks = [Block(0, None)]
+
+    def standing(self) -> BlocksStanding:
+        """Return what another list goes on with."""
+        blocks = [block.standing() for block in self._blocks]
+        return BlocksStanding(blocks, self._passed, self._memory_limit)
+
+    def resume(self, standing: BlocksStanding) -> None:
+        """Go on from there; before that, nothing has been stored."""
+        self._blocks = [Block.resume(each) for each in standing.blocks]
+        self._passed, self._memory_limit = standing.passed, standing.memory_limit
 
     @property
     def start(self) -> int:

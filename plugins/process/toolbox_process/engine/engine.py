@@ -18,14 +18,14 @@ from toolbox.activity import Mark
 from toolbox.errors import BadRequest
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.followers import FollowerLimit
 from toolbox_process.engine.history import JobList
 from toolbox_process.engine.job import JobParts
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.job import new_id
-from toolbox_process.engine.journal import Journals
+from toolbox_process.engine.journals.session import Journals
 from toolbox_process.engine.launcher import SHORTAGE
 from toolbox_process.engine.launcher import Child
 from toolbox_process.engine.launcher import Launcher
@@ -84,6 +84,7 @@ class Engine:
         self.register_new = self._jobs.add_new
         self.jobs = self._jobs.all
         self.find = self._jobs.find
+        self.ages, self.restore = self._jobs.ages, self._jobs.restore
         self.shutter = Shutter()
         self.waiting = new_gate(context.group_settings.max_waiting)
         self.restarted = context.restarted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import uuid
 from collections.abc import Callable
@@ -10,10 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from toolbox.sockets.loop import IN
 from toolbox.sockets.loop import Loop
 from toolbox_process.engine.end_event import EndEvent
+from toolbox_process.engine.ends import Reason
+from toolbox_process.engine.ends import classify_exit
 from toolbox_process.engine.followers import FollowerLimit
 from toolbox_process.engine.launcher import Child
 from toolbox_process.engine.launcher import Counts
@@ -26,9 +28,6 @@ from toolbox_process.models import Limits
 
 POLL = 0.01
 """Seconds between looks at a child that has no descriptor to wait with."""
-
-SIGNALED = 128
-"""Added to a signal's number, as shells do, for the exit code of what it has ended."""
 
 
 class Kind(StrEnum):
@@ -48,36 +47,6 @@ WORK = frozenset({Kind.EXECUTE, Kind.CODE, Kind.COMMAND, Kind.JOB})
 """Kinds of jobs that run something for a client as long as they run. The others are shells and
 interpreters, which may only wait for input.
 """
-
-
-class Reason(StrEnum):
-    """The cause of a job's end."""
-
-    EXITED = "exited"
-    SIGNAL = "signal"
-    TIMEOUT = "timeout"
-    OOM = "oom"
-    PIDS_LIMIT = "pids-limit"
-    CANCELLED = "cancelled"
-    SPAWN_FAILED = "spawn-failed"
-    DAEMON_RESTART = "daemon-restart"
-
-
-KILLED = SIGNALED + signal.SIGKILL
-
-
-def classify_exit(status: int, before: Counts, now: Counts) -> tuple[int, Reason]:
-    """Return the exit code and the reason of an end, by the status (negative for a signal) and what
-    the kernel has counted from the start to then.
-
-    A shell passes on the status of what was killed below it, so that is looked at, too.
-    """
-    code = SIGNALED - status if status < 0 else status
-    if code == KILLED and now.oom > before.oom:
-        return code, Reason.OOM
-    if code and now.pids > before.pids:
-        return code, Reason.PIDS_LIMIT
-    return code, Reason.SIGNAL if status < 0 else Reason.EXITED
 
 
 def new_id() -> str:
@@ -174,6 +143,16 @@ class Job:
         self.reader.notify()
 
 
+class JobStanding(NamedTuple):
+    """The program of a job, for another one to go on with. ``ending`` is the reason of an end that
+    somebody has begun to make.
+    """
+
+    child: Child
+    counts: Counts
+    ending: Reason | None
+
+
 class ProcessJob(Job):
     """A job that is one program, with everything that starts. It waits until :meth:`run`."""
 
@@ -215,6 +194,32 @@ class ProcessJob(Job):
             self._watch()  # Waking the loop for it takes 50 us.
         else:
             self.loop.call_soon(self._watch)
+
+    def let_go(self) -> JobStanding | None:
+        """Watch the program no more, and return it; None if there is none. On the loop.
+
+        What has just ended and was not yet seen stays a zombie until the master reaps it.
+        """
+        if self._child is None:
+            return None
+        if self._child.wait_fd >= 0:
+            self.loop.remove(self._child.wait_fd)
+        return JobStanding(self._child, self._counts, self._ending)
+
+    def resume(self, standing: JobStanding, exited: bool) -> None:
+        """Take over a program; :meth:`go_on` follows, once all that reads its output is there."""
+        self._child, self._counts, self._ending = standing
+        self._exited = exited
+
+    def go_on(self) -> Reason | None:
+        """Wait for the end of what was taken over, or go on with what follows it. On the loop.
+        Returns the reason of an end that is still to be made.
+        """
+        if self._exited:
+            self._exit(self.child.poll() or 0)
+            return None
+        self._watch()
+        return self._ending
 
     def _watch(self) -> None:
         if self.child.wait_fd >= 0:

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from toolbox.sockets.loop import Loop
 from toolbox_process.engine.end_event import EndEvent
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.excerpt import Excerpt
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.spool import Spool
 
 _offset = attrgetter("offset")

@@ -48,6 +48,17 @@ class _Pipe(NamedTuple):
     size: int = READ
 
 
+class ReaderStanding(NamedTuple):
+    """The rest that is to be read: ``pipes`` as descriptor, stream and burst. ``held`` is the
+    beginning of a secret, by stream.
+    """
+
+    pipes: list[tuple[int, int, int]]
+    name: bytes
+    shown: bytes
+    held: dict[int, bytes]
+
+
 class PipeReader:
     """Reads the pipes that a job writes to, and calls listeners after each read.
 
@@ -74,6 +85,34 @@ class PipeReader:
         self._wide = False
         self._name = b""
         self._shown = b""
+
+    def let_go(self) -> ReaderStanding:
+        """Read no more, and return what is left to read. A terminal, which isn't the reader's own,
+        is left out; its end is for another one to see.
+        """
+        # Off the loop, or an event that is already there would read on.
+        self.pause(True)
+        pipes = [(fd, pipe.stream, pipe.burst) for fd, pipe in self._pipes.items() if pipe.own]
+        self._pipes.clear()
+        self._after = None
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+        held = {stream: mask.held for stream, mask in self._masks.items() if mask.held}
+        return ReaderStanding(pipes, self._name, self._shown, held)
+
+    def resume(self, standing: ReaderStanding) -> None:
+        """Read on from there."""
+        self.rename(standing.name, standing.shown)
+        for stream, data in standing.held.items():
+            if self._mask is None:
+                # Nothing is masked any more; in the order they came.
+                self._spool.append(data, stream)
+                continue
+            self._masks[stream] = self._mask.stream()
+            self._masks[stream].held = data
+            self._release_timer = self._loop.call_later(0, self._release_later)
+        for fd, stream, burst in standing.pipes:
+            self.add(fd, stream, burst=burst)
 
     def rename(self, name: bytes, shown: bytes) -> None:
         """Replace ``name``, a private file's, with ``shown`` in the output."""

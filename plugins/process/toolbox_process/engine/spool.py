@@ -17,9 +17,11 @@ from typing import NamedTuple
 
 from toolbox_process.engine.blocks import Block
 from toolbox_process.engine.blocks import BlockList
+from toolbox_process.engine.blocks import BlocksStanding
 from toolbox_process.engine.blocks import Size
 from toolbox_process.engine.stream_changes import ERR as ERR
 from toolbox_process.engine.stream_changes import OUT as OUT
+from toolbox_process.engine.stream_changes import Changes
 from toolbox_process.engine.stream_changes import StreamChanges
 
 log = logging.getLogger("toolbox")
@@ -58,6 +60,17 @@ class Totals(NamedTuple):
         return self.output if stream is None else (self.stderr if stream == ERR else self.stdout)
 
 
+class SpoolStanding(NamedTuple):
+    """The contents of a spool, for another one to go on with."""
+
+    blocks: BlocksStanding
+    changes: Changes
+    end: int
+    errors: int
+    floor: int
+    discarded: bool
+
+
 class Spool:
     """A byte sequence that one thread appends to and any thread reads.
 
@@ -77,6 +90,22 @@ class Spool:
         self._discarded = False
         self._held = 0
         self._discard_when_released = False
+
+    def standing(self) -> SpoolStanding:
+        """Return what another spool goes on with, once nothing is appended any more."""
+        with self._lock:
+            blocks, changes = self._blocks.standing(), self._streams.standing()
+            return SpoolStanding(
+                blocks, changes, self._end, self._errors, self._floor, self._discarded
+            )
+
+    def resume(self, standing: SpoolStanding) -> None:
+        """Go on from there. Once, before anything is appended."""
+        with self._lock:
+            self._blocks.resume(standing.blocks)
+            self._streams.resume(standing.changes)
+            self._end, self._errors = standing.end, standing.errors
+            self._floor, self._discarded = standing.floor, standing.discarded
 
     @property
     def end(self) -> int:

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from toolbox.linux.procfs import read_process
 
@@ -21,6 +22,15 @@ LASTING = "toolbox-sessions-"
 
 The master's pid and start time follow.
 """
+
+
+class DirectoryStanding(NamedTuple):
+    """The directories of one kind, by their parents, with the descriptors that lock them; and those
+    of earlier workers.
+    """
+
+    made: dict[Path, tuple[Path, int]]
+    adopted: dict[Path, int]
 
 
 class StateDirectory:
@@ -46,6 +56,18 @@ class StateDirectory:
         self._adopted: dict[Path, int] = {}
         self._made: dict[Path, tuple[Path, int]] = {}
         self._lock = threading.Lock()
+
+    def standing(self) -> DirectoryStanding:
+        """Return the directories, which another one is to delete."""
+        with self._lock:
+            return DirectoryStanding(dict(self._made), dict(self._adopted))
+
+    def resume(self, standing: DirectoryStanding) -> None:
+        """Go on with directories."""
+        with self._lock:
+            # The descriptor keeps the lock, whoever closes another copy of it (flock(2)).
+            self._made.update(standing.made)
+            self._adopted.update(standing.adopted)
 
     def path(self, passed: int = 0) -> Path:
         """Return the directory, made if necessary, in the place after the first ``passed`` usable

@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from toolbox.sockets.loop import OUT
 from toolbox.sockets.loop import Loop
@@ -23,6 +24,16 @@ class InputFull(Exception):
 
 class InputClosed(Exception):
     """The input was closed, or its reader has ended."""
+
+
+class WriterStanding(NamedTuple):
+    """The rest that is to be written. ``fd`` is -1 if that isn't its own, or closed."""
+
+    fd: int
+    queue: list[bytes]
+    accepted: int
+    ending: bool
+    closed: bool
 
 
 class StdinWriter:
@@ -44,6 +55,24 @@ class StdinWriter:
         self._watched = -1
         self._drained: list[Callable[[], object]] = []
         os.set_blocking(fd, False)
+
+    def let_go(self) -> WriterStanding:
+        """Write no more, and return what is left to write. On the loop."""
+        with self._lock:
+            self._unwatch()
+            gone, self._closed = self._closed, True
+            queue = [bytes(part) for part in self._queue]
+            self._queue.clear()
+            fd = -1 if gone or not self._own else self._fd
+            return WriterStanding(fd, queue, self._accepted, self._ending, gone)
+
+    def resume(self, standing: WriterStanding) -> None:
+        """Write on from there. On the loop."""
+        for part in standing.queue:
+            self.write(part)
+        self._accepted = standing.accepted
+        if standing.ending:
+            self.close()
 
     @property
     def pending(self) -> int:

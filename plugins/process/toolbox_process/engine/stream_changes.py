@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from typing import NamedTuple
 
 OUT = 0
 """Standard output, and everything from terminals and combined pipes."""
@@ -14,6 +15,14 @@ MAX_CHANGES = 1 << 20
 """Changes that are remembered: eight bytes each."""
 
 
+class Changes(NamedTuple):
+    """The changes, as they are handed over: ``offsets`` are eight bytes each."""
+
+    first: int
+    current: int
+    offsets: bytes
+
+
 class StreamChanges:
     """The streams of a sequence of bytes. Not thread-safe."""
 
@@ -22,6 +31,15 @@ class StreamChanges:
         self._first = OUT
         self.current = OUT
         """Stream of the last byte."""
+
+    def standing(self) -> Changes:
+        """Return what another one goes on with."""
+        return Changes(self._first, self.current, self._offsets.tobytes())
+
+    def resume(self, changes: Changes) -> None:
+        """Go on from there."""
+        self._first, self.current = changes.first, changes.current
+        self._offsets = array("Q", changes.offsets)
 
     def note(self, stream: int, offset: int) -> int:
         """Remember that the bytes from ``offset`` on are of ``stream``.

@@ -137,7 +137,7 @@ class Handover:
         self, services: Sequence[LocalService], lost: list[ProcessJob], parcel: Parcel
     ) -> ProcessState:
         engine = self._engine
-        ages = engine._jobs.ages()
+        ages = engine.ages()
         sessions = self._sessions.alive()
         of_sessions: set[Job] = set()
         for session in sessions:
@@ -155,10 +155,11 @@ class Handover:
             "terminals": sum(not job.done.is_set() for job in terminals),
             "finished": len(ages),
         }
+        left, number = engine.journals.standing()
         return ProcessState(
             directories=[pack_directory(each, parcel) for each in _directories(engine)],
-            journals_left=engine.journals._left,
-            journals_number=engine.journals._number,
+            journals_left=left,
+            journals_number=number,
             sessions=[pack_session(session, ages, parcel) for session in sessions],
             terminals=[pack_terminal(each, ages, parcel) for each in terminals],
             services=[pack_service(service, runs, ages, parcel) for service in services],
@@ -213,8 +214,7 @@ def unpack_directories(engine: Engine, state: ProcessState, parcel: Parcel) -> N
     """Go on with the directories, before anything looks for some."""
     for directory, each in zip(_directories(engine), state.directories, strict=True):
         fill_directory(directory, each, parcel)
-    engine.journals._left = state.journals_left
-    engine.journals._number = state.journals_number
+    engine.journals.resume(state.journals_left, state.journals_number)
 
 
 def read_state(parcel: Parcel | None, group: str) -> ProcessState | None:

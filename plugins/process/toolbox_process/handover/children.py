@@ -28,27 +28,23 @@ def pack_child(child: Child, parcel: Parcel) -> ChildState | None:
     """Let go of a program, and return its state; None if only its launcher knows it."""
     if not isinstance(child, LocalChild):
         return None
-    # Never polled here: what has just ended is for the master to reap.
-    status = child.process.returncode
+    standing = child.standing()
     pid = child.process.pid
     started = 0
-    if status is None:
+    if standing.status is None:
         started = int(stat_fields(pid)[19])
         parcel.pids.add(pid)
-    device = child._device
-    has_device = device is not None and not device.closed
+    device = standing.device
     return ChildState(
         pid=pid,
         started=started,
-        status=status,
+        status=standing.status,
         mark=(child.mark.job_id, child.mark.number, child.mark.since),
-        terminal=parcel.add(device.fd) if has_device and device is not None else -1,
-        slave=parcel.add(device.slave) if has_device and device and device.slave >= 0 else -1,
-        init=child._init if isinstance(child, WrappedChild) else 0,
+        terminal=parcel.add(device.fd) if device else -1,
+        slave=parcel.add(device.slave) if device and device.slave >= 0 else -1,
+        init=standing.init,
         applied=dict(child.applied),
-        groups={name: str(path) for name, path in child._bounds.group.directories.items()}
-        if child._bounds is not None
-        else {},
+        groups={name: str(path) for name, path in standing.groups.items()},
     )
 
 

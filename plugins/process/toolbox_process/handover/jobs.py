@@ -8,14 +8,16 @@ from datetime import datetime
 
 from toolbox.handover.parcel import Parcel
 from toolbox.linux.clock import awake
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Job
+from toolbox_process.engine.job import JobStanding
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.launcher import Counts
 from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.engine.stdin_writer import WriterStanding
 from toolbox_process.engine.views.making import read_terminal
 from toolbox_process.handover.children import pack_child
 from toolbox_process.handover.children import unpack_child
@@ -26,7 +28,6 @@ from toolbox_process.handover.spools import pack_reader
 from toolbox_process.handover.spools import pack_spool
 from toolbox_process.handover.spools import pack_writer
 from toolbox_process.handover.spools import unpack_filed_spool
-from toolbox_process.handover.spools import unpack_writer
 
 
 def pack_job(job: Job, ages: dict[str, float], parcel: Parcel) -> JobState:
@@ -46,13 +47,11 @@ def pack_job(job: Job, ages: dict[str, float], parcel: Parcel) -> JobState:
         reason=job.reason.value if job.reason else None,
         age=ages.get(job.id),
     )
-    # What has just ended and was not yet seen stays a zombie until the master reaps it.
-    if isinstance(job, ProcessJob) and job._child is not None:
-        if job.child.wait_fd >= 0:
-            job.loop.remove(job.child.wait_fd)
-        state.child = pack_child(job.child, parcel)
-        state.counts = (job._counts.oom, job._counts.pids)
-        state.ending = job._ending.value if job._ending else None
+    standing = job.let_go() if isinstance(job, ProcessJob) else None
+    if isinstance(job, ProcessJob) and standing is not None:
+        state.child = pack_child(standing.child, parcel)
+        state.counts = (standing.counts.oom, standing.counts.pids)
+        state.ending = standing.ending.value if standing.ending else None
         state.limits = job.limits
     return state
 
@@ -77,11 +76,11 @@ def fill_job(engine: Engine, job: Job, state: JobState, parcel: Parcel) -> None:
     fill_spool(job.spool, state.spool, parcel)
     job.started = datetime.fromtimestamp(state.started, UTC)
     if isinstance(job, ProcessJob) and state.child is not None:
-        job._child = unpack_child(engine.launcher, state.child, parcel)
-        job._counts = Counts(*state.counts)
-        job._ending = Reason(state.ending) if state.ending else None
+        child = unpack_child(engine.launcher, state.child, parcel)
+        ending = Reason(state.ending) if state.ending else None
+        exited = state.child.status is not None
+        job.resume(JobStanding(child, Counts(*state.counts), ending), exited)
         job.limits = state.limits
-        job._exited = state.child.status is not None
     _fill_stdin(engine, job, state, parcel)
     fill_reader(job.reader, state.reader, parcel)
     if state.ended is not None and state.exit_code is not None:
@@ -90,9 +89,9 @@ def fill_job(engine: Engine, job: Job, state: JobState, parcel: Parcel) -> None:
         job.reason = Reason(state.reason or Reason.EXITED)
         job.done.set()
         if state.age is not None:
-            engine._jobs.restore(job, state.age)
+            engine.restore(job, state.age)
         return
-    if isinstance(job, ProcessJob) and job._child is None:
+    if isinstance(job, ProcessJob) and state.child is None:
         return  # A terminal that waits for its first client: it is listed once it starts.
     engine.register(job)
     if state.left is not None and isinstance(job, ProcessJob):
@@ -109,17 +108,11 @@ def _fill_stdin(engine: Engine, job: Job, state: JobState, parcel: Parcel) -> No
         writer = StdinWriter(engine.loop, job.child.terminal, own=False)
     else:
         return
-    job.stdin = unpack_writer(writer, stdin)
+    writer.resume(WriterStanding(-1, stdin.queue, stdin.accepted, stdin.ending, closed=False))
+    job.stdin = writer
 
 
 def watch(engine: Engine, job: ProcessJob, state: JobState) -> None:
     """Wait for the job's end, or go on with what follows it. Once all its readers are there."""
-    if job.done.is_set() or state.child is None:
-        return
-    if state.child.status is not None:
-        job._exit(job.child.poll() or 0)
-        return
-    job._watch()
-    if job._ending is not None:
-        # Somebody had begun to end it.
-        engine.end_soon(job, job._ending)
+    if not job.done.is_set() and state.child is not None and (ending := job.go_on()):
+        engine.end_soon(job, ending)

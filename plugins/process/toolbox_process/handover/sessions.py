@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 from toolbox.handover.parcel import Parcel
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
-from toolbox_process.engine.journal import Journal
-from toolbox_process.engine.journal import SessionJournal
+from toolbox_process.engine.journals.command import CommandStanding
+from toolbox_process.engine.journals.command import Journal
+from toolbox_process.engine.journals.session import SessionJournal
 from toolbox_process.engine.launcher import Counts
 from toolbox_process.handover.children import pack_child
 from toolbox_process.handover.children import unpack_child
@@ -31,6 +31,7 @@ from toolbox_process.sessions.script import Script
 from toolbox_process.sessions.session import Session
 from toolbox_process.sessions.shell import Carried
 from toolbox_process.sessions.shell import Shell
+from toolbox_process.sessions.shell import ShellStanding
 from toolbox_process.sessions.shell import new_spool
 
 Ages = dict[str, float]
@@ -39,32 +40,32 @@ Ages = dict[str, float]
 def pack_session(session: Session, ages: Ages, parcel: Parcel) -> SessionState:
     """Let go of a session, and return its state."""
     runner = session.runner
-    shell = runner.shell
+    going = runner.let_go()
     return SessionState(
         id=session.id,
         arguments=list(runner.arguments),
-        journal=pack_journal(session._journal, parcel),
-        shell=ShellState(
-            job=pack_job(shell.job, ages, parcel),
-            complaint=bytes(shell.complaint),
-            directory=shell._directory,
-            offset=shell._offset,
-            line=shell._line,
-        ),
+        journal=pack_journal(session.journal, parcel),
+        shell=_pack_shell(runner.shell, ages, parcel),
         commands=[_pack_command(command, ages, parcel) for command in session.commands()],
-        token=runner._token,
-        number=runner._number,
-        scripts=runner._scripts.name,
-        ended=runner._ended,
-        deleted=runner._deleted,
-        queue=[command.id for command in runner._queue],
-        current=runner._current.id if runner._current else None,
+        token=going.token,
+        number=going.number,
+        scripts=going.scripts,
+        ended=going.ended,
+        deleted=going.deleted,
+        queue=list(going.queue),
+        current=going.current,
         replaced=[state for each in runner.replaced if (state := pack_child(each, parcel))],
     )
 
 
+def _pack_shell(shell: Shell, ages: Ages, parcel: Parcel) -> ShellState:
+    complaint, directory, offset, line = shell.standing()
+    job = pack_job(shell.job, ages, parcel)
+    return ShellState(job=job, complaint=complaint, directory=directory, offset=offset, line=line)
+
+
 def _pack_command(command: Command, ages: Ages, parcel: Parcel) -> CommandState:
-    journal, snapshot = command._journal, command.snapshot
+    snapshot = command.snapshot
     code, reason = command.verdict or (0, Reason.EXITED)
     return CommandState(
         job=pack_job(command, ages, parcel),
@@ -72,7 +73,7 @@ def _pack_command(command: Command, ages: Ages, parcel: Parcel) -> CommandState:
         echo=command.echo,
         cwd=command.task.cwd,
         envs=dict(command.task.envs),
-        journal=(journal._number, journal._size, journal._cut, journal._cut_noted),
+        journal=command.journal.standing(),
         early=command.early,
         running=command.running,
         completing=(code, reason.value) if command.verdict else None,
@@ -90,27 +91,17 @@ def unpack_session(engine: Engine, state: SessionState, parcel: Parcel) -> Sessi
     """Return a session, which goes on."""
     journal = unpack_journal(engine.journals, state.id, state.journal, parcel)
     shell = _unpack_shell(engine, state.shell, parcel)
-    carried = Carried(state.token, state.scripts, shell)
+    flags = state.ended, state.deleted
+    carried = Carried(
+        state.token, state.scripts, shell, state.number, *flags, state.queue, state.current
+    )
     runner = CommandRunner(engine, state.id, list(state.arguments), None, carried)
     runner.replaced = [unpack_child(engine.launcher, each, parcel) for each in state.replaced]
-    runner._number = state.number
-    runner._ended, runner._deleted = state.ended, state.deleted
     session = Session(engine, state.id, journal, runner)
-    for each in state.commands:
-        command = _unpack_command(engine, journal, each, parcel)
-        session._commands[command.id] = command
-    # A command of the queue may have been forgotten by its session, but then it has ended.
-    known = session._commands
-    runner._queue = deque(known[each] for each in state.queue if each in known)
-    runner._current = known.get(state.current or "")
-    for each in state.commands:
-        if each.completing is not None and each.job.ended is None:
-            code, reason = each.completing
-            runner._complete(known[each.job.id], code, Reason(reason))
-    # After the commands: it reports their ends.
-    runner._listen(shell)
+    commands = [_unpack_command(engine, journal, each, parcel) for each in state.commands]
+    session.resume(carried, commands)
     watch(engine, shell.job, state.shell.job)
-    runner._start_next()
+    runner.go_on()
     return session
 
 
@@ -118,24 +109,23 @@ def _unpack_shell(engine: Engine, state: ShellState, parcel: Parcel) -> Shell:
     parts = engine.outfit(Kind.SHELL, state.job.label, state.job.id, new_spool(engine))
     job = ProcessJob(parts)
     fill_job(engine, job, state.job, parcel)
-    shell = Shell(job, state.directory)
-    shell.complaint += state.complaint
-    shell._offset, shell._line = state.offset, state.line
-    return shell
+    standing = ShellStanding(state.complaint, state.directory, state.offset, state.line)
+    return Shell.resume(job, standing)
 
 
 def _unpack_command(
     engine: Engine, session: SessionJournal, state: CommandState, parcel: Parcel
 ) -> Command:
-    number, size, cut, noted = state.journal
-    journal = Journal(session, number)
-    journal._size, journal._cut, journal._cut_noted = size, cut, noted
+    journal = Journal(session, CommandStanding(*state.journal))
     task = Task(state.job.label, state.wait, state.echo, state.cwd, dict(state.envs))
     command = Command(engine, session, task, state.job.id, journal)
     command.early = list(state.early)
     command.running = state.running
     command.cancelled, command.spares_session = state.cancelled, state.spares_session
     command.counts = Counts(*state.counts)
+    if state.completing is not None:
+        code, reason = state.completing
+        command.verdict = code, Reason(reason)
     if state.snapshot is not None:
         children, since = state.snapshot
         command.snapshot = Snapshot(frozenset(children), since)

@@ -5,17 +5,18 @@ Everything here runs on the loop.
 
 from __future__ import annotations
 
-import os
-from array import array
 from pathlib import Path
 
 from toolbox.handover.parcel import Parcel
-from toolbox.logs.masking import StreamMask
-from toolbox_process.engine.blocks import Block
+from toolbox_process.engine.blocks import BlockContents
+from toolbox_process.engine.blocks import BlocksStanding
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.pipe_reader import PipeReader
+from toolbox_process.engine.pipe_reader import ReaderStanding
 from toolbox_process.engine.spool import Spool
+from toolbox_process.engine.spool import SpoolStanding
 from toolbox_process.engine.stdin_writer import StdinWriter
+from toolbox_process.engine.stream_changes import Changes
 from toolbox_process.handover.models import BlockState
 from toolbox_process.handover.models import FileState
 from toolbox_process.handover.models import PipeState
@@ -23,136 +24,92 @@ from toolbox_process.handover.models import ReaderState
 from toolbox_process.handover.models import SpoolState
 from toolbox_process.handover.models import WriterState
 from toolbox_process.jobs.filed import FiledSpool
+from toolbox_process.jobs.filed import FileStanding
 from toolbox_process.services.section import Section
+
+
+def _pack_fd(fd: int, parcel: Parcel) -> int:
+    return parcel.add(fd) if fd >= 0 else -1
+
+
+def _take_fd(index: int, parcel: Parcel) -> int:
+    return parcel.take(index) if index >= 0 else -1
 
 
 def pack_spool(spool: Spool, parcel: Parcel) -> SpoolState:
     """Return the state of a spool, to which nothing is appended any more."""
     if isinstance(spool, Section):
         return SpoolState(section=[spool.before, *([spool.last] if spool.last else [])])
-    with spool._lock:
-        blocks, streams = spool._blocks, spool._streams
-        return SpoolState(
-            blocks=[_pack_block(block, parcel) for block in blocks._blocks],
-            passed=blocks._passed,
-            memory_limit=blocks._memory_limit,
-            first=streams._first,
-            current=streams.current,
-            changes=streams._offsets.tobytes(),
-            end=spool._end,
-            floor=spool._floor,
-            discarded=spool._discarded,
-            errors=spool._errors,
-            file=_pack_file(spool, parcel) if isinstance(spool, FiledSpool) else None,
-        )
+    standing = spool.standing()
+    blocks, changes = standing.blocks, standing.changes
+    return SpoolState(
+        blocks=[_pack_block(block, parcel) for block in blocks.blocks],
+        passed=blocks.passed,
+        memory_limit=blocks.memory_limit,
+        first=changes.first,
+        current=changes.current,
+        changes=changes.offsets,
+        end=standing.end,
+        floor=standing.floor,
+        discarded=standing.discarded,
+        errors=standing.errors,
+        file=_pack_file(spool, parcel) if isinstance(spool, FiledSpool) else None,
+    )
 
 
-def _pack_block(block: Block, parcel: Parcel) -> BlockState:
-    if block._fd is not None:
-        return BlockState(start=block.start, length=block.length, fd=parcel.add(block._fd))
-    return BlockState(start=block.start, length=block.length, data=bytes(block._memory))
+def _pack_block(block: BlockContents, parcel: Parcel) -> BlockState:
+    if block.fd is not None:
+        return BlockState(start=block.start, length=block.length, fd=parcel.add(block.fd))
+    return BlockState(start=block.start, length=block.length, data=block.data)
 
 
 def fill_spool(spool: Spool, state: SpoolState, parcel: Parcel) -> None:
     """Put what was kept into a new spool."""
     if state.section:
         return  # It has nothing of its own.
-    with spool._lock:
-        spool._blocks._passed = state.passed
-        spool._blocks._memory_limit = state.memory_limit
-        spool._blocks._blocks = [_unpack_block(block, parcel) for block in state.blocks]
-        spool._streams._first = state.first
-        spool._streams.current = state.current
-        spool._streams._offsets = array("Q", state.changes)
-        spool._end, spool._floor = state.end, state.floor
-        spool._discarded = state.discarded
-        spool._errors = state.errors
+    contents = [_unpack_block(block, parcel) for block in state.blocks]
+    blocks = BlocksStanding(contents, state.passed, state.memory_limit)
+    changes = Changes(state.first, state.current, state.changes)
+    spool.resume(
+        SpoolStanding(blocks, changes, state.end, state.errors, state.floor, state.discarded)
+    )
+
+
+def _unpack_block(state: BlockState, parcel: Parcel) -> BlockContents:
+    fd = parcel.take(state.fd) if state.fd >= 0 else None
+    return BlockContents(state.start, state.length, fd, state.data)
 
 
 def _pack_file(spool: FiledSpool, parcel: Parcel) -> FileState:
-    return FileState(
-        path=str(spool.path),
-        written=spool.written,
-        identity=spool._identity,
-        error=spool._error,
-        fd=parcel.add(spool._fd) if spool._fd >= 0 else -1,
-    )
+    path, written, identity, error, fd = spool.file_standing()
+    index = _pack_fd(fd, parcel)
+    return FileState(path=str(path), written=written, identity=identity, error=error, fd=index)
 
 
 def unpack_filed_spool(engine: Engine, state: FileState, parcel: Parcel) -> FiledSpool:
     """Return a spool, still to be filled, that goes on with a file."""
-    fd = parcel.take(state.fd) if state.fd >= 0 else os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    spool = FiledSpool(engine.settings, engine.state.path, Path(state.path), fd)
-    spool.written, spool._identity, spool._error = state.written, state.identity, state.error
-    if state.fd < 0:
-        spool.close_file()
-    return spool
-
-
-def _unpack_block(state: BlockState, parcel: Parcel) -> Block:
-    block = Block(state.start, parcel.take(state.fd) if state.fd >= 0 else None)
-    block.length = state.length
-    block._memory = bytearray(state.data)
-    return block
+    fd = _take_fd(state.fd, parcel)
+    file = FileStanding(Path(state.path), state.written, state.identity, state.error, fd)
+    return FiledSpool.of(engine.settings, engine.state.path, file)
 
 
 def pack_reader(reader: PipeReader, parcel: Parcel) -> ReaderState:
-    """Stop reading, and return what is left to read. A terminal, which isn't the reader's own, is
-    left out.
-    """
-    # Off the loop, or an event that is already there would read on.
-    reader.pause(True)
-    pipes = [
-        PipeState(fd=parcel.add(fd), stream=pipe.stream, burst=pipe.burst)
-        for fd, pipe in reader._pipes.items()
-        if pipe.own
+    """Stop reading, and return what is left to read."""
+    pipes, name, shown, held = reader.let_go()
+    states = [
+        PipeState(fd=parcel.add(fd), stream=stream, burst=burst) for fd, stream, burst in pipes
     ]
-    reader._pipes.clear()
-    reader._after = None  # Its end is for the next version to see.
-    if reader._release_timer is not None:
-        reader._release_timer.cancel()
-    held = {stream: mask._held for stream, mask in reader._masks.items() if mask._held}
-    return ReaderState(pipes=pipes, name=reader._name, shown=reader._shown, held=held)
+    return ReaderState(pipes=states, name=name, shown=shown, held=held)
 
 
 def fill_reader(reader: PipeReader, state: ReaderState, parcel: Parcel) -> None:
     """Read on."""
-    reader.rename(state.name, state.shown)
-    for stream, data in state.held.items():
-        if reader._mask is None:
-            # Nothing is masked any more; in the order they came.
-            reader._spool.append(data, stream)
-            continue
-        mask: StreamMask = reader._mask.stream()
-        mask._held = data
-        reader._masks[stream] = mask
-        reader._release_timer = reader._loop.call_later(0, reader._release_later)
-    for pipe in state.pipes:
-        reader.add(parcel.take(pipe.fd), pipe.stream, burst=pipe.burst)
+    pipes = [(parcel.take(pipe.fd), pipe.stream, pipe.burst) for pipe in state.pipes]
+    reader.resume(ReaderStanding(pipes, state.name, state.shown, state.held))
 
 
 def pack_writer(writer: StdinWriter, parcel: Parcel) -> WriterState:
     """Stop writing, and return what is left to write."""
-    with writer._lock:
-        writer._unwatch()
-        gone = writer._closed
-        state = WriterState(
-            fd=-1 if gone or not writer._own else parcel.add(writer._fd),
-            queue=[bytes(part) for part in writer._queue],
-            accepted=writer.accepted,
-            ending=writer._ending,
-            closed=gone,
-        )
-        writer._queue.clear()
-        writer._closed = True
-        return state
-
-
-def unpack_writer(writer: StdinWriter, state: WriterState) -> StdinWriter:
-    """Write on."""
-    for part in state.queue:
-        writer.write(part)
-    writer._accepted = state.accepted
-    if state.ending:
-        writer.close()
-    return writer
+    fd, queue, accepted, ending, closed = writer.let_go()
+    index = _pack_fd(fd, parcel)
+    return WriterState(fd=index, queue=queue, accepted=accepted, ending=ending, closed=closed)

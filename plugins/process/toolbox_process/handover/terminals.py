@@ -12,23 +12,25 @@ from toolbox_process.handover.models import TerminalState
 from toolbox_process.terminals.models import CreatePtyRequest
 from toolbox_process.terminals.registry import LocalTerminals
 from toolbox_process.terminals.terminal import LocalTerminal
+from toolbox_process.terminals.terminal import TerminalStanding
 
 
 def pack_terminal(terminal: LocalTerminal, ages: dict[str, float], parcel: Parcel) -> TerminalState:
     """Let go of a terminal, and return its state."""
+    job, standing = pack_job(terminal, ages, parcel), terminal.standing()
     return TerminalState(
-        job=pack_job(terminal, ages, parcel),
+        job=job,
         name=terminal.name,
-        cwd=terminal._cwd,
+        cwd=terminal.asked_cwd,
         envs=terminal.envs,
         lazy_start=terminal.lazy_start,
-        deleted=terminal.deleted,
-        size=(terminal._size.rows, terminal._size.columns),
-        shell=terminal._shell,
-        was_attached=terminal._was_attached,
-        replied_to=terminal._replied_to,
-        created_at=terminal.created_at,
-        rest=terminal._responder._rest,
+        deleted=standing.deleted,
+        size=(standing.size.rows, standing.size.columns),
+        shell=terminal.shell,
+        was_attached=standing.was_attached,
+        replied_to=standing.replied_to,
+        created_at=standing.created_at,
+        rest=standing.rest,
     )
 
 
@@ -47,17 +49,19 @@ def unpack_terminal(
     )
     terminal = LocalTerminal(engine, request, state.shell)
     terminal.id = state.job.id
-    terminal.deleted = state.deleted
-    terminal.created_at = state.created_at
-    terminal._size = TerminalSize(rows, columns)
-    terminal._was_attached = state.was_attached
-    terminal._replied_to = state.replied_to
-    terminal._responder._rest = state.rest
+    terminal.resume_terminal(
+        TerminalStanding(
+            size=TerminalSize(rows, columns),
+            deleted=state.deleted,
+            created_at=state.created_at,
+            was_attached=state.was_attached,
+            replied_to=state.replied_to,
+            rest=state.rest,
+        )
+    )
     fill_job(engine, terminal, state.job, parcel)
     # One that has ended is in the history only: its id is free.
     if terminal.done.is_set():
         return
-    if terminal._child is not None:
-        terminal._begin(terminal.child)
-        watch(engine, terminal, state.job)
+    watch(engine, terminal, state.job)
     terminals.restore(terminal)

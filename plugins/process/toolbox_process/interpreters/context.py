@@ -17,10 +17,10 @@ import msgspec
 
 from toolbox.errors import ToolboxError
 from toolbox.http.decoding import decode_frame
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.output import FlowControl
 from toolbox_process.engine.output import Follower
 from toolbox_process.engine.spec import Spec

@@ -8,6 +8,7 @@ import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from toolbox.errors import BadRequest
 from toolbox.errors import describe_os_error
@@ -37,6 +38,18 @@ def open_output(launcher: Launcher, path: Path, user: str) -> int:
     return fd
 
 
+class FileStanding(NamedTuple):
+    """The file of a spool, for another one to go on with; ``fd`` is -1 if nothing more is written.
+    ``identity`` is its device and inode.
+    """
+
+    path: Path
+    written: int
+    identity: tuple[int, int]
+    error: str
+    fd: int
+
+
 class FiledSpool(Spool):
     """A spool that also writes to a file, which doesn't lose the middle.
 
@@ -53,8 +66,23 @@ class FiledSpool(Spool):
         self._fd = fd
         self._error = ""
         self._file_lock = threading.Lock()
-        status = os.fstat(fd)
-        self._identity = status.st_dev, status.st_ino
+        self._identity = _identity(os.fstat(fd))
+
+    def file_standing(self) -> FileStanding:
+        """Return the file, for :meth:`of`; the descriptor stays this one's."""
+        return FileStanding(self.path, self.written, self._identity, self._error, self._fd)
+
+    @classmethod
+    def of(
+        cls, settings: LocalSettings, directory: Callable[[int], Path], file: FileStanding
+    ) -> FiledSpool:
+        """Return a spool, still to be filled, that goes on with a file."""
+        open_fd = file.fd if file.fd >= 0 else os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        spool = cls(settings, directory, file.path, open_fd)
+        spool.written, spool._identity, spool._error = file.written, file.identity, file.error
+        if file.fd < 0:
+            spool.close_file()
+        return spool
 
     def append(self, data: bytes, stream: int = OUT) -> None:
         super().append(data, stream)
@@ -78,7 +106,7 @@ class FiledSpool(Spool):
             status = self.path.stat()
         except OSError as error:
             return describe_os_error(error)
-        if (status.st_dev, status.st_ino) != self._identity:
+        if _identity(status) != self._identity:
             return "another file has taken its place"
         return None
 
@@ -91,3 +119,7 @@ class FiledSpool(Spool):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

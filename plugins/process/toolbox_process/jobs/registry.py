@@ -12,11 +12,11 @@ import msgspec
 
 from toolbox.errors import BadRequest
 from toolbox.errors import ToolboxError
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.engine.output import FlowControl
 from toolbox_process.engine.stdin_writer import InputClosed

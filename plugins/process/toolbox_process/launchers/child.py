@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from operator import add
@@ -40,6 +41,16 @@ class Snapshot(NamedTuple):
 
     children: frozenset[int]
     since: tuple[int, int]
+
+
+class ChildStanding(NamedTuple):
+    """A program, for another worker to go on with; ``device`` is that of its terminal."""
+
+    status: int | None
+    device: PtyDevice | None
+    groups: Mapping[str, Path]
+    init: int = 0
+    """The first process of its namespace, 0 for none."""
 
 
 class StartedProcesses(Started):
@@ -92,6 +103,15 @@ class LocalChild(Child):
         """Note the limits that the program was started with. Once."""
         self._bounds = bounds
         self.applied = bounds.applied
+
+    def standing(self) -> ChildStanding:
+        """Return what another worker goes on with. Nothing is polled: what has just ended is for
+        the master to reap.
+        """
+        device = self._device
+        groups = self._bounds.group.directories if self._bounds is not None else {}
+        gone = device is None or device.closed
+        return ChildStanding(self.process.returncode, None if gone else device, groups)
 
     @property
     def pid(self) -> int:

@@ -8,6 +8,7 @@ from signal import Signals
 from toolbox.linux.procfs import Process
 from toolbox.linux.procfs import children
 from toolbox.linux.procfs import read_process
+from toolbox_process.launchers.child import ChildStanding
 from toolbox_process.launchers.child import LocalChild
 from toolbox_process.launchers.child import Reaped
 from toolbox_process.launchers.host import Host
@@ -43,6 +44,9 @@ class WrappedChild(LocalChild):
         self._init = init
         self._program: Process | None = None
         super().__init__(host, process, mark, device)
+
+    def standing(self) -> ChildStanding:
+        return super().standing()._replace(init=self._init)
 
     @property
     def pid(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from toolbox_process.definition import Definition
-from toolbox_process.engine.job import Reason
+from toolbox_process.engine.ends import Reason
 
 STOPPED = "stopped"
 """The reason of an end that was asked for."""

@@ -11,10 +11,10 @@ from toolbox.linux.clock import awake
 from toolbox.sockets.loop import Timer
 from toolbox_process.definition import Definition
 from toolbox_process.definition import Ready
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.job import new_id
 from toolbox_process.engine.shells import command_line
 from toolbox_process.engine.spec import PIPE

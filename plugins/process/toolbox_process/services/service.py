@@ -14,9 +14,9 @@ from toolbox.linux.clock import awake
 from toolbox.sockets.loop import Timer
 from toolbox_process.definition import Definition
 from toolbox_process.engine.end_event import EndEvent
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.spool import Spool
 from toolbox_process.errors import NotEnded
 from toolbox_process.matching.on_loop import LoopMatcher

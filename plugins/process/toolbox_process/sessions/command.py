@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 
 from msgspec import UNSET
 
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import Kind
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.job import new_id
-from toolbox_process.engine.journal import Journal
-from toolbox_process.engine.journal import JournaledSpool
-from toolbox_process.engine.journal import SessionJournal
+from toolbox_process.engine.journals.command import Journal
+from toolbox_process.engine.journals.command import JournaledSpool
+from toolbox_process.engine.journals.session import SessionJournal
 from toolbox_process.engine.launcher import Counts
 from toolbox_process.engine.spool import ERR
+from toolbox_process.engine.spool import OUT
+from toolbox_process.engine.stdin_writer import StdinWriter
 from toolbox_process.sessions.models import CommandInfo
 from toolbox_process.sessions.script import Script
+
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+NEVER_RAN = -1
+"""The exit code of a command whose shell ended before its turn came."""
 
 SETTLE = 1.0
 """Seconds for a command to end after everything it started was ended."""
@@ -54,9 +62,9 @@ class Command(Job):
         job_id = command_id or new_id()
         settings = engine.settings
         self.task = task
-        self._journal = carried or journal.begin(job_id, task.text)
+        self.journal = carried or Journal.begin(journal, job_id, task.text)
         spool = JournaledSpool(
-            settings.output_memory, settings.output_limit, engine.state.path, self._journal
+            settings.output_memory, settings.output_limit, engine.state.path, self.journal
         )
         super().__init__(engine.outfit(Kind.COMMAND, task.text, job_id, spool))
         self.wait = task.wait
@@ -80,9 +88,29 @@ class Command(Job):
 
     def finish(self, exit_code: int, reason: Reason) -> None:
         # First, so that an end that a client has seen is still known after a restart.
-        self._journal.finish(exit_code, reason)
+        self.journal.finish(exit_code, reason)
         self.snapshot = None
         super().finish(exit_code, reason)
+
+    def connect(self, script: Script, program: bytes) -> None:
+        """Open the pipes of a script that ``program`` is about to run. On the loop. Raises
+        OSError.
+        """
+        # Error messages name the sourced file; for a command given with -c they name the shell.
+        self.reader.rename(os.fsencode(script.text), program)
+        for path, stream in ((script.out, OUT), (script.err, ERR)):
+            self.reader.add(os.open(path, READ), stream)
+        if not self.wait:
+            # For reading too: before the shell has opened its end, writing alone fails (fifo(7)).
+            source = os.open(script.source, os.O_RDWR | os.O_NONBLOCK)
+            self.stdin = StdinWriter(self.loop, source)
+
+    def fail(self, text: str) -> None:
+        """Finish it, as it could not be started. On the loop."""
+        self.running = False
+        self.clear()
+        self.note(f"could not be started: {text or 'the shell has ended'}\n")
+        self.finish(NEVER_RAN, Reason.SPAWN_FAILED)
 
     def clear(self) -> None:
         """Delete its files."""

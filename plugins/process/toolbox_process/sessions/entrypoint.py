@@ -8,9 +8,9 @@ from msgspec import UNSET
 
 from toolbox.sockets.loop import Loop
 from toolbox_process.engine.end_event import EndEvent
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Job
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.spool import Spool
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.sessions.models import CommandInfo

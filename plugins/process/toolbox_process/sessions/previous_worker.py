@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from toolbox_process.engine.end_event import EndEvent
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
-from toolbox_process.engine.job import Reason
 from toolbox_process.sessions.models import CommandInfo
 from toolbox_process.sessions.models import SessionInfo
 from toolbox_process.sessions.replaying import Head

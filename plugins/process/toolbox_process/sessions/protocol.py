@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from toolbox_process.engine.job import Reason
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.output import Output
 from toolbox_process.engine.waiting import IsDisconnected
 from toolbox_process.engine.waiting import never

@@ -7,8 +7,8 @@ import threading
 from toolbox.errors import BadRequest
 from toolbox_process.engine.checks import check_environment
 from toolbox_process.engine.checks import check_text
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.shells import SHELL_NAME
 from toolbox_process.engine.shells import session_arguments
 from toolbox_process.engine.waiting import IsDisconnected

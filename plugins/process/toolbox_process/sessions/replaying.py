@@ -1,5 +1,5 @@
 """Reading the journals of previous workers. Their format is in
-:mod:`toolbox_process.engine.journal`.
+:mod:`toolbox_process.engine.journals`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolbox_process.engine.job import Reason
-from toolbox_process.engine.journal import BEGIN
-from toolbox_process.engine.journal import FRAME
-from toolbox_process.engine.journal import LOST
-from toolbox_process.engine.journal import SESSION
+from toolbox_process.engine.ends import Reason
+from toolbox_process.engine.journals.session import BEGIN
+from toolbox_process.engine.journals.session import FRAME
+from toolbox_process.engine.journals.session import LOST
+from toolbox_process.engine.journals.session import SESSION
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Spool

@@ -10,36 +10,30 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import threading
 from collections import deque
+from collections.abc import Mapping
 from functools import partial
 
 from toolbox.errors import ToolboxError
+from toolbox_process.engine.ends import Reason
+from toolbox_process.engine.ends import classify_exit
 from toolbox_process.engine.engine import Engine
-from toolbox_process.engine.job import Reason
-from toolbox_process.engine.job import classify_exit
 from toolbox_process.engine.launcher import Child
 from toolbox_process.engine.shells import command_word
-from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.stdin_writer import InputClosed
 from toolbox_process.engine.stdin_writer import InputFull
-from toolbox_process.engine.stdin_writer import StdinWriter
 from toolbox_process.errors import CommandCompleted
 from toolbox_process.errors import InputUnavailable
 from toolbox_process.errors import SessionEnded
+from toolbox_process.sessions.command import NEVER_RAN
 from toolbox_process.sessions.command import Command
 from toolbox_process.sessions.script import Scripts
 from toolbox_process.sessions.script import run_line
 from toolbox_process.sessions.shell import Carried
 from toolbox_process.sessions.shell import Shell
 from toolbox_process.sessions.shell import start_shell
-
-NEVER_RAN = -1
-"""The exit code of a command whose shell ended before its turn came."""
-
-READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 log = logging.getLogger("toolbox")
 
@@ -66,24 +60,20 @@ class CommandRunner:
         """The shells before this one: what they have started belongs to the session, too."""
         self._word = command_word(shell[0])
         self._program = os.fsencode(shell[0])
-        # Unguessable, so that nothing else the shell prints is taken for an exit status.
-        self._token = carried.token if carried else secrets.token_hex(8)
+        before = carried or Carried.new()
+        self._token = before.token
         self._lock = threading.Lock()
         self._queue: deque[Command] = deque()
         self._current: Command | None = None
-        self._ended = False
-        self._deleted = False
+        self._ended, self._deleted = before.ended, before.deleted
         self._replacing = False
-        self._number = 0
-        name = carried.scripts if carried else secrets.token_hex(8)
-        self._scripts = Scripts(engine.pipes, name, engine.launcher.share)
+        self._number = before.number
+        self._scripts = Scripts(engine.pipes, before.scripts, engine.launcher.share)
         state = self._scripts.prepare()
         self._new_shell = partial(start_shell, engine, session_id, shell, state)
-        if carried:
-            self.shell = carried.shell
-            return
-        self.shell = self._new_shell(cwd)
-        self._listen(self.shell)
+        self.shell = before.shell or self._new_shell(cwd)
+        if not carried:
+            self._listen(self.shell)
 
     def _listen(self, shell: Shell) -> None:
         shell.listen(self._read_status, self._on_shell_ended)
@@ -171,6 +161,27 @@ class CommandRunner:
 
     # On the loop
 
+    def let_go(self) -> Carried:
+        """Return what another runner goes on with."""
+        current = self._current.id if self._current else None
+        queue = [command.id for command in self._queue]
+        flags = self._ended, self._deleted
+        return Carried(
+            self._token, self._scripts.name, self.shell, self._number, *flags, queue, current
+        )
+
+    def resume(self, before: Carried, known: Mapping[str, Command]) -> None:
+        """Go on with the commands of the one before, but for :meth:`go_on`."""
+        # One of the queue may have been forgotten by its session, but then it has ended.
+        self._queue.extend(known[each] for each in before.queue if each in known)
+        self._current = known.get(before.current or "")
+        for command in known.values():
+            verdict, command.verdict = command.verdict, None
+            if verdict is not None and not command.done.is_set():
+                self._complete(command, *verdict)
+        # After the commands: it reports their ends.
+        self._listen(self.shell)
+
     def _start_next(self) -> None:
         while self._queue and not (self._current or self._ended or self._replacing):
             command = self._queue.popleft()
@@ -180,29 +191,18 @@ class CommandRunner:
             try:
                 self._start(command)
             except (OSError, InputClosed, InputFull) as error:
-                reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else ""
-                text = reason or "the shell has ended"
                 self._current = None
-                command.running = False
-                command.clear()
-                command.note(f"could not be started: {text}\n")
-                command.finish(NEVER_RAN, Reason.SPAWN_FAILED)
+                command.fail(os.strerror(error.errno or 0) if isinstance(error, OSError) else "")
 
     def _start(self, command: Command) -> None:
         self._number += 1
-        shell, loop = self.shell, self.engine.loop
+        shell = self.shell
         text = command.label.encode("utf-8", "surrogateescape")
         # Before the command can start anything.
         command.snapshot = shell.job.child.snapshot()
         cwd = command.task.cwd and shell.find_directory(command.task.cwd)
         command.script = script = self._scripts.write(self._number, text, not command.wait)
-        # Error messages name the sourced file; for a command given with -c they name the shell.
-        command.reader.rename(os.fsencode(script.text), self._program)
-        for path, stream in ((script.out, OUT), (script.err, ERR)):
-            command.reader.add(os.open(path, READ), stream)
-        if not command.wait:
-            # For reading too: before the shell has opened its end, writing alone fails (fifo(7)).
-            command.stdin = StdinWriter(loop, os.open(script.source, os.O_RDWR | os.O_NONBLOCK))
+        command.connect(script, self._program)
         marker = f"{self._token} {self._number}"
         line = run_line(script, self._word, marker, cwd, command.task.envs)
         self._current = command

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
-from toolbox_process.engine.job import Reason
-from toolbox_process.engine.journal import SessionJournal
+from toolbox_process.engine.journals.session import SessionJournal
 from toolbox_process.errors import ProcessNotFound
 from toolbox_process.sessions.command import SETTLE
 from toolbox_process.sessions.command import Command
 from toolbox_process.sessions.command import Task
 from toolbox_process.sessions.models import SessionInfo
 from toolbox_process.sessions.runner import CommandRunner
+from toolbox_process.sessions.shell import Carried
 
 
 class Session:
@@ -28,9 +30,14 @@ class Session:
         self.id = session_id
         self.runner = runner
         self._engine = engine
-        self._journal = journal
+        self.journal = journal
         self._lock = threading.Lock()
         self._commands: dict[str, Command] = {}
+
+    def resume(self, before: Carried, commands: Iterable[Command]) -> None:
+        """Go on with commands, the oldest first. On the loop, once."""
+        self._commands = {command.id: command for command in commands}
+        self.runner.resume(before, self._commands)
 
     @property
     def ended(self) -> bool:
@@ -59,7 +66,7 @@ class Session:
 
     def submit(self, task: Task) -> Command:
         """Run a command when its turn has come. Raises SessionEnded."""
-        command = Command(self._engine, self._journal, task)
+        command = Command(self._engine, self.journal, task)
         with self._lock:
             # Always in this order of locks: the session's, then the runner's.
             self.runner.enqueue(command)
@@ -90,4 +97,4 @@ class Session:
         self._engine.end(shell.job, Reason.CANCELLED, grace, also=self.runner.replaced)
         for command in self.commands():
             command.done.wait(SETTLE)
-        self._journal.remove()
+        self.journal.remove()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +37,15 @@ def new_spool(engine: Engine) -> Spool:
     return Spool(OUTPUT, OUTPUT, engine.state.path, keep_head=False)
 
 
+class ShellStanding(NamedTuple):
+    """The output of a shell so far, for another one to go on with: see :class:`Shell`."""
+
+    complaint: bytes
+    directory: str | None
+    offset: int
+    line: bytes
+
+
 class Shell:
     """A running shell, last known to be in the directory ``cwd``."""
 
@@ -45,6 +56,18 @@ class Shell:
         self._directory = cwd
         self._offset = 0
         self._line = b""
+
+    def standing(self) -> ShellStanding:
+        """Return what another one goes on with."""
+        return ShellStanding(bytes(self.complaint), self._directory, self._offset, self._line)
+
+    @classmethod
+    def resume(cls, job: ProcessJob, standing: ShellStanding) -> Shell:
+        """Return the shell that goes on from there as ``job``."""
+        shell = cls(job, standing.directory)
+        shell.complaint += standing.complaint
+        shell._offset, shell._line = standing.offset, standing.line
+        return shell
 
     def listen(self, on_line: Callable[[bytes], object], on_end: Callable[[Shell], object]) -> None:
         """Call ``on_line(line)`` on the loop for each line of its standard output.
@@ -96,10 +119,23 @@ class Shell:
 
 
 class Carried(NamedTuple):
-    """A session's shell that goes on after an upgrade. ``token`` marks what it reports, ``scripts``
-    is the name of the directories of its commands.
+    """The state of a session's runner: a new one's, or one that goes on after an upgrade.
+
+    ``token`` marks what the shell reports, unguessable, so that nothing else that it prints is
+    taken for an exit status. ``scripts`` is the name of the directories of its commands. ``queue``
+    and ``current`` are ids of commands.
     """
 
     token: str
     scripts: str
-    shell: Shell
+    shell: Shell | None = None
+    number: int = 0
+    ended: bool = False
+    deleted: bool = False
+    queue: Sequence[str] = ()
+    current: str | None = None
+
+    @classmethod
+    def new(cls) -> Carried:
+        """Return the state before there is a shell."""
+        return cls(secrets.token_hex(8), secrets.token_hex(8))

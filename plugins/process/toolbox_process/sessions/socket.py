@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toolbox.sockets.handler import NORMAL
 from toolbox.sockets.handler import Socket
-from toolbox_process.engine.job import Reason
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.output import Output
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Chunk

@@ -44,11 +44,12 @@ class QueryResponder:
 
     def __init__(self, size: Callable[[], tuple[int, int]]) -> None:
         self._size = size
-        self._rest = b""
+        self.rest = b""
+        """The beginning of a query."""
 
     def feed(self, data: bytes) -> bytes:
         """Return the replies to the queries that end in ``data``."""
-        text = self._rest + data
+        text = self.rest + data
         replies, end = [], 0
         for query in _QUERY.finditer(text):
             replies.append(self._reply(query))
@@ -59,7 +60,7 @@ class QueryResponder:
         if begun >= 0 and text[begun : begun + 2] in (b"\x1b", b"\x1b\\"):
             before = text.rfind(b"\x1b", start, begun)
             begun = before if before >= 0 else begun
-        self._rest = text[begun:] if begun >= 0 else b""
+        self.rest = text[begun:] if begun >= 0 else b""
         return b"".join(replies)
 
     def _reply(self, query: re.Match[bytes]) -> bytes:

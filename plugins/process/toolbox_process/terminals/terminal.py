@@ -9,13 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
+from typing import NamedTuple
 
 from toolbox.processes import environment
+from toolbox_process.engine.ends import KILLED
+from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
-from toolbox_process.engine.job import KILLED
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import Reason
 from toolbox_process.engine.launcher import Child
 from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.engine.output import FlowControl
@@ -45,14 +46,26 @@ DELETED = KILLED
 """The exit code of a deleted terminal, regardless of how its shell ended."""
 
 
+class TerminalStanding(NamedTuple):
+    """A terminal beside its job, for another one to go on with: see :class:`LocalTerminal`."""
+
+    size: TerminalSize
+    deleted: bool
+    created_at: str
+    was_attached: bool
+    replied_to: int
+    rest: bytes
+
+
 class LocalTerminal(ProcessJob):
     """See :class:`toolbox_process.terminals.protocol.Terminal`."""
 
     def __init__(self, engine: Engine, request: CreatePtyRequest, shell: str) -> None:
         self.name = request.id
+        self.shell = shell
         self.cwd = str(engine.directory(request.cwd))
         self.note = engine.note(request.cwd)
-        self._cwd = request.cwd
+        self.asked_cwd = request.cwd
         self.envs = {name: value or "" for name, value in (request.envs or {}).items()}
         if not self.envs.get("TERM"):
             self.envs["TERM"] = TERM
@@ -60,7 +73,6 @@ class LocalTerminal(ProcessJob):
         self.deleted = False
         self._engine = engine
         self._size = TerminalSize(request.rows or ROWS, request.cols or COLUMNS)
-        self._shell = shell
         self._responder = QueryResponder(lambda: self._size)
         self._flow = FlowControl(self)
         self._was_attached = False
@@ -78,6 +90,21 @@ class LocalTerminal(ProcessJob):
             engine.pool.submit,
         )
         self.created_at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+    def standing(self) -> TerminalStanding:
+        """Return what another terminal goes on with, beside the job."""
+        times = self.created_at, self._was_attached, self._replied_to
+        return TerminalStanding(self._size, self.deleted, *times, self._responder.rest)
+
+    def resume_terminal(self, standing: TerminalStanding) -> None:
+        """Go on from there. On the loop, once, before :meth:`resume`."""
+        self._size, self.deleted, self.created_at = standing[:3]
+        self._was_attached, self._replied_to = standing.was_attached, standing.replied_to
+        self._responder.rest = standing.rest
+
+    def go_on(self) -> Reason | None:
+        self._begin(self.child)
+        return super().go_on()
 
     def info(self) -> PtyInfo:
         """Return the terminal as clients are shown it."""
@@ -103,8 +130,8 @@ class LocalTerminal(ProcessJob):
                 return False
             if self.deleted:
                 raise SessionEnded(f"PTY session {self.name!r} was deleted before its start")
-            arguments = [self._shell, "-i", "-l"]
-            spec = Spec(Kind.TERMINAL, self.name, arguments, self._cwd, self.envs)
+            arguments = [self.shell, "-i", "-l"]
+            spec = Spec(Kind.TERMINAL, self.name, arguments, self.asked_cwd, self.envs)
             with self._engine.shutter.passing():
                 child = self._engine.launch(spec, self.id, self._size)
                 self.stdin = StdinWriter(self.loop, child.terminal, own=False)

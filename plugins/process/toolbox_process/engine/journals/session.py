@@ -1,4 +1,4 @@
-"""Journals of the output of sessions' commands, on disk, so that it outlives the worker.
+"""The journals of sessions.
 
 Each session has a file of frames, one for each read and one for each beginning and end of a
 command. The file is opened once, since creating one takes longer than many commands. Nothing is
@@ -13,13 +13,10 @@ import os
 import shutil
 import struct
 import threading
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
-from toolbox_process.engine.job import Reason
-from toolbox_process.engine.spool import OUT
-from toolbox_process.engine.spool import Spool
 from toolbox_process.engine.state import StateDirectory
 
 LIMIT = 16 * 1024 * 1024
@@ -51,6 +48,20 @@ ROOM = 64
 log = logging.getLogger("toolbox")
 
 
+class SessionStanding(NamedTuple):
+    """The journal of a session, for another one to go on with: see :class:`SessionJournal`."""
+
+    name: str
+    directory: Path | None
+    files: list[tuple[Path, int]]
+    fd: int
+    size: int
+    number: int
+    waiting: dict[int, bytes]
+    rooms: dict[int, tuple[Path, int]]
+    removed: bool
+
+
 class Journals:
     """The journals of this worker, in a directory that the next worker finds.
 
@@ -63,6 +74,14 @@ class Journals:
         self._lock = threading.Lock()
         self._number = 0
         self._reported = False
+
+    def standing(self) -> tuple[int, int]:
+        """Return the bytes that are left, and the number of the last session."""
+        return self._left, self._number
+
+    def resume(self, left: int, number: int) -> None:
+        """Go on from there."""
+        self._left, self._number = left, number
 
     def open(self, session_id: str) -> SessionJournal:
         """Return a new session's journal, of which nothing is on disk yet."""
@@ -111,6 +130,25 @@ class SessionJournal:
         self._removed = False
         self._lock = threading.Lock()
 
+    def standing(self) -> SessionStanding:
+        """Return what another journal goes on with."""
+        with self._lock:
+            files, waiting, rooms = list(self._files), dict(self._waiting), dict(self._rooms)
+            place = self._name, self._directory, files, self._fd
+            return SessionStanding(*place, self._size, self._number, waiting, rooms, self._removed)
+
+    @classmethod
+    def resume(
+        cls, journals: Journals, session_id: str, standing: SessionStanding
+    ) -> SessionJournal:
+        """Return the journal that goes on from there."""
+        journal = cls(journals, standing.name, session_id)
+        journal._directory, journal._files = standing.directory, standing.files
+        journal._fd, journal._size = standing.fd, standing.size
+        journal._number, journal._removed = standing.number, standing.removed
+        journal._waiting, journal._rooms = standing.waiting, standing.rooms
+        return journal
+
     def create(self) -> None:
         """Create the first file. A session for which that fails has no journal."""
         with self._lock:
@@ -121,14 +159,14 @@ class SessionJournal:
                     self._journals.report(error)
                     self._removed = True
 
-    def begin(self, command_id: str, text: str) -> Journal:
-        """Return the journal of a new command, which may have to wait before it runs."""
+    def begin(self, command_id: str, text: str) -> int:
+        """Return the number of a new command, which may have to wait before it runs."""
         begin = json.dumps([command_id, text]).encode() + b" " * ROOM
         with self._lock:
             self._number += 1
             self._waiting[self._number] = begin
             self._write(BEGIN, self._number, begin)
-            return Journal(self, self._number)
+            return self._number
 
     def write(self, kind: int, number: int, data: bytes) -> bool:
         """Append a frame; False if there is no room for it."""
@@ -228,47 +266,3 @@ class SessionJournal:
             if self._directory is not None:
                 shutil.rmtree(self._directory, ignore_errors=True)
                 self._journals.release(self._size + sum(size for _, size in self._files))
-
-
-class Journal:
-    """The journal of one command. Used on the loop."""
-
-    def __init__(self, session: SessionJournal, number: int) -> None:
-        self._session = session
-        self._number = number
-        self._size = 0
-        self._cut = False
-        self._cut_noted = False
-
-    def append(self, data: bytes, stream: int) -> None:
-        """Add output, up to the first :data:`LIMIT` bytes."""
-        self._size += FRAME.size + len(data)
-        if not self._cut:
-            kept = self._size <= LIMIT and self._session.write(stream, self._number, data)
-            self._cut = not kept
-        if self._cut and not self._cut_noted:
-            self._cut_noted = self._session.note_end(self._number, CUT, _end(None, "", True))
-
-    def finish(self, exit_code: int, reason: Reason) -> None:
-        """Note the end of the command, whose output is complete."""
-        end = _end(exit_code, reason.value, self._cut)
-        self._session.note_end(self._number, END, end)
-
-
-def _end(exit_code: int | None, reason: str, cut: bool) -> bytes:
-    return json.dumps([exit_code, reason, cut]).encode()
-
-
-class JournaledSpool(Spool):
-    """A spool that also writes to a journal."""
-
-    def __init__(
-        self, memory: int, limit: int, directory: Callable[[int], Path], journal: Journal
-    ) -> None:
-        super().__init__(memory, limit, directory)
-        self._journal = journal
-
-    def append(self, data: bytes, stream: int = OUT) -> None:
-        super().append(data, stream)
-        if data:
-            self._journal.append(data, stream)

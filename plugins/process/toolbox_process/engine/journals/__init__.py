@@ -1,0 +1,1 @@
+"""Journals of the output of sessions' commands, on disk, so that it outlives the worker."""
