@@ -58,11 +58,15 @@ def wait_for_state(page: Any, name: str, state: str) -> None:
     page.wait_for(f"document.querySelector({json.dumps(row(name))}).dataset.state === '{state}'")
 
 
-def press_button(page: Any, name: str, text: str) -> None:
-    page.click_at(
+def button(name: str, text: str) -> str:
+    return (
         f"Array.from(document.querySelectorAll({json.dumps(row(name) + ' .actions > *')}))"
         f".find(each => each.textContent === '{text}')"
     )
+
+
+def press_button(page: Any, name: str, text: str) -> None:
+    page.click_at(button(name, text))
 
 
 def create(page: Any, name: str) -> None:
@@ -167,6 +171,25 @@ def test_a_terminal_in_a_sandbox(page: Any, fleet: Service) -> None:
     page.show("sandboxes")
     page.wait_for("!document.getElementById('sandboxes').hidden")
     delete(page, "mine")
+
+
+def test_a_click_is_not_lost_to_news_of_the_sandbox(page: Any, fleet: Service) -> None:
+    wanted = {"name": "busy", "labels": {"step": "1"}}
+    made = fleet.http.post("/api/sandbox", json=wanted).json()
+    wait_for_state(page, "busy", "started")
+    x, y = page.hover_at(button("busy", "Terminal"))
+    where = {"x": x, "y": y, "button": "left", "clickCount": 1}
+    page.call("Input.dispatchMouseEvent", type="mousePressed", **where)
+    labels = {"labels": {"step": "2"}}
+    assert fleet.http.put(f"/api/sandbox/{made['id']}/labels", json=labels).status_code == 200
+    # The page reads the list again when a service that was lost is back.
+    page.evaluate("document.dispatchEvent(new Event('returned'))")
+    page.wait_for(f"document.querySelector('{row('busy')} .chip').textContent === 'step=2'")
+    page.call("Input.dispatchMouseEvent", type="mouseReleased", **where)
+    page.wait_for("!document.getElementById('terminal').hidden")
+    page.show("sandboxes")
+    page.wait_for("!document.getElementById('sandboxes').hidden")
+    delete(page, "busy")
 
 
 def test_the_keyboard_is_enough(page: Any, fleet: Service) -> None:

@@ -8,10 +8,18 @@ export function element(tag, properties = {}, ...children) {
   return created;
 }
 
-// Shows values by their names in a list of descriptions.
+// Shows values by their names in a list of descriptions. What has not changed stays as it is: it may be
+// selected, to be copied.
 export function showFacts(list, facts) {
-  list.replaceChildren(...Object.entries(facts).map(([name, value]) => element(
-    'div', {}, element('dt', {}, name), element('dd', {}, String(value)))));
+  const names = Object.keys(facts);
+  const known = Array.from(list.querySelectorAll('dt'), ({ textContent }) => textContent);
+  if (known.join('\n') !== names.join('\n')) {
+    list.replaceChildren(...names.map((name) => element('div', {}, element('dt', {}, name), element('dd', {}))));
+  }
+  list.querySelectorAll('dd').forEach((place, index) => {
+    const value = String(facts[names[index]]);
+    if (place.textContent !== value) place.textContent = value;
+  });
 }
 
 const SVG = 'http://www.w3.org/2000/svg';

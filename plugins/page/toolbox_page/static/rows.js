@@ -76,7 +76,7 @@ export class Rows {
       const cell = known.row.children[index];
       const focused = cell.contains(document.activeElement);
       cell.replaceChildren(...(make ? [make(item)].flat() : [String(value)]));
-      if (focused) (cell.querySelector('a, button') || known.row.querySelector('a, button')).focus();
+      if (focused) this.enter(cell.querySelector('a, button') ? cell : known.row);
     });
     return known.row;
   }
@@ -94,8 +94,17 @@ export class Rows {
   focus(index) {
     const place = Math.max(0, Math.min(index, this.items.length - 1));
     if (place < this.first || place >= this.limit) this.window(place - BATCH / 2, 0);
-    const row = this.body.children[place - this.first];
-    (row ? row.querySelector('a, button') : this.home).focus();
+    this.enter(this.body.children[place - this.first]);
+  }
+
+  // Focuses the first link or button in a row or cell, or home if there is none.
+  enter(place) {
+    (place?.querySelector('a, button') || this.home).focus();
+  }
+
+  // Returns the row of an item, if it has one.
+  of(item) {
+    return this.rows.get(this.key(item))?.row;
   }
 
   // Returns the index of the item in whose row an element is, or -1.

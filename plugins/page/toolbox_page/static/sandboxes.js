@@ -4,6 +4,7 @@ import { Failure, attempt, read, words } from './api.js';
 import { byId, element } from './dom.js';
 import { follow } from './events.js';
 import { age } from './format.js';
+import { Rows, rowButton } from './rows.js';
 
 const PAGE = 200; // Sandboxes asked for at a time, the most that the service sends.
 const TICK = 1000;
@@ -13,8 +14,7 @@ const RESTING = ['stopped', 'paused', 'archived'];
 const FAILED = ['error', 'build_failed'];
 
 const sandboxes = new Map(); // By id.
-const rows = new Map(); // By id; each has its row, and what it shows.
-let started = false;
+let rows = null;
 let live = false;
 let missed = null; // Events that come while the list is read, which may be older.
 let lastRound = 0;
@@ -35,72 +35,69 @@ async function act(sandbox, method, action) {
   if (!done) refresh();
 }
 
-function button(text, sandbox, onclick) {
-  const made = element('button', { type: 'button', onclick }, text);
-  made.setAttribute('aria-label', `${text} ${sandbox.name}`); // The same word is in each row.
-  return made;
-}
-
 function actions(sandbox) {
   const made = [];
   const { state } = sandbox;
   if (state === 'started') {
     const link = element('a', { className: 'button', href: `#terminal/${encodeURIComponent(sandbox.id)}` }, 'Terminal');
     link.setAttribute('aria-label', `Terminal of ${sandbox.name}`);
-    made.push(link, button('Stop', sandbox, () => act(sandbox, 'POST', '/stop')));
+    made.push(link, rowButton('Stop', sandbox.name, () => act(sandbox, 'POST', '/stop')));
   }
-  if (RESTING.includes(state)) made.push(button('Start', sandbox, () => act(sandbox, 'POST', '/start')));
+  if (RESTING.includes(state)) made.push(rowButton('Start', sandbox.name, () => act(sandbox, 'POST', '/start')));
   if (state === 'error' && sandbox.recoverable) {
-    made.push(button('Recover', sandbox, () => act(sandbox, 'POST', '/recover')));
+    made.push(rowButton('Recover', sandbox.name, () => act(sandbox, 'POST', '/recover')));
   }
-  if (state !== 'destroying') made.push(button('Delete', sandbox, () => confirmDelete(sandbox)));
+  if (state !== 'destroying') made.push(rowButton('Delete', sandbox.name, () => confirmDelete(sandbox)));
   return made;
 }
 
-function cells(sandbox) {
-  const name = element('th', { scope: 'row' }, element('div', {}, sandbox.name));
-  if (sandbox.id !== sandbox.name) name.append(element('div', { className: 'quiet id' }, sandbox.id));
-  const state = element('td', {}, element('span', { className: `pill ${kind(sandbox.state)}` }, sandbox.state));
-  if (sandbox.errorReason) state.append(element('div', { className: 'quiet' }, sandbox.errorReason));
-  const labels = Object.entries(sandbox.labels || {}).map(
-    ([key, value]) => element('span', { className: 'chip' }, `${key}=${value}`));
-  const size = `${sandbox.cpu} CPU, ${sandbox.memory} GiB memory, ${sandbox.disk} GiB disk`;
-  return [name, state,
-    element('td', {}, element('div', { className: 'chips' }, ...labels)),
-    element('td', { className: 'quiet age', title: sandbox.createdAt }, age(sandbox.createdAt)),
-    element('td', { className: 'quiet size' }, size),
-    element('td', {}, element('div', { className: 'actions' }, ...actions(sandbox)))];
+function called({ id, name }) {
+  const made = [element('div', {}, name)];
+  if (id !== name) made.push(element('div', { className: 'quiet id' }, id));
+  return made;
 }
 
-// Shows a sandbox in its row, which is only made anew if something has changed: whoever is about to
-// press a button must find it in its place, and keeps the focus in the row.
-function showRow(sandbox) {
-  const shown = JSON.stringify({ ...sandbox, updatedAt: null, lastActivityAt: null });
-  const known = rows.get(sandbox.id);
-  if (known && known.shown === shown) return known.row;
-  const row = known ? known.row : element('tr', {});
-  const focused = row.contains(document.activeElement);
-  row.replaceChildren(...cells(sandbox));
-  row.dataset.name = sandbox.name;
-  row.dataset.state = sandbox.state;
-  rows.set(sandbox.id, { row, shown });
-  if (focused) (row.querySelector('.actions > *') || byId('sandbox-name')).focus();
-  return row;
+function condition({ state, errorReason }) {
+  const made = [element('span', { className: `pill ${kind(state)}` }, state)];
+  if (errorReason) made.push(element('div', { className: 'quiet' }, errorReason));
+  return made;
 }
+
+const labels = (sandbox) => Object.entries(sandbox.labels || {}).map(([key, value]) => `${key}=${value}`);
+
+const COLUMNS = [
+  { heads: true, of: ({ id, name }) => [id, name], make: called },
+  { of: ({ state, errorReason }) => [state, errorReason], make: condition },
+  {
+    of: labels,
+    make: (sandbox) => element('div', { className: 'chips' },
+      ...labels(sandbox).map((label) => element('span', { className: 'chip' }, label))),
+  },
+  {
+    className: 'quiet age',
+    of: ({ createdAt }) => age(createdAt),
+    make: ({ createdAt }) => element('span', { title: createdAt }, age(createdAt)),
+  },
+  {
+    className: 'quiet size',
+    of: ({ cpu, memory, disk }) => `${cpu} CPU, ${memory} GiB memory, ${disk} GiB disk`,
+  },
+  {
+    of: ({ id, name, state, recoverable }) => [id, name, state, recoverable],
+    make: (sandbox) => element('div', { className: 'actions' }, ...actions(sandbox)),
+  },
+];
+
+// The newest first; those of one moment always in the same order.
+const place = ({ createdAt, id }) => `${createdAt} ${id}`;
 
 function show() {
-  for (const [id, { row }] of rows) {
-    if (sandboxes.has(id)) continue;
-    if (row.contains(document.activeElement)) byId('sandbox-name').focus();
-    row.remove();
-    rows.delete(id);
+  const sorted = [...sandboxes.values()].sort((one, other) => (place(one) < place(other) ? 1 : -1));
+  rows.show(sorted);
+  for (const sandbox of sorted) {
+    const row = rows.of(sandbox);
+    if (row) Object.assign(row.dataset, { name: sandbox.name, state: sandbox.state });
   }
-  const sorted = [...sandboxes.values()].sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1));
-  const body = byId('sandbox-rows');
-  sorted.map(showRow).forEach((row, index) => {
-    // Moved only if it must be: a row that is moved loses the focus.
-    if (body.children[index] !== row) body.insertBefore(row, body.children[index] || null);
-  });
   byId('sandboxes-none').hidden = sorted.length > 0;
   byId('sandbox-table').hidden = sorted.length === 0;
   byId('sandbox-count').textContent = sorted.length ? String(sorted.length) : '';
@@ -192,13 +189,13 @@ function confirmDelete(sandbox) {
 
 function tick() {
   if (!byId('sandboxes').hidden && !document.hidden) {
-    for (const [id, { row }] of rows) row.querySelector('.age').textContent = age(sandboxes.get(id).createdAt);
+    show(); // Their ages.
     if (!live && performance.now() - lastRound > ROUND) refresh();
   }
 }
 
 function begin() {
-  started = true;
+  rows = new Rows(byId('sandbox-rows'), ({ id }) => id, COLUMNS, byId('sandbox-name'));
   byId('sandbox-form').addEventListener('submit', create);
   follow({
     joined() {
@@ -216,7 +213,7 @@ function begin() {
 }
 
 export function start() {
-  if (!started) begin();
+  if (!rows) begin();
   refresh();
   showSnapshots().catch(() => {}); // The service can't be reached: the list says so.
 }
