@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,39 +17,16 @@ from toolbox_fleet.models.sandboxes import CreateSandbox
 from toolbox_fleet.models.sandboxes import Resources
 from toolbox_fleet.models.secrets import CreateSecret
 from toolbox_fleet.models.secrets import UpdateSecret
-from toolbox_fleet.settings import FleetSettings
 from toolbox_fleet.testing import eventually
 from toolbox_fleet.testing import made
 from toolbox_fleet.testing import reaches
-from toolbox_fleet_kubernetes.backend import KubernetesFleet
 
 from .cluster import Cluster
-from .fleets import add_pool
 from .fleets import add_template
 from .fleets import ask
-from .fleets import delete_all
 from .fleets import pod_of
-from .fleets import settings
 
-
-@pytest.fixture(scope="module")
-def place(cluster: Cluster, namespace: str) -> str:
-    add_template(cluster, namespace)
-    add_template(cluster, namespace, "warm")
-    add_pool(cluster, namespace, 1, "warm")
-    return namespace
-
-
-@pytest.fixture
-def backend(cluster: Cluster, place: str, make_backend: Callable[..., Any]) -> Iterator[Any]:
-    made = make_backend(KubernetesFleet, settings(cluster, place), FleetSettings())
-    yield made
-    delete_all(cluster, place, made)
-
-
-@pytest.fixture
-def replica(cluster: Cluster, place: str, make_backend: Callable[..., Any]) -> Any:
-    return make_backend(KubernetesFleet, settings(cluster, place), FleetSettings())
+POOL = 1
 
 
 def test_a_secret_is_in_the_environment_from_the_next_start_on(

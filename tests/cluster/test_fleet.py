@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import Any
@@ -45,41 +44,16 @@ from .clients import size_of_download
 from .clients import use_signed_urls
 from .clients import use_terminal
 from .cluster import Cluster
-from .fleets import add_pool
 from .fleets import add_template
 from .fleets import ask
-from .fleets import delete_all
 from .fleets import left
 from .fleets import pod_of
 from .fleets import settings
 
+POOL = 2
+
 MANY = 8
 """Sandboxes that are created at once: four times as many as the pool has ready."""
-
-
-@pytest.fixture(scope="module")
-def place(cluster: Cluster, namespace: str) -> str:
-    """A namespace with a template, and another that has a warm pool."""
-    add_template(cluster, namespace)
-    add_template(cluster, namespace, "warm")
-    add_pool(cluster, namespace, 2, "warm")
-    return namespace
-
-
-@pytest.fixture
-def backend(
-    cluster: Cluster, place: str, make_backend: Callable[..., Any]
-) -> Iterator[FleetBackend]:
-    made = make_backend(KubernetesFleet, settings(cluster, place), FleetSettings())
-    yield made
-    delete_all(cluster, place, made)
-
-
-@pytest.fixture
-def replica(cluster: Cluster, place: str, make_backend: Callable[..., Any]) -> FleetBackend:
-    """Another control plane for the same sandboxes."""
-    found: FleetBackend = make_backend(KubernetesFleet, settings(cluster, place), FleetSettings())
-    return found
 
 
 def pods_of(cluster: Cluster, place: str) -> dict[str, Any]:

@@ -27,8 +27,6 @@ from toolbox.auth.signing import sign
 from toolbox.testing import DEADLINE
 
 from .cluster import Cluster
-from .fleets import add_pool
-from .fleets import add_template
 from .fleets import ask
 from .fleets import delete_all
 from .fleets import left
@@ -36,13 +34,7 @@ from .fleets import pod_of
 from .fleets import settings
 from .mortal import Mortals
 
-
-@pytest.fixture(scope="module")
-def place(cluster: Cluster, namespace: str) -> str:
-    add_template(cluster, namespace)
-    add_template(cluster, namespace, "warm")
-    add_pool(cluster, namespace, 1, "warm")
-    return namespace
+POOL = 1
 
 
 @pytest.fixture(scope="module")

@@ -22,15 +22,8 @@ from toolbox_fleet.testing import reaches
 from toolbox_fleet_kubernetes.backend import KubernetesFleet
 
 from .cluster import Cluster
-from .fleets import add_template
 from .fleets import delete_all
 from .fleets import settings
-
-
-@pytest.fixture(scope="module")
-def place(cluster: Cluster, namespace: str) -> str:
-    add_template(cluster, namespace)
-    return namespace
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from .clients import size_of_download
 from .clients import use_terminal
 from .cluster import Cluster
 from .container import PORT
-from .fleets import add_template
 from .fleets import left
 
 SETTINGS = """
@@ -40,12 +39,6 @@ namespace = "{place}"
 """
 
 Serve = Callable[..., Service]
-
-
-@pytest.fixture(scope="module")
-def place(cluster: Cluster, namespace: str) -> str:
-    add_template(cluster, namespace)
-    return namespace
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,19 +29,6 @@ from .fleets import add_template
 from .fleets import ask
 from .fleets import delete_all
 from .fleets import settings
-
-
-@pytest.fixture(scope="module")
-def place(cluster: Cluster, namespace: str) -> str:
-    add_template(cluster, namespace)
-    return namespace
-
-
-@pytest.fixture
-def backend(cluster: Cluster, place: str, make_backend: Callable[..., Any]) -> Iterator[Any]:
-    made = make_backend(KubernetesFleet, settings(cluster, place), FleetSettings())
-    yield made
-    delete_all(cluster, place, made)
 
 
 def test_a_template_that_is_deleted_under_its_pool(
