@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from toolbox_fleet_kubernetes.client import connection as module
 from toolbox_fleet_kubernetes.client.config import load
 from toolbox_fleet_kubernetes.client.connection import Connection
 from toolbox_fleet_kubernetes.client.errors import NotThere
@@ -110,3 +112,20 @@ def test_a_request_of_another_thread_ends_before_the_connections_are_closed(
     assert [type(each) for each in outcomes] == [outcome]
     with pytest.raises(Unavailable, match="closed"):
         connection.get(POD, "two")
+
+
+def test_a_request_that_takes_long_closes_the_connections_itself(
+    slow: Slow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes its socket away while it writes: the descriptor may be another's at once."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(KUBECONFIG.format(port=slow.server_port))
+    connection = Connection(load(KubernetesSettings(kubeconfig=str(file))), "default")
+    monkeypatch.setattr(module, "TIMEOUT", 0.0)
+    with ThreadPoolExecutor(1) as threads:
+        getting = threads.submit(connection.get, POD, "one")
+        assert slow.asked.wait(DEADLINE)
+        connection.release()
+        slow.may_respond.set()
+        assert isinstance(getting.exception(DEADLINE), NotThere)
+    assert connection._client.is_closed

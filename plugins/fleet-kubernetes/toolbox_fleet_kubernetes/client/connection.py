@@ -26,6 +26,7 @@ from lightkube.core.generic_client import GenericSyncClient
 from toolbox_fleet_kubernetes.client.errors import NotThere
 from toolbox_fleet_kubernetes.client.errors import Outdated
 from toolbox_fleet_kubernetes.client.errors import translated
+from toolbox_fleet_kubernetes.client.errors import unavailable
 from toolbox_fleet_kubernetes.client.kinds import Kind
 from toolbox_fleet_kubernetes.client.kinds import Meta
 from toolbox_fleet_kubernetes.client.retrying import attempts
@@ -106,7 +107,7 @@ class Connection(GenericSyncClient):
         return items, version
 
     def create(self, kind: Kind[T], manifest: dict[str, Any]) -> T:
-        """Create an object."""
+        """Create an object. Raises Unavailable, not NotThere, without the namespace."""
         body = {"apiVersion": kind.group, "kind": kind.name, **manifest}
         for _ in attempts():
             try:
@@ -114,6 +115,8 @@ class Connection(GenericSyncClient):
             except Outdated:
                 # Of the namespace's quota, which others who create count in, too.
                 continue
+            except NotThere as error:
+                raise unavailable(str(error)) from None
         raise AssertionError
 
     def patch(self, kind: Kind[T], name: str, change: dict[str, Any]) -> T:
@@ -250,17 +253,22 @@ class Connection(GenericSyncClient):
     def _ended(self) -> None:
         with self._quiet:
             self._requests -= 1
+            if self._released and not self._requests:
+                super().close()
             self._quiet.notify_all()
 
     def release(self) -> None:
         """Wait for the requests and watches of other threads, and close all connections.
 
-        A later request raises Unavailable: it would open a connection that nobody closes.
+        A request that takes longer closes them when it ends: under it, another file could get the
+        descriptor that it still writes to. A later one raises Unavailable: it would open a
+        connection that nobody closes.
         """
         with self._quiet:
             self._released = True
             self._quiet.wait_for(lambda: not self._requests, 2 * TIMEOUT)
-        super().close()
+            if not self._requests:
+                super().close()
 
 
 def _request(
@@ -276,4 +284,5 @@ def _interrupt(response: httpx2.Response) -> None:
     opened = stream.get_extra_info("socket") if stream is not None else None
     if opened is not None:
         with suppress(OSError):
-            opened.shutdown(socket.SHUT_RDWR)
+            # Not by its own method, after which another thread would go on without TLS.
+            socket.socket.shutdown(opened, socket.SHUT_RDWR)

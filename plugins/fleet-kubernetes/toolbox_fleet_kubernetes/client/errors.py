@@ -43,11 +43,11 @@ def translated() -> Iterator[None]:
     except ApiError as error:
         raise _of_status(error) from None
     except httpx2.HTTPStatusError as error:
-        raise _unavailable(f"status {error.response.status_code}") from None
+        raise unavailable(f"status {error.response.status_code}") from None
     except (httpx2.HTTPError, httpx2.StreamError, OSError, ConfigError) as error:
-        raise _unavailable(str(error) or type(error).__name__) from None
+        raise unavailable(str(error) or type(error).__name__) from None
     except msgspec.DecodeError as error:
-        raise _unavailable(f"an object could not be read: {error}") from None
+        raise unavailable(f"an object could not be read: {error}") from None
 
 
 def _of_status(error: ApiError) -> Exception:
@@ -77,10 +77,13 @@ def _refused(code: int, message: str) -> ToolboxError:
         # A quota is told from missing rights by the text alone.
         case 403 if "exceeded quota" in message or "must specify" in message:
             return NoCapacity(f"the quota of the namespace: {message}", {"Retry-After": "10"})
+        case 403 if "is being terminated" in message:
+            return unavailable(message)
         case 403:
             return Refused(f"this control plane lacks rights in the cluster: {message}")
-    return _unavailable(message)
+    return unavailable(message)
 
 
-def _unavailable(reason: str) -> Unavailable:
+def unavailable(reason: str) -> Unavailable:
+    """Return the error for a cluster that can't do what every cluster can."""
     return Unavailable(f"the cluster does not respond as it should: {reason}", AGAIN)
