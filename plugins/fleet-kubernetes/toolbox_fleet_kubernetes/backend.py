@@ -111,6 +111,7 @@ class KubernetesFleet(
         self._feeds.start()
 
     def _connect_parts(self) -> None:
+        self._creator.later = self._janitor.later
         self._preparer.find = self._cluster.get
         self._preparer.prepared = self._feeds.put_primary
         self._preparer.troubled = lambda identity, text: self._cluster.touch(identity, trouble=text)

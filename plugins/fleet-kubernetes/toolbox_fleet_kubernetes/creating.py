@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 import msgspec
 from toolbox_fleet.errors import NameTaken
 from toolbox_fleet.models.sandboxes import CreateSandbox
 
 from toolbox.errors import ToolboxError
+from toolbox.errors import Unavailable
 from toolbox_fleet_kubernetes.cache.cluster import Cluster
 from toolbox_fleet_kubernetes.cache.feeds import Feeds
 from toolbox_fleet_kubernetes.client.connection import Connection
@@ -26,7 +30,9 @@ from toolbox_fleet_kubernetes.client.kinds import Template
 from toolbox_fleet_kubernetes.client.kinds import kind_of
 from toolbox_fleet_kubernetes.objects import blueprints
 from toolbox_fleet_kubernetes.objects import manifests
+from toolbox_fleet_kubernetes.objects.names import ID
 from toolbox_fleet_kubernetes.objects.names import object_name
+from toolbox_fleet_kubernetes.objects.names import secret_name
 from toolbox_fleet_kubernetes.objects.records import Record
 from toolbox_fleet_kubernetes.objects.records import new_record
 from toolbox_fleet_kubernetes.preparing import Preparer
@@ -74,6 +80,8 @@ class Creator:
         self._networks = networks
         self._kept = kept
         self._preparer = preparer
+        self.later: Callable[[Callable[[], None]], None] = lambda job: None
+        """Called with what is to be done again until it succeeds."""
 
     def create(self, wanted: CreateSandbox) -> str:
         """Create a sandbox; return its id. Raises as ``FleetBackend.create``.
@@ -101,8 +109,8 @@ class Creator:
                 if pool is not None
                 else self._sandbox(record, wanted, template, claims, secret)
             )
-        except BaseException:
-            self._give_up(record, secret)
+        except BaseException as error:
+            self._give_up(record, error)
             raise
         self._bind(secret, made)
         if is_warm:
@@ -118,6 +126,9 @@ class Creator:
             secret = self._connection.create(SECRET, manifest)
         except AlreadyThere:
             raise NameTaken(f"the name {record.name!r} is taken") from None
+        except Unavailable as error:
+            self._give_up(record, error)
+            raise
         self._feeds.secrets.put(secret)
         return secret
 
@@ -148,19 +159,31 @@ class Creator:
             self._networks.bind(record, (SANDBOX, sandbox.metadata))
         return sandbox
 
-    def _give_up(self, record: Record, secret: Secret) -> None:
-        """Remove what there is: the request may have succeeded though its response was lost."""
+    def _give_up(self, record: Record, error: BaseException) -> None:
+        """Remove what there is: a request may have succeeded though its response was lost."""
         self._preparer.forget(record.id)
-        name = object_name(record.id)
+        remove = partial(self._remove, record)
+        # It may even succeed after this.
+        again = isinstance(error, Unavailable)
         try:
-            self._connection.delete(CLAIM, name, "")
-            self._connection.delete(SANDBOX, name, "")
-            self._networks.close(record)
-            self._connection.delete(SECRET, secret.metadata.name, secret.metadata.uid)
-        except (ToolboxError, Outdated) as error:
-            # The Secret without an owner is found again.
-            log.warning("sandbox %s could not be removed yet: %s", record.id, error)
-        self._feeds.secrets.remove(secret)
+            remove()
+        except ToolboxError as trouble:
+            log.warning("sandbox %s could not be removed yet: %s", record.id, trouble)
+            again = True
+        if again:
+            self.later(remove)
+
+    def _remove(self, record: Record) -> None:
+        name = object_name(record.id)
+        self._connection.delete(CLAIM, name, "")
+        self._connection.delete(SANDBOX, name, "")
+        self._networks.close(record)
+        with suppress(NotThere):
+            secret = self._connection.get(SECRET, secret_name(record.name))
+            # Its name may be another one's by now.
+            if secret.metadata.labels.get(ID) == record.id:
+                self._connection.delete(SECRET, secret.metadata.name, secret.metadata.uid)
+                self._feeds.secrets.remove(secret)
 
     def _bind(self, secret: Secret, made: Claim | SandboxObject) -> None:
         change = manifests.owned_by((kind_of(made), made.metadata))

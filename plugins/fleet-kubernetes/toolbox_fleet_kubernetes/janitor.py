@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -50,6 +51,8 @@ class Janitor:
         self._lock = threading.Lock()
         self._since: dict[str, tuple[Secret, float]] = {}
         """Secrets without a sandbox by uid, and since when we know."""
+        self._jobs: list[Callable[[], None]] = []
+        """Removals that did not succeed."""
         self._closed = False
         self._timer = context.loop.call_later(BETWEEN, self._soon)
 
@@ -61,17 +64,33 @@ class Janitor:
         if secret.metadata.owner_references:
             self._context.pool.submit(self._forget, secret)
 
+    def later(self, job: Callable[[], None]) -> None:
+        """Do something at each look until it succeeds. It doesn't wait."""
+        with self._lock:
+            self._jobs.append(job)
+
     def _soon(self) -> None:
         if not self._closed:
             self._context.pool.submit(self._look)
 
     def _look(self) -> None:
         try:
+            self._do_jobs()
             self._look_at_secrets()
             self._settler.look()
         finally:
             if not self._closed:
                 self._timer = self._context.loop.call_later(BETWEEN, self._soon)
+
+    def _do_jobs(self) -> None:
+        with self._lock:
+            jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            try:
+                job()
+            except ToolboxError as error:
+                log.info("what a creation has left could not be removed yet: %s", error)
+                self.later(job)
 
     def _look_at_secrets(self) -> None:
         with self._lock:
