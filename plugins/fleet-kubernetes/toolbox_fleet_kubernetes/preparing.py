@@ -26,9 +26,9 @@ from toolbox_fleet_kubernetes.cache.entries import Entry
 from toolbox_fleet_kubernetes.client.connection import Connection
 from toolbox_fleet_kubernetes.client.errors import NotThere
 from toolbox_fleet_kubernetes.client.kinds import SECRET
+from toolbox_fleet_kubernetes.client.kinds import TOKEN_VARIABLE
 from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import kind_of
-from toolbox_fleet_kubernetes.objects.manifests import TOKEN_VARIABLE
 from toolbox_fleet_kubernetes.objects.names import PREPARED
 from toolbox_fleet_kubernetes.objects.names import SIGNED
 from toolbox_fleet_kubernetes.objects.names import digest

@@ -19,7 +19,7 @@ from toolbox_fleet.models.sandboxes import Sandbox
 from toolbox.linux.clock import awake
 from toolbox.sockets.loop import Loop
 from toolbox_fleet_kubernetes.cache.entries import Entry
-from toolbox_fleet_kubernetes.cache.entries import values_of
+from toolbox_fleet_kubernetes.cache.entries import environment_of
 from toolbox_fleet_kubernetes.cache.objects import Shelf
 from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import Meta
@@ -179,7 +179,7 @@ class Cluster:
             entry.annotation, entry.record = text, record
         if secret is not None and secret is not entry.secret:
             entry.secret = secret
-            entry.token, entry.signing_key, entry.env = values_of(secret)
+            entry.env = environment_of(secret)
         self._show(entry, self._view(entry))
         self.noticed(entry)
 
@@ -260,9 +260,9 @@ def _new_entry(objects: Objects, secret: Secret) -> Entry | None:
     record = decode(text)
     if record is None or record.id != secret.metadata.labels.get(ID):
         return None  # It isn't as we write it: somebody else's, in spite of its labels.
-    token, key, env = values_of(secret)
+    env = environment_of(secret)
     view = to_sandbox(record, env, "unknown", "started")
-    return Entry(objects, secret, text, record, token, key, env, view)
+    return Entry(objects, secret, text, record, env, view)
 
 
 def _shown(entry: Entry, observed: Observed) -> Sandbox:

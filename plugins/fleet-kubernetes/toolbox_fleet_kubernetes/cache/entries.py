@@ -18,7 +18,7 @@ from toolbox_fleet_kubernetes.objects.records import Record
 from toolbox_fleet_kubernetes.objects.states import Objects
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """A sandbox. Changed under the lock of :class:`.cluster.Cluster` only; what it refers to never
     changes.
@@ -29,8 +29,6 @@ class Entry:
     annotation: str
     """The record as it was read."""
     record: Record
-    token: str
-    signing_key: str
     env: dict[str, str]
     view: Sandbox
     """The sandbox as clients see it."""
@@ -43,12 +41,24 @@ class Entry:
     timer: Any = field(default=None, repr=False)
     """The timer that ends our patience."""
 
+    @property
+    def token(self) -> str:
+        """The token of its service."""
+        return _value(self.secret, TOKEN)
 
-def values_of(secret: Secret) -> tuple[str, str, dict[str, str]]:
-    """Return the token, signing key and environment in a sandbox's Secret."""
-    values = {name: base64.b64decode(secret.data.get(name, "")) for name in secret.data}
+    @property
+    def signing_key(self) -> str:
+        """The key of its signed URLs."""
+        return _value(self.secret, SIGNING_KEY)
+
+
+def _value(secret: Secret, name: str) -> str:
+    return base64.b64decode(secret.data.get(name, "")).decode()
+
+
+def environment_of(secret: Secret) -> dict[str, str]:
+    """Return the environment in a sandbox's Secret."""
     try:
-        env = msgspec.json.decode(values.get(ENVIRONMENT, b"{}"), type=dict[str, str])
+        return msgspec.json.decode(_value(secret, ENVIRONMENT), type=dict[str, str])
     except msgspec.DecodeError:
-        env = {}
-    return values.get(TOKEN, b"").decode(), values.get(SIGNING_KEY, b"").decode(), env
+        return {}

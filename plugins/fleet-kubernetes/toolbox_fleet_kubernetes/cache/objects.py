@@ -24,7 +24,8 @@ class Shelf(Generic[T]):
     def __init__(self, key: Callable[[T], Key | None]) -> None:
         self._key = key
         self._objects: dict[str, T] = {}
-        self._by_key: dict[Key, dict[str, T]] = {}
+        # Nearly always one, for which a dictionary takes 200 bytes more.
+        self._names: dict[Key, tuple[str, ...]] = {}
         self._gone: dict[str, None] = {}
         """The uids of the latest objects that were deleted, in their order."""
 
@@ -37,7 +38,7 @@ class Shelf(Generic[T]):
 
     def of(self, key: Key) -> list[T]:
         """Return the objects with a key."""
-        return list(self._by_key.get(key, {}).values())
+        return [self._objects[name] for name in self._names.get(key, ())]
 
     def put(self, object_: T) -> set[Key]:
         """Keep an object, unless a newer one is here; return the keys that this concerns."""
@@ -50,7 +51,7 @@ class Shelf(Generic[T]):
         key = self._key(object_)
         if key is not None:
             self._objects[name] = object_
-            self._by_key.setdefault(key, {})[name] = object_
+            self._names[key] = (*self._names.get(key, ()), name)
             concerned.add(key)
         return concerned
 
@@ -84,10 +85,11 @@ class Shelf(Generic[T]):
             return set()
         key = self._key(old)
         assert key is not None
-        same = self._by_key[key]
-        del same[name]
-        if not same:
-            del self._by_key[key]
+        others = tuple(one for one in self._names[key] if one != name)
+        if others:
+            self._names[key] = others
+        else:
+            del self._names[key]
         return {key}
 
 

@@ -16,7 +16,7 @@ from toolbox_fleet_kubernetes.client.connection import Connection
 from toolbox_fleet_kubernetes.client.errors import NotThere
 from toolbox_fleet_kubernetes.client.errors import Outdated
 from toolbox_fleet_kubernetes.client.kinds import Kind
-from toolbox_fleet_kubernetes.client.kinds import Meta
+from toolbox_fleet_kubernetes.client.kinds import Named
 
 log = logging.getLogger("toolbox")
 
@@ -28,7 +28,7 @@ class HasMeta(Protocol):
     """Any object."""
 
     @property
-    def metadata(self) -> Meta: ...
+    def metadata(self) -> Named: ...
 
 
 T = TypeVar("T", bound=HasMeta)

@@ -13,8 +13,9 @@ import msgspec
 from toolbox_fleet.access.address import ID_VARIABLE
 from toolbox_fleet.models.secrets import Secret
 
+from toolbox_fleet_kubernetes.client.kinds import TOKEN_VARIABLE
 from toolbox_fleet_kubernetes.client.kinds import Kind
-from toolbox_fleet_kubernetes.client.kinds import Meta
+from toolbox_fleet_kubernetes.client.kinds import Named
 from toolbox_fleet_kubernetes.objects.names import ID
 from toolbox_fleet_kubernetes.objects.names import NAME
 from toolbox_fleet_kubernetes.objects.names import NETWORK
@@ -36,7 +37,6 @@ Manifest = dict[str, Any]
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
-TOKEN_VARIABLE = "TOOLBOX_TOKEN"
 SIGNING_VARIABLE = "TOOLBOX_SIGNING_KEY"
 
 TOKEN, SIGNING_KEY, ENVIRONMENT = "token", "signing-key", "environment"
@@ -159,7 +159,7 @@ def resources(cpu: int, memory: int, disk: int | None) -> Manifest:
     return {"requests": amounts, "limits": dict(amounts)}
 
 
-def owned_by(*owners: tuple[Kind[Any], Meta]) -> Manifest:
+def owned_by(*owners: tuple[Kind[Any], Named]) -> Manifest:
     """Return the change of an object that makes it end with others: with the last of them."""
     references = [
         {"apiVersion": kind.group, "kind": kind.name, "name": owner.name, "uid": owner.uid}

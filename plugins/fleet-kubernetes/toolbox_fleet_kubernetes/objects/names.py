@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-PREFIX = "sandbox-toolbox"
+from toolbox_fleet_kubernetes.client.kinds import PREFIX
 
 OWNER = f"{PREFIX}/owner"
 """The label of all objects of a control plane and its replicas: no other is ever changed."""

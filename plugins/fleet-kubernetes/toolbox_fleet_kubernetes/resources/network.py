@@ -23,7 +23,7 @@ from toolbox_fleet_kubernetes.client.kinds import POD
 from toolbox_fleet_kubernetes.client.kinds import SECRET
 from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import Kind
-from toolbox_fleet_kubernetes.client.kinds import Meta
+from toolbox_fleet_kubernetes.client.kinds import Named
 from toolbox_fleet_kubernetes.client.kinds import SandboxObject
 from toolbox_fleet_kubernetes.client.kinds import Template
 from toolbox_fleet_kubernetes.client.kinds import kind_of
@@ -59,7 +59,7 @@ class Networks:
         self._feeds = feeds
         self._templates = templates
 
-    def open(self, record: Record, template: Template, secret: Meta) -> bool:
+    def open(self, record: Record, template: Template, secret: Named) -> bool:
         """Make the policy of a new Sandbox, before it has a pod; report whether it needs one.
 
         It ends with the Secret until it is bound. Raises InvalidValue.
@@ -80,7 +80,7 @@ class Networks:
             return None
         return {key: spec[key] for key in ("ingress", "egress") if key in spec}
 
-    def bind(self, record: Record, *owners: tuple[Kind[Any], Meta]) -> None:
+    def bind(self, record: Record, *owners: tuple[Kind[Any], Named]) -> None:
         """Let a policy end with the last of some objects."""
         change = manifests.owned_by(*owners)
         try:
@@ -175,7 +175,7 @@ class NetworkAbility:
         return changed
 
 
-def _owned(manifest: dict[str, Any], kind: Kind[Any], owner: Meta) -> dict[str, Any]:
+def _owned(manifest: dict[str, Any], kind: Kind[Any], owner: Named) -> dict[str, Any]:
     metadata = manifest["metadata"] | manifests.owned_by((kind, owner))["metadata"]
     return {**manifest, "metadata": metadata}
 
