@@ -267,19 +267,7 @@ def reconnect(plane: ControlPlane, place: str, http: httpx.Client) -> float:
     [identity] = add_sandboxes(plane.api, place, 1)
     _until(lambda: http.get(f"/api/sandbox/{identity}").is_success, "the watch's reconnection")
     _until(lambda: _cluster_of(http) == "followed", "all watches' reconnection")
-    text = plane.api.http.get("/metrics").text
-    counted = 0.0
-    for line in text.splitlines():
-        if line.startswith("apiserver_request_total{") and 'verb="LIST"' in line:
-            counted += float(line.rpartition(" ")[2]) if _is_ours(line) else 0
-    return counted
-
-
-KINDS = ("secrets", "sandboxclaims", "sandboxes", "pods", "sandboxtemplates", "sandboxwarmpools")
-
-
-def _is_ours(line: str) -> bool:
-    return any(f'resource="{kind}"' in line for kind in KINDS) and 'scope="namespace"' in line
+    return sum(fleets.lists(plane.api).values())
 
 
 def _cluster_of(http: httpx.Client) -> str:

@@ -26,6 +26,8 @@ GROUPS = {
     "customresourcedefinitions": "apis/apiextensions.k8s.io/v1",
     "selfsubjectaccessreviews": "apis/authorization.k8s.io/v1",
     "deployments": "apis/apps/v1",
+    "roles": "apis/rbac.authorization.k8s.io/v1",
+    "rolebindings": "apis/rbac.authorization.k8s.io/v1",
 }
 """The API group of each resource that isn't in the core group."""
 
@@ -139,9 +141,14 @@ def condition(found: Object | None, kind: str) -> Object:
     return next((each for each in conditions if each["type"] == kind), {})
 
 
-def wait_for(check: Callable[[], Any], what: str, log: Callable[[], str] = lambda: "") -> Any:
+def wait_for(
+    check: Callable[[], Any],
+    what: str,
+    log: Callable[[], str] = lambda: "",
+    seconds: float = DEADLINE,
+) -> Any:
     """Wait until ``check()`` is true, and return its result."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + seconds
     while not (result := check()):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not happen in time\n{log()[-5000:]}")

@@ -13,6 +13,7 @@ from toolbox_fleet_kubernetes.settings import KubernetesSettings
 
 from toolbox.testing import DEADLINE
 
+from .api import Api
 from .api import Object
 from .api import wait_for
 from .cluster import Cluster
@@ -105,3 +106,23 @@ def left(cluster: Cluster, namespace: str) -> list[str]:
     kinds = ("sandboxclaims", "secrets", "networkpolicies")
     found = [one for kind in kinds for one in cluster.api.list(kind, namespace, **selector)]
     return [f"{one['metadata']['name']}" for one in found]
+
+
+KINDS = ("secrets", "sandboxclaims", "sandboxes", "pods", "sandboxtemplates", "sandboxwarmpools")
+"""Those that a control plane follows."""
+
+
+def lists(api: Api) -> dict[str, float]:
+    """Return how many pages of each of these the API server was asked for since its start, within
+    a namespace: its controllers ask for those of all namespaces.
+    """
+    counted = dict.fromkeys(KINDS, 0.0)
+    for line in api.http.get("/metrics").text.splitlines():
+        if not line.startswith("apiserver_request_total{"):
+            continue
+        labels, _, number = line.rpartition(" ")
+        if 'verb="LIST"' in labels and 'scope="namespace"' in labels:
+            kind = labels.partition(' resource="')[2] or labels.partition(',resource="')[2]
+            if (name := kind.partition('"')[0]) in counted:
+                counted[name] += float(number)
+    return counted

@@ -4,7 +4,9 @@ etcd's response.
 
 from __future__ import annotations
 
+import select
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,7 +22,9 @@ from toolbox_fleet.testing import reaches
 from toolbox_fleet_kubernetes import creating
 from toolbox_fleet_kubernetes.backend import KubernetesFleet
 from toolbox_fleet_kubernetes.client.connection import _interrupt
+from toolbox_fleet_kubernetes.client.kinds import SECRET
 
+from toolbox.errors import Unavailable
 from toolbox.testing import DEADLINE
 
 from .cluster import Cluster
@@ -28,6 +32,7 @@ from .fleets import add_pool
 from .fleets import add_template
 from .fleets import ask
 from .fleets import delete_all
+from .fleets import lists
 from .fleets import settings
 
 
@@ -97,6 +102,56 @@ def test_a_history_that_the_api_server_has_forgotten_is_listed_anew(
     eventually(lambda: is_gone(backend, lost.id))
     assert made(backend).state == "started"
     assert backend.details()["cluster"] == "followed"
+
+
+def test_a_watch_that_breaks_goes_on_without_a_list(
+    cluster: Cluster, place: str, backend: Any
+) -> None:
+    sandbox = made(backend)
+    before = lists(cluster.api)
+    for _ in range(3):
+        for response in list(backend._connection._streams.values()):
+            _interrupt(response)
+        backend.stop(sandbox.id, force=True)
+        reaches(backend, sandbox.id, "stopped")
+        backend.start(sandbox.id)
+        reaches(backend, sandbox.id, "started")
+    assert lists(cluster.api) == before
+
+
+def test_after_a_restart_of_the_api_server_each_kind_is_listed_once(
+    cluster: Cluster, place: str, backend: Any, replica: Any
+) -> None:
+    """By each of two replicas: it knows none of the places where their watches were."""
+    sandbox = made(backend)
+    assert replica.sandbox(sandbox.id).id == sandbox.id
+    cluster.control_plane.restart_server()
+    eventually(lambda: set(lists(cluster.api).values()) == {2}, "a list of each kind by both")
+    cluster.api.delete("sandboxes", f"sandbox-{sandbox.id}", place)
+    eventually(lambda: is_gone(backend, sandbox.id) and is_gone(replica, sandbox.id))
+    assert set(lists(cluster.api).values()) == {2}
+    assert [one.details()["cluster"] for one in (backend, replica)] == ["followed"] * 2
+
+
+def test_what_has_come_before_a_watch_is_interrupted_is_read(
+    cluster: Cluster, place: str, backend: Any
+) -> None:
+    """Its end comes from another thread, which must not change how this one reads."""
+    connection = backend._connection
+    _, version = connection.listed(SECRET)
+    changes = connection.follow(SECRET, version, "")
+    cluster.api.create("secrets", {"metadata": {"name": "first"}}, place)
+    assert next(changes)[1].metadata.name == "first"
+    (response,) = [connection._streams[threading.get_ident()]]
+    opened = response.extensions["network_stream"].get_extra_info("socket")
+    cluster.api.create("secrets", {"metadata": {"name": "second"}}, place)
+    assert select.select([opened], [], [], DEADLINE)[0]
+    _interrupt(response)
+    assert next(changes)[1].metadata.name == "second"
+    with pytest.raises(Unavailable):
+        next(changes)
+    for name in ("first", "second"):
+        cluster.api.delete("secrets", name, place)
 
 
 def test_while_etcd_is_slow_changes_wait_and_the_rest_does_not(
