@@ -258,7 +258,7 @@ def test_a_claim_that_can_get_nothing() -> None:
 
 def test_a_condition_may_have_no_time() -> None:
     # One such pod must not keep all others from being read.
-    untimed = {"type": "Ready", "status": "True", "lastTransitionTime": None}
+    untimed = {"type": "Ready", "status": "False", "lastTransitionTime": None}
     pod = parsed(Pod, metadata={"name": "p"}, status={"conditions": [untimed]})
     assert pod.status.conditions[0].last_transition_time is None
 

@@ -22,12 +22,12 @@ from toolbox_fleet_kubernetes.cache.entries import Entry
 from toolbox_fleet_kubernetes.cache.entries import environment_of
 from toolbox_fleet_kubernetes.cache.objects import Shelf
 from toolbox_fleet_kubernetes.client.kinds import Claim
-from toolbox_fleet_kubernetes.client.kinds import Meta
 from toolbox_fleet_kubernetes.client.kinds import Pod
 from toolbox_fleet_kubernetes.client.kinds import SandboxObject
 from toolbox_fleet_kubernetes.client.kinds import Secret
 from toolbox_fleet_kubernetes.client.kinds import Template
 from toolbox_fleet_kubernetes.client.kinds import WarmPoolObject
+from toolbox_fleet_kubernetes.client.parts import Meta
 from toolbox_fleet_kubernetes.objects.blueprints import amounts
 from toolbox_fleet_kubernetes.objects.names import ID
 from toolbox_fleet_kubernetes.objects.names import OWNER

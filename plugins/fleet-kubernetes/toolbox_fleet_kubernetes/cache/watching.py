@@ -16,7 +16,7 @@ from toolbox_fleet_kubernetes.client.connection import Connection
 from toolbox_fleet_kubernetes.client.errors import NotThere
 from toolbox_fleet_kubernetes.client.errors import Outdated
 from toolbox_fleet_kubernetes.client.kinds import Kind
-from toolbox_fleet_kubernetes.client.kinds import Named
+from toolbox_fleet_kubernetes.client.parts import Named
 
 log = logging.getLogger("toolbox")
 

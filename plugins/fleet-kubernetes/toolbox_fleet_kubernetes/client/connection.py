@@ -28,7 +28,7 @@ from toolbox_fleet_kubernetes.client.errors import Outdated
 from toolbox_fleet_kubernetes.client.errors import translated
 from toolbox_fleet_kubernetes.client.errors import unavailable
 from toolbox_fleet_kubernetes.client.kinds import Kind
-from toolbox_fleet_kubernetes.client.kinds import Meta
+from toolbox_fleet_kubernetes.client.parts import Meta
 from toolbox_fleet_kubernetes.client.retrying import attempts
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from toolbox_fleet.models.secrets import Secret
 
 from toolbox_fleet_kubernetes.client.kinds import TOKEN_VARIABLE
 from toolbox_fleet_kubernetes.client.kinds import Kind
-from toolbox_fleet_kubernetes.client.kinds import Named
+from toolbox_fleet_kubernetes.client.parts import Named
 from toolbox_fleet_kubernetes.objects.names import ID
 from toolbox_fleet_kubernetes.objects.names import NAME
 from toolbox_fleet_kubernetes.objects.names import NETWORK

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from toolbox_fleet_kubernetes.client.kinds import PREFIX
+from toolbox_fleet_kubernetes.client.parts import PREFIX
 
 OWNER = f"{PREFIX}/owner"
 """The label of all objects of a control plane and its replicas: no other is ever changed."""

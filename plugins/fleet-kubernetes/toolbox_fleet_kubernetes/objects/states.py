@@ -10,9 +10,9 @@ from toolbox_fleet.models.sandboxes import State
 from toolbox_fleet.times import format_time
 
 from toolbox_fleet_kubernetes.client.kinds import Claim
-from toolbox_fleet_kubernetes.client.kinds import Condition
 from toolbox_fleet_kubernetes.client.kinds import Pod
 from toolbox_fleet_kubernetes.client.kinds import SandboxObject
+from toolbox_fleet_kubernetes.client.parts import Condition
 from toolbox_fleet_kubernetes.objects.names import ARCHIVED
 from toolbox_fleet_kubernetes.objects.names import PREPARED
 from toolbox_fleet_kubernetes.objects.reasons import failure_of_claim

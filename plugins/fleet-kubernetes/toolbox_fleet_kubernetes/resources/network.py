@@ -23,10 +23,10 @@ from toolbox_fleet_kubernetes.client.kinds import POD
 from toolbox_fleet_kubernetes.client.kinds import SECRET
 from toolbox_fleet_kubernetes.client.kinds import Claim
 from toolbox_fleet_kubernetes.client.kinds import Kind
-from toolbox_fleet_kubernetes.client.kinds import Named
 from toolbox_fleet_kubernetes.client.kinds import SandboxObject
 from toolbox_fleet_kubernetes.client.kinds import Template
 from toolbox_fleet_kubernetes.client.kinds import kind_of
+from toolbox_fleet_kubernetes.client.parts import Named
 from toolbox_fleet_kubernetes.client.retrying import attempts
 from toolbox_fleet_kubernetes.lifecycle import Lifecycle
 from toolbox_fleet_kubernetes.lifecycle import there

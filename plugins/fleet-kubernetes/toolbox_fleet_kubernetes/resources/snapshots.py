@@ -26,8 +26,8 @@ from toolbox_fleet_kubernetes.client.errors import AlreadyThere
 from toolbox_fleet_kubernetes.client.errors import NotThere
 from toolbox_fleet_kubernetes.client.kinds import TEMPLATE
 from toolbox_fleet_kubernetes.client.kinds import WARM_POOL
-from toolbox_fleet_kubernetes.client.kinds import Meta
 from toolbox_fleet_kubernetes.client.kinds import Template
+from toolbox_fleet_kubernetes.client.parts import Meta
 from toolbox_fleet_kubernetes.lifecycle import Lifecycle
 from toolbox_fleet_kubernetes.objects import blueprints
 from toolbox_fleet_kubernetes.objects import manifests
