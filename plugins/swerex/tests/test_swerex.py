@@ -322,8 +322,8 @@ def test_control_sequences_are_no_output() -> None:
     assert plain(b"\x1b[?2004h\x1b[1;32mgreen\x1b[0m\r\n\x1b]0;title\x07x\xff") == "green\nx\\xff"
 
 
-def test_a_session_is_gone_after_a_reload_and_nothing_hangs(tmp_path: Path) -> None:
-    """Requests are refused in words; an exception of the runtime tells what was lost."""
+def test_sessions_go_on_after_a_reload_and_nothing_hangs(tmp_path: Path) -> None:
+    """Requests that wait are refused in words; what the shell knows and runs is still there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         settings = (
@@ -339,7 +339,7 @@ def test_a_session_is_gone_after_a_reload_and_nothing_hangs(tmp_path: Path) -> N
         service.http.post("/create_session", json={"session": "kept"}).raise_for_status()
         assert act(service, "kept", "n=1; echo $n").json()["output"] == "1\n"
         with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(act, service, "kept", "touch started; sleep 1000")
+            waiting = pool.submit(act, service, "kept", "touch started; sleep 1000; n=3")
             service.wait_for(lambda: (service.work_dir / "started").exists(), "the command")
             os.kill(service.process.pid, signal.SIGUSR2)
             response = waiting.result()
@@ -347,11 +347,16 @@ def test_a_session_is_gone_after_a_reload_and_nothing_hangs(tmp_path: Path) -> N
         assert "upgraded" in response.json()["detail"]
         service.wait_for(lambda: state() in ("done", "failed"), "the upgrade")
         assert state() == "done"
-        lost = "swerex.exceptions.SessionDoesNotExistError"
-        response = act(service, "kept", "echo $n")
-        assert failure(response) == lost
-        assert "'kept'" in response.json()["swerexception"]["message"]
-        assert failure(service.http.post("/close_session", json={"session": "kept"})) == lost
+        response = service.http.post("/create_session", json={"session": "kept"})
+        assert failure(response) == "swerex.exceptions.SessionExistsError"
+        interrupt = {"action_type": "bash_interrupt", "session": "kept"}
+        service.http.post("/run_in_session", json=interrupt).raise_for_status()
+        assert act(service, "kept", "echo $n").json()["output"] == "1\n"
+        assert act(service, "kept", "n=2; (exit 3)", check="silent").json()["exit_code"] == 3
+        assert act(service, "kept", "echo $n").json()["output"] == "2\n"
+        closed = service.http.post("/close_session", json={"session": "kept"})
+        closed.raise_for_status()
+        assert service.http.get("/process/pty").json()["sessions"] == []
         # Its name is free.
         service.http.post("/create_session", json={"session": "kept"}).raise_for_status()
         assert act(service, "kept", "echo [$n]").json()["output"] == "[]\n"

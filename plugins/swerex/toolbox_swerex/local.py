@@ -16,6 +16,7 @@ from toolbox.errors import NotSupported
 from toolbox.errors import RequestTimeout
 from toolbox.errors import ToolboxError
 from toolbox.errors import Unavailable
+from toolbox.handover.parcel import Parcel
 from toolbox.lifecycle import Context
 from toolbox.request import Body
 from toolbox.request import RequestInfo
@@ -46,6 +47,8 @@ from toolbox_swerex.models import WriteFile
 from toolbox_swerex.replays import Replays
 from toolbox_swerex.replays import Result
 from toolbox_swerex.replays import patient
+from toolbox_swerex.sessions.handover import FORMAT
+from toolbox_swerex.sessions.handover import State
 from toolbox_swerex.sessions.registry import Sessions
 from toolbox_swerex.settings import RuntimeSettings
 from toolbox_swerex.uploads import receive
@@ -61,6 +64,8 @@ HOST_NAMES = ("idna", "punycode")
 class LocalRuntime:
     """See :class:`toolbox_swerex.backend.Runtime`."""
 
+    handover_format = FORMAT
+
     def __init__(self, settings: NoSettings, context: Context) -> None:
         group: RuntimeSettings = context.group_settings
         self._context = context
@@ -71,6 +76,15 @@ class LocalRuntime:
             group.max_waiting,
             lambda: Unavailable("too many requests wait for commands", {"Retry-After": "1"}),
         )
+        if context.parcel is not None and "swerex" in context.parcel.contents:
+            state = msgspec.msgpack.decode(context.parcel.contents["swerex"], type=State)
+            self._sessions.restore(state.sessions)
+            self._replays.restore(state.results)
+
+    def hand_over(self, parcel: Parcel) -> bytes:
+        """Let go of what runs. A :class:`toolbox.plugins.capabilities.HandsOver`."""
+        state = State(sessions=self._sessions.export(), results=self._replays.results())
+        return msgspec.msgpack.encode(state)
 
     def once(
         self, request: RequestInfo, request_id: str, work: Callable[[IsDisconnected], Any]

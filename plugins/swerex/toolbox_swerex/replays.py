@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from toolbox.errors import RequestTimeout
@@ -40,6 +41,16 @@ class Replays:
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._bytes = 0
+
+    def results(self) -> dict[str, Result]:
+        """Return the results that are kept, the oldest first."""
+        with self._lock:
+            return {key: each.result for key, each in self._entries.items() if each.result}
+
+    def restore(self, results: dict[str, Result]) -> None:
+        """Go on with results, before there are others."""
+        for key, result in results.items():
+            self.once(key, partial(Result, *result), bool)
 
     def once(
         self, key: str, work: Callable[[], Result], is_disconnected: Callable[[], bool]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import threading
+from contextlib import suppress
 
+from toolbox.errors import ToolboxError
 from toolbox.lifecycle import Context
 from toolbox_swerex.engines import Execute
 from toolbox_swerex.engines import process_of
@@ -15,9 +17,11 @@ from toolbox_swerex.models import BashAction
 from toolbox_swerex.models import BashInterrupt
 from toolbox_swerex.models import CreateSession
 from toolbox_swerex.models import Observation
+from toolbox_swerex.sessions.handover import SessionState
 from toolbox_swerex.sessions.session import BashSession
 from toolbox_swerex.sessions.shell import IsDisconnected
 from toolbox_swerex.sessions.shell import Shell
+from toolbox_swerex.sessions.shell import Standing
 
 OUT, ERR = 0, 1
 
@@ -29,11 +33,42 @@ class Sessions:
         self._context = context
         self._lock = threading.Lock()
         self._sessions: dict[str, BashSession] = {}
+        self._handed_over: list[SessionState] = []
+
+    # An upgrade in place
+
+    def export(self) -> list[SessionState]:
+        """Return what runs, for the next version of the service."""
+        states = []
+        with self._lock:
+            self._find_all()
+            for name, session in self._sessions.items():
+                if not session.ended:
+                    terminal, token, number = session.standing()
+                    state = SessionState(name=name, terminal=terminal, token=token, number=number)
+                    states.append(state)
+        return states
+
+    def restore(self, states: list[SessionState]) -> None:
+        """Know the sessions that an earlier version has started."""
+        # Their terminals are looked for when they are needed: the group may come after this one.
+        self._handed_over = states
+
+    def _find_all(self) -> None:
+        """Enter what was handed over. With the lock."""
+        states, self._handed_over = self._handed_over, []
+        for state in states:
+            terminals = process_of(self._context).terminals
+            standing = Standing(state.terminal, state.token, state.number)
+            with suppress(ToolboxError):  # It has ended, or could not be taken over.
+                shell = Shell(terminals, "", standing)
+                self._sessions[state.name] = BashSession(shell, self._check_syntax)
 
     def create(self, request: CreateSession, is_disconnected: IsDisconnected) -> str:
         """Start a session; return the output of its start."""
         terminals = process_of(self._context).terminals
         with self._lock:
+            self._find_all()
             found = self._sessions.get(request.session)
             if found is not None and not found.ended:
                 raise session_exists(request.session)
@@ -53,6 +88,7 @@ class Sessions:
     ) -> Observation:
         """Run an action in its session."""
         with self._lock:
+            self._find_all()
             session = self._sessions.get(action.session)
         if session is None:
             raise no_session(action.session)
@@ -66,6 +102,7 @@ class Sessions:
     def close(self, name: str) -> None:
         """End a session and everything it has started."""
         with self._lock:
+            self._find_all()
             session = self._sessions.pop(name, None)
         if session is None:
             raise no_session(name)
@@ -74,6 +111,7 @@ class Sessions:
     def close_all(self) -> None:
         """End all sessions."""
         with self._lock:
+            self._find_all()
             sessions, self._sessions = list(self._sessions.values()), {}
         for session in sessions:
             session.close()

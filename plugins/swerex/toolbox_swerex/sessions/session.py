@@ -32,6 +32,7 @@ from toolbox_swerex.sessions.shell import START
 from toolbox_swerex.sessions.shell import SUSPEND
 from toolbox_swerex.sessions.shell import IsDisconnected
 from toolbox_swerex.sessions.shell import Shell
+from toolbox_swerex.sessions.shell import Standing
 
 PATIENCE = 2.0
 """Seconds for an interrupt to take effect, where the client allows less: machines are busy."""
@@ -46,6 +47,10 @@ class BashSession:
         self._shell = shell
         self._check_syntax = check_syntax
         self._turn = threading.Lock()
+
+    def standing(self) -> Standing:
+        """Return what another one goes on with."""
+        return self._shell.standing()
 
     @property
     def ended(self) -> bool:

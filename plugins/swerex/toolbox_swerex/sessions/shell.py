@@ -32,6 +32,10 @@ _LINE = 1000
 IsDisconnected = Callable[[], bool]
 
 
+def _new() -> tuple[str, str, int]:
+    return f"swerex-{uuid.uuid4()}", secrets.token_hex(8), 0
+
+
 class Prompt(NamedTuple):
     """A prompt that was reached: the output before it, and the exit code of the last command."""
 
@@ -39,17 +43,40 @@ class Prompt(NamedTuple):
     exit_code: int
 
 
-class Shell:
-    """One bash. All methods raise ShellEnded and NotInTime, and are called by one thread."""
+class Standing(NamedTuple):
+    """A bash that goes on after an upgrade: its terminal, what its marks begin with, and the number
+    of the last command.
+    """
 
-    def __init__(self, terminals: Terminals, directory: str) -> None:
+    terminal: str
+    token: str
+    number: int
+
+
+class Shell:
+    """One bash, a new one if there is no ``standing``. All methods raise ShellEnded and NotInTime,
+    and are called by one thread.
+    """
+
+    def __init__(
+        self, terminals: Terminals, directory: str, standing: Standing | None = None
+    ) -> None:
+        """Raises what the group ``process`` does if there is no such terminal any more."""
         self._terminals = terminals
-        self._id = f"swerex-{uuid.uuid4()}"
-        self._token = secrets.token_hex(8)
-        self._number = 0
+        self._id, self._token, self._number = standing or _new()
         # Of the usual size: programs that fill the width would write lines as long as a wide one.
-        self.terminal = terminals.create(CreateTerminal(id=self._id, cwd=directory))
+        self.terminal = (
+            terminals.connect(self._id)
+            if standing
+            else terminals.create(CreateTerminal(id=self._id, cwd=directory))
+        )
         self._reader = Reader(self.terminal, 0)
+
+    def standing(self) -> Standing:
+        """Return what another one goes on with. Output that is waited for isn't part of it: each
+        action begins with what is written after it.
+        """
+        return Standing(self._id, self._token, self._number)
 
     def start(self, is_disconnected: IsDisconnected) -> None:
         """Replace the user's shell, whichever that is, by a bash that doesn't edit its lines."""
