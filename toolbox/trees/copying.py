@@ -8,16 +8,22 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from typing import NamedTuple
 
 from toolbox.trees.attributes import Owner
 from toolbox.trees.attributes import copy_attributes
 from toolbox.trees.attributes import copy_node_attributes
+from toolbox.trees.choice import Choice
 from toolbox.trees.contents import Contents
 from toolbox.trees.errors import TreeError
+from toolbox.trees.halving import MOST
+from toolbox.trees.halving import Units
+from toolbox.trees.halving import can_halve
+from toolbox.trees.halving import halve
+from toolbox.trees.linking import HardLinks
+from toolbox.trees.listing import DIRECTORY
 from toolbox.trees.listing import entries_in
-
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # Without O_NONBLOCK, a FIFO that took the file's name a moment ago would block for ever.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -39,34 +45,11 @@ class Frame(NamedTuple):
     directories: list[str]
 
 
-class Choice:
-    """Decisions about each entry of a copy. This one takes all; others override what they change.
+WORTH = 16
+"""Directories of one directory from which on a second process is worth its start."""
 
-    After :meth:`enter`, the entries of one directory follow, those of its directories later.
-    """
-
-    def enter(self, names: list[str], status: os.stat_result) -> None:
-        """Note that the directory at ``names``, relative to the top, comes next."""
-
-    @property
-    def shares(self) -> bool:
-        """Report whether :meth:`link` may make an entry; if not, files are opened at once."""
-        return False
-
-    def takes(self, entry: os.DirEntry[str]) -> bool:
-        """Report whether an entry gets into the copy."""
-        return True
-
-    def is_linked(self, name: str, status: os.stat_result) -> bool:
-        """Report whether a file may have several names in the tree."""
-        return status.st_nlink > 1
-
-    def link(self, name: str, status: os.stat_result, target: int) -> bool:
-        """Make the entry in the open directory ``target`` without copying, or return False."""
-        return False
-
-    def copied(self, name: str, status: os.stat_result) -> None:
-        """Note that a file or link was copied, by its status before that."""
+SPLITS = 8
+"""Second processes that are started for one copy at most, one after the other."""
 
 
 class TreeCopy:
@@ -76,7 +59,8 @@ class TreeCopy:
     the permissions of this machine. Not so what marks a deleted file for overlayfs, though it is a
     device. Directories on other file systems are empty in the copy.
     ``owner`` is given to all files, None keeps theirs. ``check`` is called often; it raises if the
-    copy isn't wanted any more. ``choice`` decides about each entry.
+    copy isn't wanted any more. ``choice`` decides about each entry. With ``halves`` a second
+    process may take a part, which only a program with a single thread can ask for.
     """
 
     def __init__(
@@ -86,13 +70,15 @@ class TreeCopy:
         check: Callable[[], None],
         owner: Owner | None = None,
         choice: Choice | None = None,
+        halves: bool = False,
     ) -> None:
+        self._splits = SPLITS if halves and can_halve() else 0
         self._choice = choice or Choice()
         self._root, self._top = source, target
         self._check = check
         self._owner = owner
         self._contents = Contents(check)
-        self._links = _HardLinks(target.with_name(target.name + LINKS))
+        self._links = HardLinks(target.with_name(target.name + LINKS))
         # The current directories. Two descriptors, however deep the tree is.
         self._source = self._target = -1
         self._frames: list[Frame] = []
@@ -113,19 +99,55 @@ class TreeCopy:
             self._top.mkdir(0o700)
             self._target = os.open(self._top, DIRECTORY)
             try:
-                self._copy()
+                self._enter("")
+                self._copy(0)
             except OSError as error:
-                if isinstance(error.filename, str) and not error.filename.startswith("/"):
-                    error.filename = "/".join([*self._names(), error.filename])
+                self._name(error, 1)
                 raise
 
-    def _copy(self) -> None:
-        self._enter("")
-        while self._frames:
-            if directories := self._frames[-1].directories:
+    def _copy(self, depth: int) -> None:
+        """Copy what is below the current directory, and those above up to ``depth`` of them."""
+        while len(self._frames) > depth:
+            directories = self._frames[-1].directories
+            if len(directories) >= WORTH and self._splits:
+                self._split(directories[-MOST:])
+                del directories[-MOST:]
+            elif directories:
                 self._descend(directories.pop())
             else:
                 self._ascend()
+
+    def _split(self, names: list[str]) -> None:
+        """Copy directories of the current one, a part of them by another process."""
+        splits, self._splits = self._splits, 0
+        depth = len(self._frames)
+
+        def copy(units: Units) -> None:
+            for number in units:
+                try:
+                    self._descend(names[number])
+                    self._copy(depth)
+                except OSError as error:
+                    self._name(error, depth)
+                    del self._frames[depth:]
+                    raise
+
+        def copy_part(units: Units) -> tuple[int, int, Any]:
+            self.entries = self.bytes = 0
+            self._choice.restart()
+            copy(units)
+            return self.entries, self.bytes, self._choice.part()
+
+        entries, size, part = halve(len(names), copy, copy_part)
+        self.entries, self.bytes = self.entries + entries, self.bytes + size
+        self._choice.merge(part)
+        self._splits = splits - 1
+
+    def _name(self, error: OSError, depth: int) -> None:
+        """Give an error of something in the tree its path from the frame at ``depth`` on."""
+        if isinstance(error.filename, str) and not error.filename.startswith("/"):
+            names = [frame.name for frame in self._frames[depth:]]
+            error.filename = "/".join([*names, error.filename])
 
     def _names(self) -> list[str]:
         return [frame.name for frame in self._frames[1:]]
@@ -244,50 +266,6 @@ class TreeCopy:
             copy_attributes(source, target, status, self._owner)
         finally:
             os.close(target)
-
-
-class _HardLinks:
-    """The first copies of files with several names, for the others.
-
-    Each has a second name in a directory of its own: the path of the first can be longer than a
-    path may be.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory
-        self._directory = -1
-        self._kept: set[str] = set()
-
-    def __enter__(self) -> None:
-        self._path.mkdir(0o700)
-        self._directory = os.open(self._path, DIRECTORY)
-
-    def __exit__(self, *_: object) -> None:
-        # The copies keep their own names; these were only for us.
-        for name in self._kept:
-            os.unlink(name, dir_fd=self._directory)
-        os.close(self._directory)
-        self._path.rmdir()
-
-    def link(self, status: os.stat_result, target: int, name: str) -> bool:
-        """Make ``name`` a link to the copy of the same file. Return False if there is none."""
-        kept = str(status.st_ino)
-        if kept not in self._kept:
-            return False
-        try:
-            os.link(kept, name, src_dir_fd=self._directory, dst_dir_fd=target)
-        except OSError as error:
-            if error.errno == errno.EMLINK:  # The limit may be lower where the copy is.
-                return False
-            raise
-        return True
-
-    def keep(self, status: os.stat_result, target: int, name: str) -> None:
-        """Remember the copy ``name`` of a file."""
-        kept = str(status.st_ino)
-        if kept not in self._kept:
-            os.link(name, kept, src_dir_fd=target, dst_dir_fd=self._directory)
-            self._kept.add(kept)
 
 
 def _up(fd: int) -> int:

@@ -579,6 +579,8 @@ def test_what_may_not_be_read_is_named(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch() if closed.endswith("file") else path.mkdir()
     path.chmod(mode)
+    for number in range(20):  # So many that another process may be the one that finds it.
+        (top / f"other{number}").mkdir()
     refused = service.http.post("/x/checkpoints", json={"path": str(top)})
     assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
     message = refused.json()["message"]

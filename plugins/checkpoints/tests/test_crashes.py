@@ -22,7 +22,7 @@ from toolbox_checkpoints.helpers.sweeping import sweep
 
 from toolbox.processes import descendants
 from toolbox.testing import Service
-from toolbox.trees import copying
+from toolbox.trees import linking
 
 from .trees import described
 from .trees import make_tree
@@ -304,7 +304,7 @@ def test_nothing_is_left_of_a_fork_that_is_killed(top: Path, store: Path, tmp_pa
     with pytest.MonkeyPatch.context() as patch:
         # A killed program removes nothing.
         patch.setattr(restoring, "remove_tree", bool)
-        patch.setattr(copying._HardLinks, "__exit__", lambda *_: None)
+        patch.setattr(linking.HardLinks, "__exit__", lambda *_: None)
         patch.setattr(os, "rename", _killed)
         patch.setattr(Path, "rename", _killed)
         patch.setattr(Path, "unlink", bool)

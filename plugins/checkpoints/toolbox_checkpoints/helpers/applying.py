@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from toolbox.trees.attributes import copy_attributes
-from toolbox.trees.copying import DIRECTORY
+from toolbox.trees.listing import DIRECTORY
 from toolbox.trees.listing import entries_in
 from toolbox_checkpoints.helpers.places import Descent
 from toolbox_checkpoints.helpers.places import exists

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.filenames import decode_name
-from toolbox.trees.copying import DIRECTORY
+from toolbox.trees.listing import DIRECTORY
 from toolbox_checkpoints.helpers.comparing import Comparison
 from toolbox_checkpoints.helpers.comparing import Difference
 from toolbox_checkpoints.helpers.manifest import read_manifest

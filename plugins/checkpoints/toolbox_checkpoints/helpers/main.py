@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     service = Service()
     try:
         result = _WORKS[task["kind"]](task, service)
-        service.send(progress=[service.files, service.bytes])
+        service.send(progress=service.progress)
         service.send(result=result)
     except Cancelled:
         return CANCELLED

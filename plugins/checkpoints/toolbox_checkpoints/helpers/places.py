@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolbox.trees.copying import DIRECTORY
 from toolbox.trees.errors import TreeError
+from toolbox.trees.listing import DIRECTORY
 from toolbox.trees.listing import entries_in
 
 MAX_PATH = 4000

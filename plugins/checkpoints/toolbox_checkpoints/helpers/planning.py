@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from toolbox.trees.copying import Choice
+from toolbox.trees.choice import Choice
 from toolbox_checkpoints.helpers.comparing import Comparison
 from toolbox_checkpoints.helpers.comparing import Kind
 from toolbox_checkpoints.helpers.failures import Missing
@@ -135,6 +135,18 @@ class Selected(Choice):
         self._manifest = manifest
         self._inside = {""} if "" in self._paths else set()
         self._path = ""
+        self._files = self._size = 0
+
+    def restart(self) -> None:
+        self._service.restart()
+        self._files = self._size = 0
+
+    def part(self) -> tuple[int, int]:
+        return self._files, self._size
+
+    def merge(self, part: tuple[int, int]) -> None:
+        self._files, self._size = self._files + part[0], self._size + part[1]
+        self._service.merge(self._files, self._size)
 
     def enter(self, names: list[str], status: os.stat_result) -> None:
         self._path = "/".join(names)
@@ -157,5 +169,6 @@ class Selected(Choice):
         return name in self._linked
 
     def copied(self, name: str, status: os.stat_result) -> None:
-        self._service.files += 1
-        self._service.bytes += status.st_size
+        self._files += 1
+        self._size += status.st_size
+        self._service.count(self._files, self._size)

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from toolbox.trees.copying import DIRECTORY
 from toolbox.trees.copying import LINKS
 from toolbox.trees.copying import TreeCopy
 from toolbox.trees.errors import Cancelled
 from toolbox.trees.errors import TreeError
+from toolbox.trees.listing import DIRECTORY
 from toolbox.trees.removing import remove_tree
 from toolbox_checkpoints.helpers.applying import Application
 from toolbox_checkpoints.helpers.applying import read_plan
@@ -87,7 +87,7 @@ def _restore(task: dict[str, Any], service: Service, top: int, path: Path) -> di
         with _staging(Path(task["store"]), path, top, "restore") as staging:
             staging.mkdir(mode=0o700)
             chosen = Selected(plan.put, comparison.concerns, manifest, service)
-            TreeCopy(tree, staging / "new", service.check, choice=chosen).run()
+            TreeCopy(tree, staging / "new", service.check, choice=chosen, halves=True).run()
             _apply(Application(top, staging, plan), tree)
         # The staging directory was an entry of the top.
         os.utime(top, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -116,7 +116,8 @@ def fork(task: dict[str, Any], service: Service) -> dict[str, Any]:
     parent = os.open(target.parent, DIRECTORY)
     try:
         with _staging(Path(task["store"]), target.parent, parent, "fork") as staging:
-            copy = TreeCopy(checkpoint / "tree", staging, service.check, choice=everything)
+            tree = checkpoint / "tree"
+            copy = TreeCopy(tree, staging, service.check, choice=everything, halves=True)
             copy.run()
             if copy.entries < sum(map(len, manifest.names.values())):
                 raise Damaged("the checkpoint is damaged: files are missing")

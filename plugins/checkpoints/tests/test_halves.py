@@ -1,0 +1,185 @@
+"""Trees that are wide enough for two processes to share the work."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toolbox_checkpoints.helpers import recording
+from toolbox_checkpoints.helpers.creating import create
+from toolbox_checkpoints.helpers.failures import NoRoom
+from toolbox_checkpoints.helpers.failures import Unreadable
+from toolbox_checkpoints.helpers.restoring import fork
+from toolbox_checkpoints.helpers.restoring import restore
+from toolbox_checkpoints.helpers.service import Service as Link
+
+from toolbox.trees import copying
+from toolbox.trees.errors import Cancelled
+from toolbox.trees.errors import TreeError
+from toolbox.trees.halving import halve
+
+from .trees import described
+
+WIDE = 40
+"""Directories, each with a few files."""
+
+
+class InSecond(Link):
+    """The helper's connection; ``happen`` is called in the process that takes a part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first = os.getpid()
+
+    def check(self) -> None:
+        if os.getpid() != self._first:
+            self.happen()
+
+    def happen(self) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(autouse=True)
+def _halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (copying, recording):
+        monkeypatch.setattr(module, "can_halve", lambda: True)
+    monkeypatch.setattr(recording, "TOGETHER", 1)
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    top = tmp_path / "project"
+    for number in range(WIDE):
+        directory = top / f"package{number}" / "lib"
+        directory.mkdir(parents=True)
+        (directory / "index.js").write_text(f"{number}\n" * number)
+        (directory / "odd\udcff").symlink_to("index.js")
+        # One file in all of them, and one in two that are far from each other.
+        (directory / "all").hardlink_to(top / "package0" / "lib" / "index.js")
+        if number >= WIDE // 2:
+            other = top / f"package{number - WIDE // 2}" / "lib" / "index.js"
+            (directory / "pair").hardlink_to(other)
+    return top
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    directory = tmp_path / "store"
+    directory.mkdir()
+    return directory
+
+
+def task(top: Path, store: Path, **options: Any) -> dict[str, Any]:
+    record = {"id": "1" * 32, "path": str(top), "created": "now", "exclude": []}
+    return {
+        **record,
+        "store": str(store),
+        "checkpoint": str(store / str(record["id"])),
+        "previous": "",
+        "budget": 2**40,
+        "record": record,
+        "only": [],
+        "target": str(top.with_name("fork")),
+        **options,
+    }
+
+
+def test_a_wide_tree_is_whole_whoever_copies_what(top: Path, store: Path) -> None:
+    before = described(top)
+    link = InSecond()
+    record = create(task(top, store), link)
+    files = sum(len(names) for _, _, names in os.walk(top))
+    assert (record["consistent"], record["files"], link.progress[0]) == (True, files, files)
+    assert record["directories"] == 1 + 2 * WIDE
+    on_disk = {path.lstat().st_ino: path.lstat().st_blocks * 512 for path in files_of(top)}
+    assert record["stored"] == sum(on_disk.values())
+    assert described(store / record["id"] / "tree") == before
+    # The next one shares all of it.
+    options = {"id": "2" * 32, "previous": record["id"]}
+    shared = create(task(top, store, **options), InSecond())
+    assert (shared["consistent"], shared["files"], shared["stored"]) == (True, files, 0)
+    fork(task(top, store), InSecond())
+    assert described(top.with_name("fork")) == before
+    for path in list(files_of(top)):
+        path.unlink()
+        path.write_text("other")
+    restore(task(top, store), InSecond())
+    assert described(top) == before
+
+
+def files_of(top: Path) -> Iterator[Path]:
+    return (path for path in top.rglob("*") if not path.is_dir())
+
+
+def test_changes_are_found_by_either(top: Path, store: Path, monkeypatch: Any) -> None:
+    changed = [f"package{number}/lib/index.js" for number in range(1, WIDE)]
+    numbers = iter(range(WIDE, 10**6))
+    merge = recording.Recorder.merge
+
+    def change_all(recorder: Any, part: Any) -> None:
+        merge(recorder, part)
+        for name in changed:
+            (top / name).write_text("x" * next(numbers))
+
+    monkeypatch.setattr(recording.Recorder, "merge", change_all)
+    record = create(task(top, store), InSecond())
+    assert not record["consistent"]
+    assert set(changed) <= set(record["changed"])
+
+
+def test_the_bound_holds_for_both(top: Path, store: Path) -> None:
+    size = sum({path.lstat().st_ino: path.lstat().st_blocks for path in files_of(top)}.values())
+    with pytest.raises(NoRoom):
+        create(task(top, store, budget=size * 512 - 1), InSecond())
+    assert not list(store.glob(".making/*"))
+    create(task(top, store, budget=size * 512), InSecond())
+
+
+def test_an_end_in_the_second_process_leaves_nothing(top: Path, store: Path) -> None:
+    class Ended(InSecond):
+        def happen(self) -> None:
+            raise Cancelled("cancelled")
+
+    class Killed(InSecond):
+        def happen(self) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class Failing(InSecond):
+        def happen(self) -> None:
+            raise PermissionError(13, "Permission denied", "name")
+
+    before = described(top)
+    for link, error in ((Ended(), Cancelled), (Killed(), TreeError), (Failing(), Unreadable)):
+        with pytest.raises(error) as raised:
+            create(task(top, store), link)
+        assert error is not Unreadable or re.match(rf"{top}/package\d+/", str(raised.value))
+        assert not list(store.glob(".making/*"))
+        assert described(top) == before
+
+
+def test_a_failure_here_ends_the_second_process(tmp_path: Path) -> None:
+    def fail(units: Iterator[int]) -> None:
+        while not (tmp_path / "pid").exists():
+            pass
+        raise KeyError
+
+    def wait(units: Iterator[int]) -> None:
+        (tmp_path / "new").write_text(str(os.getpid()))
+        (tmp_path / "new").rename(tmp_path / "pid")
+        signal.pause()
+
+    with pytest.raises(KeyError):
+        halve(100, fail, wait)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_each_unit_is_done_once() -> None:
+    here: list[int] = []
+    there = halve(8192, here.extend, list)
+    assert sorted([*here, *there]) == list(range(8192))
