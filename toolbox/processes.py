@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from collections.abc import MutableMapping
 from typing import Any
 
+from toolbox.linux.children import Call
+from toolbox.linux.children import ChildProcess
 from toolbox.linux.kept import forget
 from toolbox.linux.kept import keep
 from toolbox.linux.procfs import descendants
@@ -24,6 +26,8 @@ from toolbox.linux.spawner import read_number
 
 __all__ = [
     "TAGS",
+    "Call",
+    "ChildProcess",
     "changing_environment",
     "descendants",
     "environment",
@@ -33,6 +37,7 @@ __all__ = [
     "popen",
     "read_number",
     "read_tag",
+    "start",
 ]
 
 # A process has one, as it has one set of cores, one OOM score and one environment.
@@ -87,6 +92,13 @@ def popen(arguments: list[str], number: int = 0, **options: Any) -> subprocess.P
     if "env" not in options:
         options["env"] = environment()
     return _spawner.popen(arguments, number, {"start_new_session": True, **options})
+
+
+def start(call: Call, number: int) -> ChildProcess | subprocess.Popen[bytes]:
+    """Start a process as :func:`popen` does, but one that needs nothing but descriptors: its
+    streams, and those it is passed. For the many that live shortly. Raises OSError, ValueError.
+    """
+    return _spawner.start(call, number)
 
 
 def read_tag(pid: int) -> int | None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import resource
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable
 from typing import Any
+from typing import Generic
+from typing import TypeVar
 
+from toolbox.linux import children
+from toolbox.linux.children import ChildProcess
 from toolbox.linux.procfs import read
+
+T = TypeVar("T")
 
 TAGS = 64
 """Different OOM scores that children are given: 1/1000 of the memory apart."""
@@ -23,6 +31,26 @@ _RLIMIT_LOCKS = 10
 _FIRST_NUMBER = 1 << 62
 
 
+class _Order(Generic[T]):
+    """A call for another thread, and its result once ``done`` is released."""
+
+    __slots__ = ("call", "done", "error", "result")
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self.call = call
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def run(self) -> None:
+        try:
+            self.result = self.call()
+        except BaseException as error:
+            self.error = error
+        self.done.release()
+
+
 class Spawner:
     """Starts children on its own thread, which has every core.
 
@@ -34,7 +62,10 @@ class Spawner:
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "toolbox-spawner", initializer=self._prepare)
+        # A queue and a lock for each start: a pool's futures take 25 us more of the processor.
+        self._orders: queue.SimpleQueue[_Order[Any]] = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._started = False
         self._cores: set[int] = set()
         self._score = -1
         self._own = self._raised = 0
@@ -50,6 +81,10 @@ class Spawner:
     def _prepare(self) -> None:
         if self._cores:
             os.sched_setaffinity(0, self._cores)
+        # Descriptors 0 to 2 are taken, as toolbox.linux.children needs it.
+        while (fd := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
+            pass
+        os.close(fd)
         with contextlib.suppress(OSError):
             self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
             self._own = int(os.pread(self._score, 16, 0))
@@ -57,20 +92,43 @@ class Spawner:
             self._raised = max(self._own + 1, min(self._own + _SACRIFICE, 1001 - TAGS))
         self._locks = resource.getrlimit(_RLIMIT_LOCKS)
 
+    def _work(self) -> None:
+        self._prepare()
+        while True:
+            self._orders.get().run()
+
+    def _do(self, call: Callable[[], T]) -> T:
+        """Return ``call()`` of the thread. Raises as that does, RuntimeError without a thread."""
+        if not self._started:
+            with self._starting:
+                if not self._started:
+                    threading.Thread(target=self._work, name="toolbox-spawner", daemon=True).start()
+                    self._started = True
+        order = _Order(call)
+        self._orders.put(order)
+        order.done.acquire()
+        if order.error is not None:
+            raise order.error
+        return order.result  # type: ignore[return-value]
+
     def popen(
         self, arguments: list[str], number: int, options: dict[str, Any]
     ) -> subprocess.Popen[Any]:
         """Start a child as subprocess.Popen does. Raises as that does."""
-        return self._thread.submit(self._popen, arguments, number, options).result()
+        return self._do(
+            lambda: self._marked(number, lambda: subprocess.Popen(arguments, **options))
+        )
 
-    def _popen(
-        self, arguments: list[str], number: int, options: dict[str, Any]
-    ) -> subprocess.Popen[Any]:
+    def start(self, call: children.Call, number: int) -> ChildProcess | subprocess.Popen[bytes]:
+        """Start a child as :func:`toolbox.linux.children.start` does. Raises as that does."""
+        return self._do(lambda: self._marked(number, lambda: children.start(call)))
+
+    def _marked(self, number: int, start: Callable[[], T]) -> T:
         # Before the start: set later, the first processes the child starts might not inherit it.
         self._set_score(min(1000, self._raised + number % TAGS))
         self._set_number(number)
         try:
-            return subprocess.Popen(arguments, **options)
+            return start()
         finally:
             self._set_score(self._own)
             self._set_number(0)

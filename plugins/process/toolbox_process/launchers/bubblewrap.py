@@ -22,7 +22,6 @@ from toolbox_process.launchers.child import LocalChild
 from toolbox_process.launchers.delayed import delay_unsafe
 from toolbox_process.launchers.identity import check_rights
 from toolbox_process.launchers.identity import find_identity
-from toolbox_process.launchers.plain import NULL
 from toolbox_process.launchers.plain import PlainLauncher
 from toolbox_process.launchers.sharing import check_program
 from toolbox_process.launchers.sharing import share_with
@@ -99,7 +98,7 @@ class BubblewrapLauncher(PlainLauncher):
         # A terminal becomes the controlling one of a session's leader only, and bwrap's
         # --new-session makes that of its own first process, not of the program.
         arguments = ("setsid", *arguments)
-        return self.spawn(replace(program, arguments=arguments), mark, NULL, device)
+        return self.spawn(replace(program, arguments=arguments), mark, self.host.nothing, device)
 
     def spawn(
         self, program: Program, mark: Mark, streams: Pipes, device: PtyDevice | None = None

@@ -20,6 +20,7 @@ from toolbox.linux.procfs import catches
 from toolbox.linux.procfs import children
 from toolbox.linux.procfs import moment
 from toolbox.linux.procfs import read_process
+from toolbox.processes import ChildProcess
 from toolbox_process.engine.launcher import Child
 from toolbox_process.engine.launcher import Counts
 from toolbox_process.engine.launcher import Nothing
@@ -32,7 +33,7 @@ from toolbox_process.linux.marks import Mark
 from toolbox_process.linux.tree import Tree
 from toolbox_process.linux.tree import signal_all
 
-Reaped = subprocess.Popen[bytes] | AdoptedProcess
+Reaped = ChildProcess | subprocess.Popen[bytes] | AdoptedProcess
 """A program that this process reaps, or the master for it."""
 
 
@@ -87,7 +88,7 @@ class LocalChild(Child):
         self.process = process
         self.terminal = -1 if device is None else device.fd
         self.wait_fd = getattr(process, "wait_fd", -1)
-        if isinstance(process, subprocess.Popen):
+        if not isinstance(process, AdoptedProcess):
             self._open_wait_fd()
         self._device = device
         self._bounds: Bounds | None = None

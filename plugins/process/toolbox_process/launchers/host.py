@@ -7,6 +7,7 @@ import os
 import threading
 from typing import Protocol
 
+from toolbox_process.engine.launcher import Pipes
 from toolbox_process.linux.cores import Cores
 from toolbox_process.linux.groups import JobGroups
 from toolbox_process.linux.limits import Limits
@@ -29,8 +30,10 @@ class Host:
         self.cores = Cores()
         self.groups = JobGroups()
         self.spare = Spare()
-        self.null = io.FileIO(os.devnull, "r+")
+        self._null = io.FileIO(os.devnull, "r+")
+        self.null = self._null.fileno()
         """The streams of programs that have none: opened once and not for each."""
+        self.nothing = Pipes(None, self.null, self.null)
         self._lock = threading.Lock()
         self._running: set[Marked] = set()
 
@@ -61,4 +64,4 @@ class Host:
         self.limits.close()
         self.groups.close()
         self.spare.close()
-        self.null.close()
+        self._null.close()

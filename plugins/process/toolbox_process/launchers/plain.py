@@ -13,8 +13,10 @@ from pathlib import Path
 
 from toolbox.errors import BadRequest
 from toolbox.linux.procfs import Process
+from toolbox.processes import Call
+from toolbox.processes import ChildProcess
 from toolbox.processes import environment
-from toolbox.processes import popen
+from toolbox.processes import start
 from toolbox_process.engine.launcher import Child
 from toolbox_process.engine.launcher import Launcher
 from toolbox_process.engine.launcher import Pipes
@@ -39,8 +41,6 @@ from toolbox_process.linux.marks import Mark
 from toolbox_process.linux.tree import Tree
 from toolbox_process.linux.workdir import start_directory
 from toolbox_process.settings import LocalSettings
-
-NULL = Pipes(None, subprocess.DEVNULL, subprocess.DEVNULL)
 
 
 class PlainLauncher(Launcher):
@@ -103,7 +103,7 @@ class PlainLauncher(Launcher):
     def spawn_on(self, program: Program, mark: Mark, device: PtyDevice) -> LocalChild:
         """Start ``program`` on a terminal."""
         arguments = on_terminal(device.path, program.arguments, program.environment)
-        return self.spawn(replace(program, arguments=arguments), mark, NULL, device)
+        return self.spawn(replace(program, arguments=arguments), mark, self.host.nothing, device)
 
     def spawn(
         self, program: Program, mark: Mark, streams: Pipes, device: PtyDevice | None = None
@@ -119,29 +119,26 @@ class PlainLauncher(Launcher):
         process = self.popen(program, mark, streams)
         return LocalChild(self.host, process, mark, device)
 
-    def popen(self, program: Program, mark: Mark, streams: Pipes) -> subprocess.Popen[bytes]:
+    def popen(
+        self, program: Program, mark: Mark, streams: Pipes
+    ) -> ChildProcess | subprocess.Popen[bytes]:
         """Start ``program`` in its own session. Raises OSError."""
-
-        def start(arguments: Sequence[str], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
-            return popen(
-                list(arguments),
-                mark.number,
-                cwd=program.cwd,
-                env=program.environment,
-                pass_fds=pass_fds,
-                bufsize=0,
-                stdin=self.host.null if streams.stdin is None else streams.stdin,
-                stdout=streams.stdout,
-                stderr=streams.stderr,
-            )
-
+        stdin = self.host.null if streams.stdin is None else streams.stdin
+        call = Call(
+            program.arguments,
+            str(program.cwd),
+            program.environment,
+            (stdin, streams.stdout, streams.stderr),
+            program.pass_fds,
+        )
         if not program.entrance:
-            return start(program.arguments, program.pass_fds)
+            return start(call, mark.number)
         # As subprocess does it: the pipe is closed by execve(2), or an errno comes through.
         with open_pipes(1) as pipes:
             reading, writing = pipes[0]
             arguments = (*program.entrance, str(writing), *program.arguments)
-            process = start(arguments, (*program.pass_fds, writing))
+            pass_fds = (*program.pass_fds, writing)
+            process = start(call._replace(arguments=arguments, pass_fds=pass_fds), mark.number)
             os.close(pipes[0].pop())
             if failure := os.read(reading, 16):
                 process.wait()
