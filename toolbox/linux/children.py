@@ -90,12 +90,13 @@ def start(call: Call) -> ChildProcess | subprocess.Popen[bytes]:
 def _fork(call: Call, reading: int, writing: int) -> int:
     stdin, stdout, stderr = call.streams
     kept = tuple(sorted({*call.pass_fds, writing}))
-    pid: int = fork_exec(  # type: ignore[arg-type, unused-ignore]
+    pid: int = fork_exec(
         *(call.arguments, _executables(call), True, kept, call.cwd, _encoded(call.environment)),
         *(stdin, -1, -1, stdout, -1, stderr, reading, writing),
         True,  # Signals that Python ignores are handled as usual.
         True,  # A new session.
-        *(-1, None, None, None, -1, None),  # No group, user, umask, callback.
+        *(-1, None, None, None, -1),  # No group of its own, user, groups, umask.
+        None,  # type: ignore[arg-type]
         True,  # By vfork(2).
     )
     return pid

@@ -19,6 +19,7 @@ import msgspec
 from toolbox.errors import BadRequest
 from toolbox.errors import Unavailable
 from toolbox.http.decoding import decode_frame
+from toolbox.linux.clock import awake
 from toolbox.linux.nameless import nameless_file
 from toolbox_process.commands.execute import wait_or_end
 from toolbox_process.commands.models import CodeRunRequest
@@ -82,7 +83,8 @@ def run_code(
     label = f"{request.language} ({len(request.code)} characters)"
     with ExitStack() as files, engine.waiting.admitted():
         program = prepare(engine, request.code, argv, path, files)
-        job = engine.start(
+        begun = awake()
+        job = engine.start_and_wait(
             Spec(
                 Kind.CODE,
                 label,
@@ -97,7 +99,7 @@ def run_code(
             spool,
         )
         try:
-            wait_or_end(engine, job, request.timeout, is_disconnected)
+            wait_or_end(engine, job, request.timeout, is_disconnected, begun)
         except (ClientLeft, Unavailable):
             # The program still runs and needs its files.
             _close_at_end(engine, job, files.pop_all())

@@ -27,17 +27,22 @@ from toolbox_process.errors import NotEnded
 
 
 def wait_or_end(
-    engine: Engine, job: ProcessJob, timeout: int | None, is_disconnected: IsDisconnected
+    engine: Engine,
+    job: ProcessJob,
+    timeout: int | None,
+    is_disconnected: IsDisconnected,
+    begun: float,
 ) -> None:
-    """Wait for the end, and kill the job after ``timeout`` seconds.
-
-    Raises ExecutionTimeout, ClientLeft.
+    """Wait for the end, and kill the job ``timeout`` seconds after ``begun``, a time of
+    :func:`toolbox.linux.clock.awake`: that in which the service was frozen (docker pause) doesn't
+    count. Raises ExecutionTimeout, ClientLeft.
     """
-    # Time in which the service was frozen doesn't count (docker pause).
-    begun = awake()
+    if job.done.is_set():
+        return
     job.due = begun + timeout if timeout else None
+    left = None if job.due is None else max(0.001, job.due - awake())
     try:
-        if wait_for(job.done, timeout, is_disconnected):
+        if wait_for(job.done, left, is_disconnected):
             return
     except (ClientLeft, Unavailable) as error:
         # The result has lost its reader, but the time limit still applies.
@@ -75,11 +80,11 @@ def execute(
         raise BadRequest("the command is empty")
     check_text("the command", request.command)
     envs = check_environment(request.envs)
-    shell = engine.shell()
+    shell, begun = engine.shell(), awake()
     with engine.waiting.admitted():
         arguments, script = command_line(shell, request.command, engine.state.path)
         try:
-            job = engine.start(
+            job = engine.start_and_wait(
                 Spec(
                     Kind.EXECUTE,
                     request.command,
@@ -94,5 +99,5 @@ def execute(
         finally:
             if script is not None:
                 os.close(script)
-        wait_or_end(engine, job, request.timeout, is_disconnected)
+        wait_or_end(engine, job, request.timeout, is_disconnected, begun)
     return job

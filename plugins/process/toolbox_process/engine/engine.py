@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -18,6 +17,8 @@ from toolbox.activity import Mark
 from toolbox.errors import BadRequest
 from toolbox.errors import describe_os_error
 from toolbox.lifecycle import Context
+from toolbox.sockets.brief_loop import BriefLoop
+from toolbox.sockets.loop import Loop
 from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.followers import FollowerLimit
 from toolbox_process.engine.history import JobList
@@ -33,8 +34,7 @@ from toolbox_process.engine.launcher import Pipes
 from toolbox_process.engine.launcher import Program
 from toolbox_process.engine.launcher import TerminalSize
 from toolbox_process.engine.pipe_reader import PipeReader
-from toolbox_process.engine.profile import VARIABLES
-from toolbox_process.engine.profile import applies
+from toolbox_process.engine.profile import complete
 from toolbox_process.engine.shells import ChosenShell
 from toolbox_process.engine.spec import PIPE
 from toolbox_process.engine.spec import Spec
@@ -138,20 +138,23 @@ class Engine:
     # Starting
 
     def outfit(
-        self, kind: Kind, label: str, job_id: str = "", spool: Spool | None = None
+        self,
+        kind: Kind,
+        label: str,
+        job_id: str = "",
+        spool: Spool | None = None,
+        loop: Loop | None = None,
     ) -> JobParts:
         """Return the parts of a new job, by default with a new id and a new spool."""
-        settings = self.settings
+        settings, loop = self.settings, loop or self.loop
         spool = spool or self.new_spool()
         return JobParts(
             kind=kind,
             label=label,
             id=job_id or new_id(),
-            loop=self.loop,
+            loop=loop,
             spool=spool,
-            reader=PipeReader(
-                self.loop, spool, settings.drain_idle, settings.drain_limit, self.mask
-            ),
+            reader=PipeReader(loop, spool, settings.drain_idle, settings.drain_limit, self.mask),
             followers=FollowerLimit(settings.max_followers),
         )
 
@@ -161,11 +164,20 @@ class Engine:
 
     def start(self, spec: Spec, spool: Spool | None = None) -> ProcessJob:
         """Start a program. Raises SpawnFailed, or OSError if the system has no room for it."""
-        with self.shutter.passing():
-            return self._start(spec, spool)
+        with self.shutter:
+            return self._start(spec, spool, self.loop)
 
-    def _start(self, spec: Spec, spool: Spool | None) -> ProcessJob:
-        job = ProcessJob(self.outfit(spec.kind, spec.label, spec.job_id, spool))
+    def start_and_wait(self, spec: Spec, spool: Spool) -> ProcessJob:
+        """Start a program on pipes as :meth:`start` does, and wait a moment for its end."""
+        loop = BriefLoop(self.loop)
+        # A hand-over to the next worker waits until the job is on the I/O loop.
+        with self.shutter:
+            job = self._start(spec, spool, loop)
+            loop.run(job.done, job.child.wait_fd >= 0)
+        return job
+
+    def _start(self, spec: Spec, spool: Spool | None, loop: Loop) -> ProcessJob:
+        job = ProcessJob(self.outfit(spec.kind, spec.label, spec.job_id, spool, loop))
         job.limits = spec.limits
         if spec.terminal is None:
             child = self._start_on_pipes(spec, job)
@@ -208,7 +220,7 @@ class Engine:
             job_id,
             spec.arguments,
             cwd,
-            self._environment(spec, variables),
+            complete(variables, spec.envs),
             spec.pass_fds,
             spec.state,
             spec.user,
@@ -220,12 +232,6 @@ class Engine:
             if error.errno in SHORTAGE:
                 raise
             raise SpawnFailed(describe_os_error(error)) from None
-
-    @staticmethod
-    def _environment(spec: Spec, variables: Mapping[str, str]) -> dict[str, str]:
-        """Return the launcher's variables, the profile's, and the job's, which win."""
-        env = {**variables, **spec.envs}
-        return {**env, **VARIABLES, **spec.envs} if applies(env) else env
 
     # Ending
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from enum import StrEnum
@@ -54,8 +53,7 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-@dataclass(frozen=True)
-class JobParts:
+class JobParts(NamedTuple):
     """The parts of a job. The engine makes them (:meth:`Engine.outfit`)."""
 
     kind: Kind
@@ -68,7 +66,8 @@ class JobParts:
 
 
 class Job:
-    """One thing that runs. Its state changes on the loop only; any thread may look.
+    """One thing that runs. Its state changes on its loop only, which for a command's first moments
+    is a :class:`toolbox.sockets.brief_loop.BriefLoop`; any thread may look.
 
     ``exit_code`` and ``reason`` are None until it has ended *and* its output is complete.
     """
@@ -243,7 +242,9 @@ class ProcessJob(Job):
         self.reader.drain(lambda: self.finish(*self._verdict(status)))
 
     def _verdict(self, status: int) -> tuple[int, Reason]:
-        code, reason = classify_exit(status, self._counts, self.child.counts())
+        # Of an end without an error there is nothing to explain.
+        now = self.child.counts() if status else self._counts
+        code, reason = classify_exit(status, self._counts, now)
         return code, self._ending or reason
 
     def finish(self, exit_code: int, reason: Reason) -> None:

@@ -32,3 +32,11 @@ VARIABLES = {
 def applies(environment: Mapping[str, str]) -> bool:
     """Report whether an environment requests the profile."""
     return environment.get(PROFILE) == AUTOMATION
+
+
+def complete(variables: Mapping[str, str], envs: Mapping[str, str]) -> dict[str, str]:
+    """Return the launcher's variables, the profile's if it is requested, and the job's ``envs``,
+    which win.
+    """
+    env = {**variables, **envs}
+    return {**env, **VARIABLES, **envs} if applies(env) else env

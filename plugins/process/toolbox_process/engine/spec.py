@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import suppress
-from dataclasses import dataclass
-from dataclasses import field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.launcher import TerminalSize
@@ -20,8 +20,7 @@ PIPE = -1
 """Standard input that is written to later."""
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """A program to start, with its streams.
 
     ``stdin`` is a file descriptor, :data:`PIPE`, or None for nothing to read. ``split`` gives
@@ -33,7 +32,7 @@ class Spec:
     label: str
     arguments: Sequence[str]
     cwd: str | None = None
-    envs: Mapping[str, str] = field(default_factory=dict)
+    envs: Mapping[str, str] = MappingProxyType({})
     stdin: int | None = None
     split: bool = False
     pass_fds: tuple[int, ...] = ()

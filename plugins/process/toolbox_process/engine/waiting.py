@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 from toolbox.errors import Unavailable
@@ -27,25 +25,24 @@ IsDisconnected = Callable[[], bool]
 
 
 class Shutter:
-    """Lets things begin until it is closed for good. *Any thread.*"""
+    """Lets things begin, each in a ``with`` block, until it is closed for good. *Any thread.*"""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._inside = 0
         self._closed = False
 
-    @contextmanager
-    def passing(self) -> Iterator[None]:
-        """Begin something within the block. Raises Unavailable once the shutter is closed."""
+    def __enter__(self) -> None:
+        """Begin something. Raises Unavailable once the shutter is closed."""
         with self._changed:
             if self._closed:
                 raise Unavailable("the service is being upgraded", {"Retry-After": "1"})
             self._inside += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._inside -= 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._changed:
+            self._inside -= 1
+            if self._closed:
                 self._changed.notify_all()
 
     def close(self, timeout: float) -> None:

@@ -73,8 +73,6 @@ class PlainLauncher(Launcher):
 
     def start(self, program: Program, streams: Pipes | TerminalSize) -> Child:
         mark = self.host.new_mark(program.job_id)
-        marked = {**program.environment, VARIABLE: program.job_id}
-        program = replace(program, environment=marked)
         if program.limits is None or not program.limits.given():
             return self._start(program, mark, streams)
         # The limits hold for what becomes the program before it does, so also for bwrap.
@@ -127,7 +125,7 @@ class PlainLauncher(Launcher):
         call = Call(
             program.arguments,
             str(program.cwd),
-            program.environment,
+            {**program.environment, VARIABLE: program.job_id},
             (stdin, streams.stdout, streams.stderr),
             program.pass_fds,
         )

@@ -56,6 +56,7 @@ class _Counter:
         self._name = name.encode()
         self._lock = threading.Lock()
         self._last = 0
+        self._text = b""
         self._fd = -1
         for file in files:
             try:
@@ -70,7 +71,9 @@ class _Counter:
                 return 0
             # What can't be read now counts as unchanged, or the next job to end would be blamed.
             with suppress(OSError):
-                self._last = self._find(os.pread(self._fd, 4096, 0))
+                text = os.pread(self._fd, 4096, 0)
+                if text != self._text:
+                    self._last, self._text = self._find(text), text
             return self._last
 
     def _find(self, text: bytes) -> int:

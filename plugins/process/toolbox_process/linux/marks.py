@@ -10,7 +10,6 @@ are younger than the job and bear nothing else.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Collection
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -23,6 +22,8 @@ from toolbox.linux.procfs import read
 from toolbox.processes import TAGS
 from toolbox.processes import read_number
 from toolbox.processes import read_tag
+
+_NUMBERS = 1 << 50
 
 VARIABLE = "TOOLBOX_JOB"
 """The environment variable that holds the job's id."""
@@ -48,7 +49,8 @@ def new_mark(job_id: str, taken: Collection[int]) -> Mark:
     """Return a mark for a job that starts now, with a tag not in ``taken`` if one is left."""
     tags = [tag for tag in range(TAGS) if tag not in taken] or range(TAGS)
     # By chance: services know nothing of each other.
-    number = (secrets.randbits(50) + 1) * TAGS + secrets.choice(tags)
+    chance = int.from_bytes(os.urandom(8))
+    number = (chance % _NUMBERS + 1) * TAGS + tags[(chance >> 50) % len(tags)]
     return Mark(job_id, number, now())
 
 

@@ -132,7 +132,7 @@ class LocalTerminal(ProcessJob):
                 raise SessionEnded(f"PTY session {self.name!r} was deleted before its start")
             arguments = [self.shell, "-i", "-l"]
             spec = Spec(Kind.TERMINAL, self.name, arguments, self.asked_cwd, self.envs)
-            with self._engine.shutter.passing():
+            with self._engine.shutter:
                 child = self._engine.launch(spec, self.id, self._size)
                 self.stdin = StdinWriter(self.loop, child.terminal, own=False)
                 # Before the end can be seen: the output written until then must be read, too.
