@@ -12,7 +12,6 @@ from toolbox.linux.clock import awake
 from toolbox.sockets.loop import Loop
 from toolbox.sockets.loop import Timer
 
-
 BRIEF = 0.05
 """Seconds that a thread watches what it waits for itself, before the I/O loop does."""
 

@@ -216,15 +216,9 @@ class Engine:
         if spec.user:
             home, variables = self.launcher.outfit(spec.user, self.work_dir)
             cwd = self.work_dir / spec.cwd if spec.cwd else home
+        env = complete(variables, spec.envs)
         program = Program(
-            job_id,
-            spec.arguments,
-            cwd,
-            complete(variables, spec.envs),
-            spec.pass_fds,
-            spec.state,
-            spec.user,
-            spec.limits,
+            job_id, spec.arguments, cwd, env, spec.pass_fds, spec.state, spec.user, spec.limits
         )
         try:
             return self.launcher.start(program, streams)
