@@ -12,13 +12,14 @@ import signal
 import struct
 from collections.abc import Callable
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from typing import NoReturn
 
 from toolbox.trees.errors import TreeError
 
 MOST = 8192
-"""Units at most: a pipe has to take all of their numbers at once (pipe(7))."""
+"""Units at most: a pipe takes all of their numbers at once, as a rule (pipe(7))."""
 
 _NUMBER = struct.Struct("!Q")
 
@@ -40,7 +41,7 @@ def halve(count: int, here: Callable[[Units], object], there: Callable[[Units], 
     Raises what either raises, and TreeError if the other process is killed. It never outlives this
     call, nor this process.
     """
-    units = _filled(count)
+    units, shared = _filled(count)
     answers, answer = os.pipe()
     parent = os.getpid()
     pid = os.fork()
@@ -49,7 +50,7 @@ def halve(count: int, here: Callable[[Units], object], there: Callable[[Units], 
     os.close(answer)
     try:
         with os.fdopen(answers, "rb") as file:
-            here(_numbers(units))
+            here(chain(_numbers(units), range(shared, count)))
             data = file.read()
     except BaseException:
         os.kill(pid, signal.SIGKILL)
@@ -65,12 +66,15 @@ def halve(count: int, here: Callable[[Units], object], there: Callable[[Units], 
     return result
 
 
-def _filled(count: int) -> int:
-    """Return a pipe with all numbers, from which each is read once."""
+def _filled(count: int) -> tuple[int, int]:
+    """Return a pipe from which each number is read once, and how many of them it has: a user with
+    many pipes gets small ones.
+    """
     units, queue = os.pipe()
-    os.write(queue, b"".join(map(_NUMBER.pack, range(count))))
+    os.set_blocking(queue, False)
+    size = os.write(queue, b"".join(map(_NUMBER.pack, range(count))))
     os.close(queue)
-    return units
+    return units, size // _NUMBER.size
 
 
 def _numbers(units: int) -> Units:

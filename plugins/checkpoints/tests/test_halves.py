@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -163,23 +164,35 @@ def test_an_end_in_the_second_process_leaves_nothing(top: Path, store: Path) -> 
 
 
 def test_a_failure_here_ends_the_second_process(tmp_path: Path) -> None:
+    channel = tmp_path / "channel"
+    os.mkfifo(channel)
+    pids: list[int] = []
+
     def fail(units: Iterator[int]) -> None:
-        while not (tmp_path / "pid").exists():
-            pass
+        pids.append(int(channel.read_text()))
         raise KeyError
 
     def wait(units: Iterator[int]) -> None:
-        (tmp_path / "new").write_text(str(os.getpid()))
-        (tmp_path / "new").rename(tmp_path / "pid")
+        channel.write_text(str(os.getpid()))
         signal.pause()
 
     with pytest.raises(KeyError):
         halve(100, fail, wait)
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+        os.kill(pids[0], 0)
 
 
-def test_each_unit_is_done_once() -> None:
+@pytest.mark.parametrize("capacity", [4096, 65536])
+def test_each_unit_is_done_once(capacity: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the kernel gives a user with many pipes only small ones (pipe(7))."""
+    pipe = os.pipe
+
+    def small() -> tuple[int, int]:
+        ends = pipe()
+        fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, capacity)
+        return ends
+
+    monkeypatch.setattr(os, "pipe", small)
     here: list[int] = []
     there = halve(8192, here.extend, list)
     assert sorted([*here, *there]) == list(range(8192))
