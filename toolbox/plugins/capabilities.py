@@ -6,6 +6,7 @@ A backend needs to inherit nothing: having the method is enough.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from typing import Literal
 from typing import Protocol
@@ -57,6 +58,16 @@ class HandsOver(Protocol):
 
         Called instead of ``close()``, when no request is served any more. It ends what it doesn't
         hand over.
+        """
+
+
+@runtime_checkable
+class HasPrivatePaths(Protocol):
+    """A backend with files that the programs of clients must not read or change."""
+
+    def private_paths(self) -> Iterable[Path]:
+        """Return the files and directories. Called for each program that a launcher starts in a
+        mount namespace of its own, which hides them.
         """
 
 

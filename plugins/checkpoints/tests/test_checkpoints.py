@@ -756,3 +756,26 @@ def test_thousands_of_files_while_some_change(service: Service, top: Path) -> No
     still = create(service, top)
     assert (still["consistent"], still["changed"]) == (True, [])
     assert diff(service, still)["total"] == 0
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bwrap is not installed")
+def test_a_launcher_that_isolates_hides_the_checkpoints(
+    make_service: Callable[..., Service], top: Path
+) -> None:
+    """Helpers do what is written there, with the rights of the service."""
+    service = make_service(settings='[process.local]\nlauncher = "bubblewrap"\n')
+    store = store_of(service)
+    (top / "file").write_text("kept")
+    look = (
+        f"read line; ls -A {store}; rm -rf {store}/*; mkdir -p {store}/.work; touch {store}/.work/x"
+    )
+    job = service.http.post("/x/jobs", json={"command": look, "stdin": True}).json()
+    checkpoint = create(service, top)
+    later = service.http.post("/x/jobs?wait=60", json={"command": f"echo | ({look})"}).json()
+    service.http.post(f"/x/jobs/{job['id']}/stdin", content=b"go\n").raise_for_status()
+    earlier = service.http.get(f"/x/jobs/{job['id']}/wait").json()
+    assert (later["exitCode"], earlier["exitCode"]) == (0, 0), (later, earlier)
+    (top / "file").unlink()
+    restore(service, checkpoint)
+    assert (top / "file").read_text() == "kept"
+    assert is_clean(store)

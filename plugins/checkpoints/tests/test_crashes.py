@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import stat
@@ -362,3 +363,18 @@ def test_a_work_goes_on_without_its_client(service: Service, top: Path) -> None:
     got = service.http.get(f"/x/checkpoints/{made['id']}?wait=60").json()
     assert got["complete"]
     assert got["files"] == 3000
+
+
+def test_a_plan_that_leads_out_of_the_tree_is_none(top: Path, store: Path) -> None:
+    """Its note is the service's, but what it names is where programs of the sandbox write."""
+    (top.parent / "victim").write_text("stays")
+    staging = top / f".toolbox-restore-{'0' * 32}"
+    staging.mkdir()
+    note = store / ".work" / staging.name
+    note.parent.mkdir()
+    note.write_text(json.dumps(str(top)))
+    (staging / "plan.json").write_text(json.dumps([["../victim"], [], []]))
+    sweep(task(top, store, begun=True), Meddler())
+    assert (top.parent / "victim").read_text() == "stays"
+    assert not staging.exists()
+    assert not note.exists()

@@ -6,8 +6,10 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from toolbox.activity import Work as Activity
@@ -85,6 +87,15 @@ class LocalCheckpoints:
         if run.wait(wait, is_disconnected):
             return show_checkpoint(run.outcome(), complete=True)
         return show_checkpoint(record, run)
+
+    def private_paths(self) -> list[Path]:
+        """Return the directory of all checkpoints: from it a helper takes what it puts in place, as
+        the service's user. A :class:`toolbox.plugins.capabilities.HasPrivatePaths`.
+        """
+        # Made now: what begins before the first checkpoint must not see it later.
+        with suppress(OSError):
+            self._store.prepare()
+        return [self._store.directory]
 
     def all(self) -> list[Checkpoint]:
         shown = [

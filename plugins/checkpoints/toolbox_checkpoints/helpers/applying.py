@@ -175,11 +175,16 @@ def _permit(directory: int) -> None:
 
 
 def read_plan(staging: Path) -> Plan | None:
-    """Return the plan that was committed, or None if there is none."""
+    """Return the plan that was committed, or None if there is none.
+
+    It lies where programs of the sandbox may write: one that leads out of the tree is none.
+    """
     try:
-        return Plan(*json.loads((staging / PLAN).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        plan = Plan(*json.loads((staging / PLAN).read_bytes()))
+        inside = all(".." not in path.split("/") for paths in plan for path in paths)
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
+    return plan if inside else None
 
 
 def set_attributes(top: int, tree: Path, paths: list[str]) -> None:

@@ -43,6 +43,7 @@ from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Spool
 from toolbox_process.engine.state import StateDirectory
+from toolbox_process.engine.state import find_private
 from toolbox_process.engine.stdin_writer import StdinWriter
 from toolbox_process.engine.views.making import read_terminal
 from toolbox_process.engine.waiting import Shutter
@@ -92,9 +93,8 @@ class Engine:
         """More directories to keep from programs."""
         directories = (self.state, self.pipes, lasting)
         secrets = context.auth.store.files.paths() if context.auth else []
-        launcher.hide(
-            lambda: [*secrets, *self.private, *(p for d in directories for p in d.private_paths())]
-        )
+        self.private += secrets
+        launcher.hide(lambda: [*self.private, *find_private(directories, context.backends)])
 
     @property
     def last_end(self) -> Mark | None:

@@ -10,10 +10,13 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from toolbox.linux.procfs import read_process
+from toolbox.plugins.capabilities import HasPrivatePaths
 
 PREFIX = "toolbox-process-"
 
@@ -169,6 +172,15 @@ class StateDirectory:
                 os.close(fd)
             self._adopted.clear()
             self._made.clear()
+
+
+def find_private(
+    directories: Iterable[StateDirectory], backends: Mapping[str, object]
+) -> list[Path]:
+    """Return what is to be kept from programs: such directories, and what ``backends`` name."""
+    owners = [each for each in backends.values() if isinstance(each, HasPrivatePaths)]
+    own = [path for each in directories for path in each.private_paths()]
+    return [*own, *(path for each in owners for path in each.private_paths())]
 
 
 def _own_prefix() -> str:
