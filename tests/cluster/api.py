@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 DEADLINE = 120.0
 """Seconds to wait for something that should take few: test machines are busy."""
@@ -38,7 +38,7 @@ APPLY = "application/apply-patch+yaml"
 class Problem(Exception):
     """The API server has refused a request; ``code`` is the status."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         super().__init__(f"{response.request.method} {response.request.url}: {response.text}")
         self.code = response.status_code
 
@@ -50,10 +50,11 @@ class Api:
         self.url = url
         self.certificate = certificate
         context = ssl.create_default_context(cafile=str(certificate))
-        # httpx closes one that is idle for long in one thread while another begins to use it.
-        limits = httpx.Limits(max_connections=None, keepalive_expiry=None)
+        # Each watch has one. The pool of httpx closes one that the server has ended in one thread
+        # while another begins to use it: what that writes goes to whatever gets its descriptor.
+        limits = httpx2.Limits(max_connections=None)
         headers = {"Authorization": f"Bearer {token}"}
-        self.http = httpx.Client(
+        self.http = httpx2.Client(
             base_url=url, verify=context, headers=headers, limits=limits, timeout=DEADLINE
         )
 
@@ -61,7 +62,7 @@ class Api:
         self.http.close()
 
     def call(self, method: str, path: str, body: Any = None, *, kind: str = "") -> Any:
-        """Return the response to a request, as JSON; raises Problem and httpx.TransportError."""
+        """Return the response to a request, as JSON; raises Problem and httpx2.TransportError."""
         content = None if body is None else json.dumps(body)
         headers = {"Content-Type": kind or "application/json"}
         response = self.http.request(method, path, content=content, headers=headers)
@@ -83,7 +84,7 @@ class Api:
             raise
 
     def list(self, resource: str, namespace: str = "", **query: str) -> list[Object]:
-        where = str(httpx.URL(path(resource, namespace), params=query))
+        where = str(httpx2.URL(path(resource, namespace), params=query))
         found: list[Object] = self.call("GET", where)["items"]
         return found
 
@@ -116,10 +117,13 @@ class Api:
     def watch(self, resource: str) -> Iterator[tuple[str, Object]]:
         """Yield the type and the object of each event, first of the objects that are there.
 
-        Ends when the server ends it; raises httpx.TransportError when the server is gone.
+        Ends when the server ends it; raises httpx2.TransportError when the server is gone.
         """
         with self.http.stream(
-            "GET", path(resource), params={"watch": "1"}, timeout=httpx.Timeout(DEADLINE, read=None)
+            "GET",
+            path(resource),
+            params={"watch": "1"},
+            timeout=httpx2.Timeout(DEADLINE, read=None),
         ) as events:
             if events.is_error:
                 events.read()

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterable
 
-import httpx
+import httpx2
 
 from .api import Api
 from .api import Object
@@ -61,7 +61,7 @@ class Collector:
 
     def _watch(self, resource: str) -> None:
         while not self._closed:
-            with contextlib.suppress(httpx.TransportError, Problem):
+            with contextlib.suppress(httpx2.TransportError, Problem):
                 for event, _ in self._api.watch(resource):
                     if self._closed:
                         return
@@ -89,7 +89,7 @@ class Collector:
                 owned, self._lost = self._lost, set()
             try:
                 self._sweep(owned)
-            except (httpx.TransportError, Problem):
+            except (httpx2.TransportError, Problem):
                 self._sweep_soon(owned)
                 self._pause()
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from .api import Api
 from .api import Object
@@ -84,7 +84,7 @@ class Kubelet:
 
     def _watch(self) -> None:
         while not self._closed.is_set():
-            with contextlib.suppress(httpx.TransportError, Problem):
+            with contextlib.suppress(httpx2.TransportError, Problem):
                 self._forget_deleted()
                 for event, found in self.api.watch("pods"):
                     if self._closed.is_set():

@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 
 from .api import Api
 from .api import Object
@@ -150,7 +150,7 @@ class Pod:
             try:
                 where = mounts(self._api, self._found, self._directory, self._storage)
                 env = environment(self._api, self._found, self.address)
-            except (MissingObject, Problem, httpx.TransportError) as error:
+            except (MissingObject, Problem, httpx2.TransportError) as error:
                 reason = {"reason": "CreateContainerConfigError", "message": str(error)}
                 self._report("Pending", {"waiting": reason})
             else:
@@ -237,7 +237,7 @@ class Pod:
             try:
                 self._api.patch("pods/status", self.name, body, self.namespace)
                 return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(POLL)
             except Problem as problem:
                 if problem.code in (404, 409, 422):  # It is gone, or another has its name.
@@ -250,7 +250,7 @@ class Pod:
             try:
                 self._api.delete("pods", self.name, self.namespace, **options)
                 return
-            except (httpx.TransportError, Problem):
+            except (httpx2.TransportError, Problem):
                 time.sleep(POLL)
 
 

@@ -79,6 +79,7 @@ def test_a_warm_sandbox_has_its_environment_also_after_a_resume(
     assert ask(backend, "box", "echo $GIVEN") == "x y"
     assert backend.upstream("box").token == token
     assert pods_of(cluster, place)[pod]["spec"]["automountServiceAccountToken"] is False
+    assert ask(backend, "box", "find /run/secrets /var/run/secrets 2>/dev/null") == ""
 
 
 def test_a_warm_sandbox_is_started_when_it_is_created(

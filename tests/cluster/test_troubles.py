@@ -20,7 +20,9 @@ from toolbox_fleet.testing import is_gone
 from toolbox_fleet.testing import made
 from toolbox_fleet.testing import reaches
 from toolbox_fleet_kubernetes import creating
+from toolbox_fleet_kubernetes import janitor
 from toolbox_fleet_kubernetes.backend import KubernetesFleet
+from toolbox_fleet_kubernetes.client import connection
 from toolbox_fleet_kubernetes.client.connection import _interrupt
 from toolbox_fleet_kubernetes.client.kinds import SECRET
 
@@ -32,6 +34,7 @@ from .fleets import add_pool
 from .fleets import add_template
 from .fleets import ask
 from .fleets import delete_all
+from .fleets import left
 from .fleets import lists
 from .fleets import settings
 
@@ -170,3 +173,24 @@ def test_while_etcd_is_slow_changes_wait_and_the_rest_does_not(
             etcd.send(signal.SIGCONT)
         assert creating.result(DEADLINE).name == "late"
     reaches(backend, "late", "started")
+
+
+def test_what_etcd_keeps_after_the_client_was_told_that_it_failed_is_removed(
+    cluster: Cluster, place: str, make_backend: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "TIMEOUT", 1.0)
+    monkeypatch.setattr(janitor, "BETWEEN", 0.5)
+    backend = make_backend(KubernetesFleet, settings(cluster, place), FleetSettings())
+    assert list(backend.sandboxes()) == []
+    etcd = cluster.control_plane.etcd
+    etcd.send(signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable, match="timed out"):
+            backend.create(CreateSandbox(name="late"))
+    finally:
+        etcd.send(signal.SIGCONT)
+    eventually(lambda: backend._janitor._jobs == [], "the removal")
+    assert left(cluster, place) == []
+    assert list(backend.sandboxes()) == []
+    made(backend, name="late")
+    delete_all(cluster, place, backend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from .api import Api
 from .api import Object
@@ -22,7 +22,7 @@ def environment(api: Api, found: Object, address: str) -> dict[str, str]:
     """Return the environment of a pod's first container. Raises MissingObject."""
     namespace = found["metadata"]["namespace"]
     # Every container is told where the API server is.
-    server = httpx.URL(api.url)
+    server = httpx2.URL(api.url)
     env = {
         "KUBERNETES_SERVICE_HOST": server.host,
         "KUBERNETES_SERVICE_PORT": str(server.port),
