@@ -37,14 +37,15 @@ class Gate:
         """Give the slot back. Raises ValueError if none was taken."""
         self._slots.release()
 
-    @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Hold a slot for the block. Raises as :meth:`enter`."""
+    def admitted(self) -> Gate:
+        """Return a context that holds a slot. Entering it raises as :meth:`enter`."""
+        return self
+
+    def __enter__(self) -> None:
         self.enter()
-        try:
-            yield
-        finally:
-            self.leave()
+
+    def __exit__(self, *error: object) -> None:
+        self.leave()
 
 
 class Pool(ThreadPoolExecutor):

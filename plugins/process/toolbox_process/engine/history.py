@@ -81,6 +81,8 @@ class JobHistory:
 
     def _schedule(self) -> None:
         """Plan the next expiration, which must come even if no job ends any more. On the loop."""
+        if self._scheduled:  # As after nearly every job.
+            return
         with self._lock:
             first = self._oldest()
             if first is None or self._scheduled:

@@ -47,11 +47,13 @@ class Mark(NamedTuple):
 
 def new_mark(job_id: str, taken: Collection[int]) -> Mark:
     """Return a mark for a job that starts now, with a tag not in ``taken`` if one is left."""
-    tags = [tag for tag in range(TAGS) if tag not in taken] or range(TAGS)
     # By chance: services know nothing of each other.
     chance = int.from_bytes(os.urandom(8))
-    number = (chance % _NUMBERS + 1) * TAGS + tags[(chance >> 50) % len(tags)]
-    return Mark(job_id, number, now())
+    tag = (chance >> 50) % TAGS
+    if tag in taken:
+        tags = [tag for tag in range(TAGS) if tag not in taken] or range(TAGS)
+        tag = tags[tag % len(tags)]
+    return Mark(job_id, (chance % _NUMBERS + 1) * TAGS + tag, now())
 
 
 def read_mark(pid: int) -> str:
