@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 BLOCK = 1024 * 1024
 """Bytes read or written at once."""
 
+SMALL = 4 * 1024
+"""Bytes that are collected before they are written."""
+
 GZIP_LEVEL = 5
 """Half the time of the default 6, for one percent more size."""
 
@@ -33,7 +36,7 @@ _MAGIC: tuple[tuple[str, tuple[bytes, ...]], ...] = (
 def compressed(target: io.RawIOBase, kind: str) -> io.BufferedIOBase:
     """Return a stream that compresses to ``target``: ``tar`` (not), ``tar.gz`` or ``tar.zst``.
 
-    Close it to write the end of the compressed data.
+    Close it to write the end of the compressed data. What is written to it should be large.
     """
     raw: Any = target
     if kind == "tar.gz":
@@ -42,7 +45,8 @@ def compressed(target: io.RawIOBase, kind: str) -> io.BufferedIOBase:
         raw = gzip.GzipFile(fileobj=raw, mode="wb", filename="", compresslevel=GZIP_LEVEL)
     elif kind == "tar.zst":
         raw = _zstd().ZstdFile(raw, "wb")
-    return io.BufferedWriter(raw, BLOCK)
+    # Small: what is larger is not copied.
+    return io.BufferedWriter(raw, SMALL)
 
 
 def decompressed(source: io.RawIOBase) -> BinaryIO:

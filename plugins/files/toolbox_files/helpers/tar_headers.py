@@ -6,11 +6,14 @@ Those of ``tarfile`` are the same, and take six times as long.
 
 from __future__ import annotations
 
+# Nothing here imports functools or collections: that takes longer than packing 300 files.
 import grp
 import os
 import pwd
-from collections.abc import Callable
-from functools import lru_cache
+
+TYPE_CHECKING = False  # That of typing, which takes longer still.
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BLOCK = 512
 """Bytes; every header has as many, and what follows it is padded to a multiple."""
@@ -95,9 +98,22 @@ class _Owner:
         """Sum of their bytes, and of the blanks that stand for the checksum."""
 
 
-# Files of a tree share few owners and modes.
-@lru_cache(256)
+_owners: dict[tuple[int, int, int, bytes], _Owner] = {}
+"""Those of the archive by mode, ids and kind: files of a tree share few of them."""
+
+_MOST_OWNERS = 4096
+
+
 def _owner(mode: int, uid: int, gid: int, kind: bytes) -> _Owner:
+    key = mode, uid, gid, kind
+    if (found := _owners.get(key)) is None:
+        if len(_owners) >= _MOST_OWNERS:
+            _owners.clear()
+        found = _owners[key] = _make_owner(*key)
+    return found
+
+
+def _make_owner(mode: int, uid: int, gid: int, kind: bytes) -> _Owner:
     records: list[tuple[bytes, bytes]] = []
     for keyword, number in ((b"uid", uid), (b"gid", gid)):
         if number > _MAX_ID:
@@ -159,7 +175,6 @@ def _extended(records: list[tuple[bytes, bytes]]) -> bytes:
     return _extended_block(len(content)) + content + padding(len(content))
 
 
-@lru_cache(64)
 def _extended_block(size: int) -> bytes:
     owner = _Owner(bytes(8 * 3), _EXTENDED, _field(_MAGIC, BLOCK - 257))
     return _block(b"././@PaxHeader", b"", b"%011o\0%011o\0" % (size, 0), owner)
