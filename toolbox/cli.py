@@ -94,6 +94,8 @@ def _parser(added: Iterable[CommandSpec]) -> argparse.ArgumentParser:
     text = "Upgrade a running service in place to the version installed now; what runs goes on."
     reload = command("reload", _reload, text, reads=False)
     reload.add_argument("--pid", type=int, help="the service's main process, if there are several")
+    help_ = "have the files of the token and the signing key read again first, as on SIGHUP"
+    reload.add_argument("--secrets", action="store_true", help=help_)
 
     plugins = command("plugins", _plugins, "Show the installed plugins and their state.")
     plugins.add_argument("--json", action="store_true", help="write JSON")
@@ -188,7 +190,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _reload(options: argparse.Namespace) -> int:
     from toolbox.handover.command import reload_command
 
-    return reload_command(options.pid)
+    return reload_command(options.pid, secrets=options.secrets)
 
 
 def _plugins(options: argparse.Namespace) -> int:
@@ -256,11 +258,20 @@ def _openapi(options: argparse.Namespace) -> int:
 
 
 def _bundle(options: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
     from toolbox.packaging.bundle import make_bundle
-    from toolbox.packaging.standalone.command import make_standalone_bundle
+    from toolbox.settings import SettingsError
 
     groups = [name for name in options.groups.split(",") if name]
     if options.form:
+        # Left out there: it takes pip, and a compiler.
+        if find_spec("toolbox.packaging.standalone") is None:
+            raise SettingsError(
+                "a standalone build makes no other; run this where pip installed it"
+            )
+        from toolbox.packaging.standalone.command import make_standalone_bundle
+
         make_standalone_bundle(options, groups)
         return 0
     make_bundle(groups, options.output, options.wheels, options.python)

@@ -28,9 +28,9 @@ WHERE = "/toolbox"
 CERTIFICATES = {"sandbox-toolbox-git": "certifi"}
 """Packages of certificate authorities, for images that have none, by the group that uses them."""
 
-OURS = "toolbox*"
-"""Packages whose sources are kept beside their compiled modules: the image's Python, of whatever
-version, runs some, others are read, and tracebacks show the lines of our own.
+PROGRAMS = ("toolbox_process/sandbox/*.py", "toolbox_process/matching/program.py")
+"""Modules that are run as files, some by the image's Python, of whatever version. All others are
+there in compiled form only: a traceback names their lines, and does not show them.
 """
 
 
@@ -85,7 +85,7 @@ def make_standalone(
         (packages / "sitecustomize.py").write_text(CUSTOMIZE)
         prune(library, packages)
         strip(tree, machine)
-        _compile(tree, library, packages, {package.name for package in packages.glob(OURS)})
+        _compile(tree, library, packages)
         normalize(tree)
         if form is Form.PACKAGE:
             write_package(tree, target, machine)
@@ -128,28 +128,28 @@ def _install(requirements: Sequence[str], wheels: Path, packages: Path, machine:
         raise SettingsError(f"pip: {done.stderr.strip()[-2000:]}")
 
 
-def _compile(tree: Path, library: Path, packages: Path, ours: set[str]) -> None:
-    """Compile every module; only ``ours`` keep their source."""
+def _compile(tree: Path, library: Path, packages: Path) -> None:
+    """Compile every module, and remove its source unless it is run as a file."""
+    kept = {path for pattern in PROGRAMS for path in packages.glob(pattern)}
+    files = [path for path in sorted(library.rglob("*.py")) if path not in kept]
     # Without time stamps, which an image's layers may change, and never checked again.
     options = ["-q", "--invalidation-mode=unchecked-hash", "-s", str(tree), "-p", WHERE]
-    _compileall(*options, *(str(packages / name) for name in sorted(ours)))
-    kept = {path for name in ours for path in (packages / name).rglob("*.py")}
-    others = [path for path in sorted(library.rglob("*.py")) if path not in kept]
-    for level, files in (
+    for level, chosen in (
         # Of Python's own modules nobody reads the documentation, a sixth of them.
-        ("2", [path for path in others if not path.is_relative_to(packages)]),
-        ("0", [path for path in others if path.is_relative_to(packages)]),
+        ("2", [path for path in files if not path.is_relative_to(packages)]),
+        ("0", [path for path in files if path.is_relative_to(packages)]),
     ):
         # -b: beside the source, from where modules are imported without it.
-        _compileall("-b", "-o", level, *options, "-i", "-", stdin="\n".join(map(str, files)))
-        for path in files:
-            if path.with_suffix(".pyc").exists():
-                path.unlink()
+        _compileall("-b", "-o", level, *options, "-i", "-", stdin="\n".join(map(str, chosen)))
+    for path in files:
+        if path.with_suffix(".pyc").exists():
+            path.unlink()
 
 
 def _compileall(*options: str, stdin: str = "") -> None:
     python = find_base(platform.machine()) / "bin" / "python3"
-    command = [str(python), "-m", "compileall", *options]
+    # Columns are of use only where a traceback shows the line: a twentieth of the modules.
+    command = [str(python), "-X", "no_debug_ranges", "-m", "compileall", *options]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True)
     if done.returncode:
         raise SettingsError(f"compileall: {(done.stdout + done.stderr).strip()[-2000:]}")

@@ -84,11 +84,25 @@ PACKAGES = (
     "backports/zstd/tarfile.py",  # the standard library's, with zstd: not what the service calls
     "backports/zstd/zipfile",
     "bin",
+    "click/_winconsole.py",
+    "click/testing.py",
     "dulwich/cli.py",
     "dulwich/contrib",
     "gunicorn/asgi",
+    "gunicorn/ctl",
+    "gunicorn/dirty",
     "gunicorn/workers/gasgi.py",
+    "gunicorn/workers/ggevent.py",
+    "gunicorn/workers/gtornado.py",
+    "toolbox/conformance",  # ours, with what follows: for tests, and for those who make this
+    "toolbox/packaging/standalone",
+    "toolbox/testing",
+    "toolbox_*/*contract",
+    "toolbox_*/*contract.py",
+    "toolbox_*/testing.py",
     "ujson*",  # python-lsp-jsonrpc does without it; it brings libstdc++
+    "werkzeug/debug",
+    "werkzeug/testapp.py",
 )
 """Parts of packages. What pip notes has paths of this machine, or is no longer true."""
 
