@@ -16,8 +16,10 @@ from toolbox.settings import SettingsError
 
 SOURCE = Path(__file__).with_name("unpack.c")
 
-TRAILER = struct.Struct("<8sQQ40s")
-"""As in unpack.c: a mark, where the archive begins, its size and its digest."""
+TRAILER = struct.Struct("<8sQQQQ40s")
+"""As in unpack.c: a mark, where the archive begins and its size, how many files are in it and their
+bytes, its digest.
+"""
 
 
 def write_program(tree: Path, target: Path, base: Path, machine: str) -> None:
@@ -34,10 +36,18 @@ def write_program(tree: Path, target: Path, base: Path, machine: str) -> None:
             add_tree(archive, tree)
         data = work.read_bytes()
         digest = hashlib.sha256(data).hexdigest()[:40].encode()
+        sizes = [path.stat().st_size for path in tree.rglob("*") if _is_regular(path)]
+        archive_size = len(data) - offset
         with work.open("ab") as file:
-            file.write(TRAILER.pack(b"TOOLBOX\n", offset, len(data) - offset, digest))
+            file.write(
+                TRAILER.pack(b"TOOLBOX\n", offset, archive_size, len(sizes), sum(sizes), digest)
+            )
         work.chmod(0o755)
         work.replace(target)
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _compile(target: Path, static: Path, machine: str) -> None:

@@ -2,9 +2,11 @@
  *
  * The first start unpacks the tree into a directory that is named by its digest; each start runs the
  * program in there, so that the service's own helpers, which run the tree's Python, find it unpacked.
+ * What cleans temporary directories may have removed a part of it: then it is unpacked again.
  */
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -16,17 +18,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #define BLOCK 512
 #define PROGRAM "/toolbox/bin/toolbox"
+#define WORK ".unpack-"
+#define UNMAPPED 65534 /* The user of what is not in this user namespace (user_namespaces(7)). */
 
 /* Numbers are in this machine's order: all that are supported are little-endian. */
 struct trailer {
 	char magic[8];
-	uint64_t offset, size;
+	uint64_t offset, size, files, bytes;
 	char digest[40];
 };
 
@@ -99,7 +104,8 @@ static int take_file(const char *path, uint64_t size, mode_t mode)
 		rest -= n;
 		size -= kept;
 	}
-	return fchmod(to, mode) | close(to);
+	/* The sticky bit of a file tells systemd-tmpfiles to leave it alone, however old it is. */
+	return (fchmod(to, mode | S_ISVTX) && fchmod(to, mode)) | close(to);
 }
 
 static int take_tree(const char *directory)
@@ -159,43 +165,164 @@ static int make_directories(const char *path)
 	return mkdir(part, 0700) && errno != EEXIST ? -1 : 0;
 }
 
-/* Unpack the tree beside its place, and then move it there: one that is there is whole. */
+/* Count the files below a directory, which is closed, and their bytes. */
+static void count(int directory, uint64_t *files, uint64_t *bytes)
+{
+	DIR *stream = fdopendir(directory);
+	struct dirent *entry;
+	struct stat status;
+
+	if (!stream) {
+		close(directory);
+		return;
+	}
+	while ((entry = readdir(stream))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (S_ISDIR(status.st_mode)) {
+			int below = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+			if (below >= 0)
+				count(below, files, bytes);
+		} else if (S_ISREG(status.st_mode))
+			++*files, *bytes += status.st_size;
+	}
+	closedir(stream);
+}
+
+/* Report whether all of the tree is there. */
+static int is_whole(const char *target)
+{
+	uint64_t files = 0, bytes = 0;
+	int directory = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (directory < 0)
+		return 0;
+	count(directory, &files, &bytes);
+	return files == trailer.files && bytes == trailer.bytes;
+}
+
+static void remove_tree(const char *path)
+{
+	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Remove what starts have left that were killed. */
+static void remove_leftovers(const char *directory)
+{
+	DIR *stream = opendir(directory);
+	struct dirent *entry;
+	char path[PATH_MAX];
+
+	while (stream && (entry = readdir(stream)))
+		if (!strncmp(entry->d_name, WORK, sizeof WORK - 1)) {
+			snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+			remove_tree(path);
+		}
+	if (stream)
+		closedir(stream);
+}
+
+/* Move a tree to its place; what was there before, and is not whole, goes to another name. */
+static int put(const char *work, const char *target, const char *old)
+{
+	if (!rename(work, target) || is_whole(target))
+		return 0;
+	return rename(target, old) || rename(work, target);
+}
+
+/* Unpack the tree beside its place, and then move it there. */
 static int unpack(const char *directory, const char *target)
 {
-	char work[PATH_MAX];
-	int failed, error;
+	char work[PATH_MAX], old[PATH_MAX + 8];
+	int failed, error, place;
 
-	snprintf(work, sizeof work, "%s/.unpack-XXXXXX", directory);
+	snprintf(work, sizeof work, "%s/" WORK "XXXXXX", directory);
 	if (!mkdtemp(work))
 		return -1;
+	snprintf(old, sizeof old, "%s-old", work);
 	failed = take_tree(work);
+	/* After a loss of power files may be empty that were not written out before the name was. */
+	if (!failed && (place = open(work, O_RDONLY | O_CLOEXEC)) >= 0)
+		failed = syncfs(place) | close(place);
+	failed = failed || put(work, target, old);
 	error = errno;
-	/* Another start may have been first. */
-	if (!failed && rename(work, target) && access(target, F_OK))
-		failed = 1, error = errno;
 	lzma_end(&stream);
-	nftw(work, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	remove_tree(work);
+	remove_tree(old);
 	return errno = error, failed ? -1 : 0;
 }
 
+/* Have a whole tree in its place, whoever unpacks it: one start does, and others wait for it. */
+static int provide(const char *directory, const char *target)
+{
+	int failed = 0, lock, error;
+
+	if (is_whole(target))
+		return 0;
+	lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Without locks, as on some network file systems, nobody knows what is left over. */
+	if (lock >= 0 && !flock(lock, LOCK_EX)) {
+		if (is_whole(target))
+			return close(lock);
+		remove_leftovers(directory);
+	}
+	failed = unpack(directory, target);
+	error = errno;
+	close(lock);
+	return errno = error, failed;
+}
+
+/* Report whether anybody else could put another directory in this one's place: by owning one above
+ * it, or by being allowed to rename in there. The path has no links.
+ */
+static int is_exposed(const char *directory)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	snprintf(path, sizeof path, "%s", directory);
+	while (path[1]) {
+		char *end = strrchr(path, '/');
+
+		end[end == path] = 0;
+		if (lstat(path, &status))
+			return 1;
+		if (status.st_uid && status.st_uid != geteuid() && status.st_uid != UNMAPPED)
+			return 1;
+		if (status.st_mode & S_IWOTH && !(status.st_mode & S_ISVTX))
+			return 1;
+	}
+	return 0;
+}
+
 /* Run the program in this directory, where it is unpacked if it is not there. */
-static int run_in(const char *directory, char **argv)
+static int run_in(const char *given, char **argv)
 {
 	struct stat status;
 	struct statvfs system;
-	char target[PATH_MAX], program[PATH_MAX + sizeof PROGRAM];
+	char directory[PATH_MAX], target[PATH_MAX + 64], program[PATH_MAX + 128];
 
-	snprintf(target, sizeof target, "%s/toolbox-%.40s", directory, trailer.digest);
-	snprintf(program, sizeof program, "%s" PROGRAM, target);
-	if (make_directories(directory) || stat(directory, &status) || statvfs(directory, &system))
-		return refuse(directory, strerror(errno));
+	if (make_directories(given) || lstat(given, &status))
+		return refuse(given, strerror(errno));
+	/* A link, too, must be the user's own: it says what runs. */
+	if (S_ISLNK(status.st_mode) && status.st_uid != geteuid())
+		return refuse(given, "a link of another user");
+	if (!realpath(given, directory) || lstat(directory, &status) || statvfs(directory, &system))
+		return refuse(given, strerror(errno));
 	/* What runs here is what is in there. */
 	if (status.st_uid != geteuid() || status.st_mode & (S_IWGRP | S_IWOTH))
-		return refuse(directory, "others may write to it");
+		return refuse(given, "others may write to it");
+	if (is_exposed(directory))
+		return refuse(given, "others may replace it");
 	if (system.f_flag & ST_NOEXEC)
-		return refuse(directory, "programs may not run there (mounted noexec)");
-	if (access(program, X_OK) && unpack(directory, target))
-		return refuse(directory, strerror(errno));
+		return refuse(given, "programs may not run there (mounted noexec)");
+	snprintf(target, sizeof target, "%s/toolbox-%.40s", directory, trailer.digest);
+	snprintf(program, sizeof program, "%s" PROGRAM, target);
+	if (provide(directory, target))
+		return refuse(given, strerror(errno));
 	execv(program, argv);
 	return refuse(program, strerror(errno));
 }
