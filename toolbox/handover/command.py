@@ -33,8 +33,11 @@ def find_masters() -> list[int]:
     return sorted(found)
 
 
-def reload_command(pid: int | None) -> int:
-    """Upgrade a service, report what went on and what didn't; return the exit status."""
+def reload_command(pid: int | None, *, secrets: bool = False) -> int:
+    """Upgrade a service, report what went on and what didn't; return the exit status.
+
+    With ``secrets`` the service reads their files again first, as on SIGHUP.
+    """
     masters = [pid] if pid is not None else find_masters()
     if len(masters) != 1:
         many = f"several services run here: --pid is one of {', '.join(map(str, masters))}"
@@ -43,6 +46,8 @@ def reload_command(pid: int | None) -> int:
         before = read_report(masters[0])
         if before is None:
             return _refuse(f"{masters[0]} is no service that can be upgraded in place")
+        if secrets:
+            os.kill(masters[0], signal.SIGHUP)
         os.kill(masters[0], signal.SIGUSR2)
         report = _wait(masters[0], before)
     except OSError as error:

@@ -50,9 +50,9 @@ def reload(service: Service) -> dict[str, Any]:
     return report(service)
 
 
-def command_line(service: Service) -> subprocess.CompletedProcess[str]:
+def command_line(service: Service, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "toolbox", "reload", "--pid", str(service.process.pid)],
+        [sys.executable, "-m", "toolbox", "reload", *options, "--pid", str(service.process.pid)],
         capture_output=True,
         text=True,
         timeout=DEADLINE * 5,
@@ -292,6 +292,12 @@ def test_secrets_and_listeners_stay(make_service: MakeService, tmp_path: Path) -
     os.kill(service.process.pid, signal.SIGHUP)
     with service.client("third-token-123") as client:
         service.wait_for(lambda: client.get("/x/jobs").is_success, "the new token")
+    # The unit of systemd asks for both in one command.
+    secret.write_text("fourth-token-123\n")
+    done = command_line(service, "--secrets")
+    assert done.returncode == 0, done.stderr
+    with service.client("fourth-token-123") as client:
+        assert client.get("/x/jobs").is_success
     assert service.stop() == 0
     assert not path.exists()
 

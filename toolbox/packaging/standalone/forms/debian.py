@@ -35,10 +35,19 @@ SCRIPT = """\
 #!/bin/sh
 set -e
 if [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
-    systemctl --system daemon-reload
+    {command}
 fi
 """
-"""After it was installed or removed. Its unit is not started: it needs a token first."""
+SCRIPTS = {
+    # Its unit is not started: it needs a token first. One that runs is upgraded in place.
+    "postinst": """\
+systemctl daemon-reload
+    [ -z "$2" ] || systemctl try-reload-or-restart toolbox.service || true""",
+    # What its files are taken from would run on, without its helpers.
+    "prerm": '[ "$1" != remove ] || systemctl disable --now toolbox.service',
+    "postrm": "systemctl daemon-reload",
+}
+"""deb-postinst(5), deb-prerm(5), deb-postrm(5)."""
 
 
 def write_package(tree: Path, target: Path, machine: str) -> None:
@@ -63,8 +72,8 @@ def write_package(tree: Path, target: Path, machine: str) -> None:
             size=size // 1024,
         )
         _write(root / "DEBIAN/control", control)
-        for name in ("postinst", "postrm"):
-            _write(root / "DEBIAN" / name, SCRIPT, 0o755)
+        for name, lines in SCRIPTS.items():
+            _write(root / "DEBIAN" / name, SCRIPT.format(command=lines), 0o755)
         normalize(root)
         command = ("dpkg-deb", "--root-owner-group", "-Zxz", "--build", root, target.absolute())
         _run(*command, SOURCE_DATE_EPOCH=str(moment()))
