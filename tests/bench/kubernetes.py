@@ -118,7 +118,7 @@ def bench_together(bench: Bench) -> Iterator[Row]:
         return
     with running_cluster() as cluster:
         place = cluster.namespace("bench")
-        fleets.add_template(cluster, place, "warm")
+        fleets.add_template(cluster, place, "warm", env=fleets.LEAST)
         fleets.add_pool(cluster, place, POOL, "warm")
         settings = SETTINGS.format(kubeconfig=cluster.kubeconfig, namespace=place)
         with toolbox(settings) as server, client(server) as http:

@@ -31,6 +31,14 @@ CONTAINER: Object = {
     "readinessProbe": {"httpGet": {"path": "/readyz", "port": "toolbox"}},
 }
 
+LEAST: list[Object] = [
+    TOKEN,
+    {"name": "TOOLBOX__PLUGINS__ENABLE", "value": json.dumps(["process", "server"])},
+]
+"""The environment of our service with as few groups as run a command and take a token: each pod is
+a process of this machine.
+"""
+
 
 def settings(cluster: Cluster, namespace: str, **more: Any) -> KubernetesSettings:
     return KubernetesSettings(kubeconfig=str(cluster.kubeconfig), namespace=namespace, **more)

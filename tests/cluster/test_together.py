@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +14,7 @@ from toolbox_fleet_kubernetes.backend import KubernetesFleet
 
 from .api import wait_for
 from .cluster import Cluster
-from .fleets import TOKEN
+from .fleets import LEAST
 from .fleets import add_pool
 from .fleets import add_template
 from .fleets import ask
@@ -25,11 +24,6 @@ from .fleets import settings
 TOGETHER, READY = 100, 20
 PATIENCE = 600
 """Seconds: eighty of them have to start, on a machine that may have two processors."""
-
-LEAST = [TOKEN, {"name": "TOOLBOX__PLUGINS__ENABLE", "value": json.dumps(["process", "server"])}]
-"""The environment of our service with as few groups as run a command and take a token: each pod is
-a process of this machine.
-"""
 
 
 @pytest.mark.timeout(2 * PATIENCE)
