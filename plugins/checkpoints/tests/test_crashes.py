@@ -21,6 +21,7 @@ from toolbox_checkpoints.helpers.restoring import restore
 from toolbox_checkpoints.helpers.service import Service as Link
 from toolbox_checkpoints.helpers.sweeping import sweep
 
+from toolbox.handover.report import read_report
 from toolbox.processes import descendants
 from toolbox.testing import Service
 from toolbox.trees import linking
@@ -277,6 +278,27 @@ def test_a_helper_that_is_killed_leaves_no_checkpoint(
     assert [one["complete"] for one in listed] == [status == 201]
     # Not only by the next start: its disk may be what the helper has filled.
     service.wait_for(lambda: not list(store.glob(".making/*")), "the sweep")
+
+
+def test_an_upgrade_ends_what_is_being_made_and_says_so(service: Service, top: Path) -> None:
+    many_files(top, "one")
+    store = service.directory / "state" / "toolbox" / "checkpoints"
+    made = service.http.post("/x/checkpoints?wait=0", json={"path": str(top)}).json()
+    service.wait_for(lambda: helpers(service), "the helper")
+    # Until the upgrade has come to it.
+    for pid in helpers(service):
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(service.process.pid, signal.SIGUSR2)
+
+    def report() -> dict[str, Any]:
+        return read_report(service.process.pid) or {}
+
+    service.wait_for(lambda: report().get("state") in ("done", "failed"), "the upgrade")
+    assert [(one["kind"], one["id"]) for one in report()["ended"]] == [("checkpoint", made["id"])]
+    service.wait_for(lambda: not list(store.glob(".making/*")), "the sweep")
+    assert service.http.get("/x/checkpoints").json()["checkpoints"] == []
+    again = service.http.post("/x/checkpoints", json={"path": str(top)}).json()
+    assert (again["complete"], again["files"]) == (True, 3000)
 
 
 def test_a_restore_whose_helper_is_killed_is_finished_at_once(service: Service, top: Path) -> None:

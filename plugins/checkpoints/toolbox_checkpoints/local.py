@@ -14,6 +14,7 @@ from typing import Any
 
 from toolbox.activity import Work as Activity
 from toolbox.errors import Unavailable
+from toolbox.handover.parcel import Parcel
 from toolbox.lifecycle import Context
 from toolbox.plugins.capabilities import Figure
 from toolbox_checkpoints import paths
@@ -46,6 +47,8 @@ log = logging.getLogger("toolbox")
 
 class LocalCheckpoints:
     """See :class:`toolbox_checkpoints.backend.CheckpointsBackend`."""
+
+    handover_format = 1
 
     def __init__(self, settings: LocalSettings, context: Context) -> None:
         self._settings = settings
@@ -172,6 +175,17 @@ class LocalCheckpoints:
             raise CheckpointConflict("the checkpoint is in use")
         self._store.discard(identity)
         self._pool.submit(self._sweep)
+
+    def hand_over(self, parcel: Parcel) -> bytes:
+        """End what is going on as soon as no directory of a user is incomplete. A
+        :class:`toolbox.plugins.capabilities.HandsOver`.
+        """
+        for record, run in self._running.creating():
+            if not run.done.is_set():
+                name = {"kind": "checkpoint", "id": str(record["id"])}
+                parcel.ended.append({**name, "reason": "what is copied would not be of one moment"})
+        self._running.close(GRACE, sweeps=True)
+        return b""
 
     def close(self) -> None:
         """End what is going on, and wait until nothing incomplete is left."""

@@ -138,12 +138,19 @@ class Running:
         with self._lock:
             return len(self._jobs), self._last_end
 
-    def close(self, grace: float) -> None:
-        """End everything; kill what hasn't ended after ``grace`` seconds."""
+    def close(self, grace: float, *, sweeps: bool = False) -> None:
+        """End everything; kill what hasn't ended after ``grace`` seconds.
+
+        If another service ``sweeps`` at once, it can remove an incomplete checkpoint as well as the
+        helper: nobody waits for that.
+        """
         with self._lock:
             self._closed = True
-            runs = [job.run for job in self._jobs]
-            runs += [self._sweep] if self._sweep else []
+            jobs = list(self._jobs)
+            runs = [job.run for job in jobs] + ([self._sweep] if self._sweep else [])
+        for job in jobs:
+            if sweeps and _is_creation(job):
+                job.run.kill()
         for run in runs:
             run.cancel()
         for run in runs:

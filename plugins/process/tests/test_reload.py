@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import websocket
 
 from toolbox.handover.report import read_report
@@ -317,6 +319,59 @@ def test_the_old_worker_is_killed_in_the_middle(make_service: MakeService) -> No
     answer = service.http.get(f"/x/jobs/{running}")
     assert answer.status_code == 404 and "restarted" in answer.text
     assert reload(service)["state"] == "done"
+
+
+def test_the_new_worker_is_killed_in_the_middle(make_service: MakeService) -> None:
+    """Until it has everything the old one goes on."""
+    service = make_service(settings=SETTINGS)
+    running = start_job(service, "exec sleep 1000")
+    pid, workers = job(service, running)["pid"], service.workers()
+    os.kill(service.process.pid, signal.SIGUSR2)
+
+    def is_killed() -> bool:
+        new = [worker for worker in service.workers() if worker not in workers]
+        if report(service).get("state") != "starting" or not new:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(new[0], signal.SIGKILL)
+            return True
+        return False
+
+    service.wait_for(is_killed, "the new worker")
+    service.wait_for(lambda: is_over(service, 1), "the report")
+    assert report(service)["state"] == "failed"
+    assert "the old worker goes on" in report(service)["reason"]
+    assert (service.workers(), job(service, running)["pid"]) == (workers, pid)
+    assert reload(service)["state"] == "done"
+    assert job(service, running)["pid"] == pid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_full_disk_hinders_no_upgrade(make_service: MakeService, tmp_path: Path) -> None:
+    small, stop = tmp_path / "small", tmp_path / "stop"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], check=True)
+    try:
+        settings = f'{SETTINGS}state_dir = "{small}/state"\n'
+        service = make_service(settings=settings, env={"TMPDIR": str(small)})
+        counting = start_job(service, COUNT % stop)
+        service.http.post("/process/session", json={"sessionId": "s"}).raise_for_status()
+        run = {"command": COUNT.replace("exit 7", "break") % stop, "runAsync": True}
+        command = service.http.post("/process/session/s/exec", json=run).json()["cmdId"]
+        with suppress(OSError), (small / "filler").open("ab", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        assert reload(service)["state"] == "done"
+        stop.touch()
+        assert ended(service, counting)["exitCode"] == 7
+        path = f"/process/session/s/command/{command}"
+        service.wait_for(lambda: service.http.get(path).json().get("exitCode") == 0, "its end")
+        texts = output(service, counting), service.http.get(f"{path}/logs").content
+        for got in map(numbers, texts):
+            assert got == list(range(1, len(got) + 1))
+        assert service.stop() == 0
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
 
 
 def test_a_stop_in_the_middle(make_service: MakeService) -> None:
