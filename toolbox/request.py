@@ -6,7 +6,9 @@ where the server is ours (three times as fast as ``wsgi.input``), otherwise from
 
 from __future__ import annotations
 
+import errno
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +58,10 @@ class RequestInfo(msgspec.Struct, frozen=True):
         if self.interrupted is not None and self.interrupted.is_set():
             raise Unavailable(UPGRADED, {"Retry-After": "1"})
         return ClientConnection(self.environ).is_closed()
+
+
+NO_SPLICE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP})
+"""Errnos of splice(2) where a kernel, a sandbox or a file system hasn't got it."""
 
 
 def _not_sent(error: TimeoutError) -> RequestTimeout | Unavailable:
@@ -111,7 +117,7 @@ class Body:
 
     def _read_socket(self, size: int) -> bytes:
         assert self._socket is not None
-        if early := self._read_early(size):
+        if early := self.read_early(size):
             return early
         if size:
             try:
@@ -140,15 +146,30 @@ class Body:
         want = min(len(buffer), self._left)
         if not want:
             return 0
-        if early := self._read_early(want):
+        if early := self.read_early(want):
             buffer[: len(early)] = early
             return len(early)
-        count = self._receive(buffer[:want])
-        self._count(count)
-        return count
+        receive = self._socket.recv_into
+        return self._receive(lambda: receive(buffer[:want]))
 
-    def _read_early(self, size: int) -> bytes:
+    @property
+    def is_direct(self) -> bool:
+        """True if :meth:`read_early` and :meth:`splice` may be called."""
+        return self._socket is not None
+
+    def splice(self, pipe: int, size: int) -> int:
+        """Move up to ``size`` bytes into a pipe that is empty; return the count, 0 at the end.
+
+        After :meth:`read_early`. Raises as :meth:`read`, and OSError where splice(2) isn't there.
+        """
+        client, want = self._socket, min(size, self._left)
+        if client is None or not want:
+            return 0
+        return self._receive(lambda: client.splice(pipe, want))
+
+    def read_early(self, size: int) -> bytes:
         """Return up to ``size`` bytes of the body that gunicorn has read along with the head."""
+        size = min(size, self._left)
         if not size:
             return b""
         self._invite()
@@ -161,16 +182,18 @@ class Body:
         # gunicorn drains what its reader has left before it parses the next request.
         self._reader.length = self._left
 
-    def _receive(self, buffer: memoryview) -> int:
-        assert self._socket is not None
+    def _receive(self, receive: Callable[[], int]) -> int:
         try:
-            count = self._socket.recv_into(buffer)
+            count = receive()
         except TimeoutError as error:
             raise _not_sent(error) from None
-        except OSError:
+        except OSError as error:
+            if error.errno in NO_SPLICE:
+                raise
             count = 0  # A reset means the same as an early end.
         if not count:
             raise BadRequest("the client disconnected before the body was complete")
+        self._count(count)
         return count
 
     def __iter__(self) -> Iterator[bytes]:

@@ -185,6 +185,13 @@ class ClientSocket(socket.socket):
         self._received += count
         return count
 
+    def splice(self, pipe: int, size: int) -> int:
+        """Move up to ``size`` bytes into a pipe that is empty; return their count, 0 at the end."""
+        while (count := _try(os.splice, self.fileno(), pipe, size)) is None:
+            self._wait(select.POLLIN)
+        self._received += count
+        return count
+
     def wait_readable(self) -> None:
         """Wait for bytes, or for the end of them. Raises TimeoutError."""
         poll = select.poll()

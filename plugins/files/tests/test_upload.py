@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import socket
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toolbox_files.write.splicing import _pass_on
 
 from toolbox.testing import Service
 
@@ -106,20 +108,54 @@ def test_a_cut_multipart_body_changes_nothing(service: Service, tmp_path: Path) 
     assert left_over(tmp_path) == []
 
 
-def test_a_client_that_goes_away_changes_nothing(service: Service, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [1_000_000, 10_000_000])
+def test_a_client_that_goes_away_changes_nothing(
+    service: Service, tmp_path: Path, size: int
+) -> None:
     target = tmp_path / "file"
     target.write_bytes(b"old")
     head = (
-        f"POST /files/upload-v2?path={target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+        f"POST /files/upload-v2?path={target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n"
         f"Authorization: Bearer {service.token}\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", service.port)) as client:
-        client.sendall(head.encode() + b"x" * 500_000)
+        client.sendall(head.encode() + b"x" * (size // 2))
         client.shutdown(socket.SHUT_WR)
         answer = client.recv(65536)
     assert b" 400 " in answer
     assert target.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_large_body_in_pieces_is_the_file_and_the_connection_goes_on(
+    service: Service, tmp_path: Path
+) -> None:
+    target = tmp_path / "file"
+    head = (
+        f"POST /files/upload-v2?path={target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BIG)}\r\n"
+        f"Authorization: Bearer {service.token}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        for _ in range(2):
+            # The first bytes come with the head, and the last ones alone.
+            client.sendall(head.encode() + BIG[:1000])
+            client.sendall(BIG[1000:-1])
+            client.sendall(BIG[-1:])
+            assert b" 200 " in client.recv(65536)
+            assert target.read_bytes() == BIG
+            target.unlink()
+
+
+def test_a_file_that_takes_no_pipe_gets_all_of_it(tmp_path: Path) -> None:
+    # One to append to is refused by splice(2).
+    fd = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    reading, writing = os.pipe()
+    os.write(writing, b"content")
+    with io.FileIO(fd, "w") as file:
+        assert not _pass_on(reading, file, 7)
+    assert (tmp_path / "file").read_bytes() == b"content"
+    os.close(reading)
+    os.close(writing)
 
 
 def test_mode_owner_and_attributes_are_kept(service: Service, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import tarfile
 import tempfile
@@ -30,7 +31,7 @@ def without(calls: str) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def old() -> Iterator[Service]:
-    yield from without("inotify_init1,memfd_create,renameat2")
+    yield from without("inotify_init1,memfd_create,renameat2,splice")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,15 @@ def test_f_c14_no_inotify_is_told(old: Service) -> None:
 def test_no_memfd_is_no_hindrance(old: Service) -> None:
     answer = old.http.get("/files/download", params={"path": "/proc/self/status"})
     assert answer.text.startswith("Name:")
+
+
+def test_a_large_body_without_splice_is_the_file(old: Service, tmp_path: Path) -> None:
+    content = os.urandom(1 << 20) * 6 + b"the end"
+    for _ in range(2):
+        query = {"path": str(tmp_path / "file")}
+        answer = old.http.post("/files/upload-v2", params=query, content=content)
+        assert answer.status_code == 200, answer.text
+        assert (tmp_path / "file").read_bytes() == content
 
 
 def test_nothing_is_overwritten_where_no_rename_can_refuse_to(old: Service, tmp_path: Path) -> None:

@@ -14,8 +14,20 @@ import struct
 import sys
 
 NUMBERS = {
-    "x86_64": {"inotify_init1": 294, "renameat2": 316, "memfd_create": 319, "O_TMPFILE": 257},
-    "aarch64": {"inotify_init1": 26, "renameat2": 276, "memfd_create": 279, "O_TMPFILE": 56},
+    "x86_64": {
+        "inotify_init1": 294,
+        "renameat2": 316,
+        "memfd_create": 319,
+        "splice": 275,
+        "O_TMPFILE": 257,
+    },
+    "aarch64": {
+        "inotify_init1": 26,
+        "renameat2": 276,
+        "memfd_create": 279,
+        "splice": 76,
+        "O_TMPFILE": 56,
+    },
 }[platform.machine()]
 
 _LOAD_NUMBER = (0x20, 0, 0, 0)

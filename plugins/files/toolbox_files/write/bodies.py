@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import FileIO
 from typing import BinaryIO
 
 from toolbox.atomic.writing import Sink
@@ -11,6 +12,7 @@ from toolbox.multipart import Part
 from toolbox.multipart import read_parts
 from toolbox.request import CHUNK
 from toolbox.request import Body
+from toolbox_files.write.splicing import splice
 
 
 def receive_body(body: Body, file: BinaryIO) -> int:
@@ -20,10 +22,11 @@ def receive_body(body: Body, file: BinaryIO) -> int:
 
 def receive_raw(body: Body, file: Sink) -> int:
     """Store the body unchanged; return the number of bytes."""
+    total = splice(body, file) if isinstance(file, FileIO) else 0
     # One buffer for all reads: large uploads allocate nothing. Small ones don't have 1 MiB zeroed,
     # which would take as long as all else that is done for them.
-    buffer = memoryview(bytearray(CHUNK if body.length is None else min(CHUNK, body.length)))
-    total = 0
+    left = CHUNK if body.length is None else body.length - total
+    buffer = memoryview(bytearray(min(CHUNK, left)))
     while count := body.readinto(buffer):
         write_all(file, buffer[:count])
         total += count
