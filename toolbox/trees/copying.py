@@ -18,6 +18,7 @@ from toolbox.trees.choice import Choice
 from toolbox.trees.contents import Contents
 from toolbox.trees.errors import TreeError
 from toolbox.trees.halving import MOST
+from toolbox.trees.halving import WORTH
 from toolbox.trees.halving import Units
 from toolbox.trees.halving import can_halve
 from toolbox.trees.halving import halve
@@ -44,9 +45,6 @@ class Frame(NamedTuple):
     status: os.stat_result
     directories: list[str]
 
-
-WORTH = 16
-"""Directories of one directory from which on a second process is worth its start."""
 
 SPLITS = 8
 """Second processes that are started for one copy at most, one after the other."""

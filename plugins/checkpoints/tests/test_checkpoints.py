@@ -707,6 +707,8 @@ def test_many_at_once(service: Service, top: Path) -> None:
     assert is_clean(store_of(service))
 
 
+DIRECTORIES, FILES = 50, int(os.environ.get("TOOLBOX_TEST_FILES", "5000")) // 50
+"""50,000 take half a minute of two cores."""
 HOT = 8
 
 
@@ -721,13 +723,14 @@ def write_in_turn(files: list[int], stop: threading.Event) -> None:
 
 def test_thousands_of_files_while_some_change(service: Service, top: Path) -> None:
     """It is of one moment, or says of what not."""
-    for number in range(50):
-        directory = top / "node_modules" / f"{number:02}"
+    for number in range(DIRECTORIES):
+        directory = top / "node_modules" / f"{number:03}"
         directory.mkdir(parents=True)
-        for name in range(100):
-            (directory / f"{name:02}.js").write_text(f"{number} {name}\n")
+        for name in range(FILES):
+            (directory / f"{name:03}.js").write_text(f"{number} {name}\n")
     # At both ends of the order in which directories are copied.
-    hot = [f"node_modules/{(number % 2) * 49:02}/hot{number}" for number in range(HOT)]
+    ends = (0, DIRECTORIES - 1)
+    hot = [f"node_modules/{ends[number % 2]:03}/hot{number}" for number in range(HOT)]
     stop = threading.Event()
     with contextlib.ExitStack() as cleanup:
         files = []
@@ -740,7 +743,7 @@ def test_thousands_of_files_while_some_change(service: Service, top: Path) -> No
         cleanup.callback(writer.join)
         cleanup.callback(stop.set)
         checkpoint = create(service, top)
-    assert checkpoint["files"] == 5000 + HOT
+    assert checkpoint["files"] == DIRECTORIES * FILES + HOT
     tree = store_of(service) / checkpoint["id"] / "tree"
     numbers = [int((tree / name).read_bytes()) for name in hot]
     if checkpoint["consistent"]:

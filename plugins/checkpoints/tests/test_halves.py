@@ -6,7 +6,10 @@ import fcntl
 import os
 import re
 import signal
+from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from toolbox_checkpoints.helpers.restoring import restore
 from toolbox_checkpoints.helpers.service import Service as Link
 
 from toolbox.trees import copying
+from toolbox.trees import halving
 from toolbox.trees.errors import Cancelled
 from toolbox.trees.errors import TreeError
 from toolbox.trees.halving import halve
@@ -45,10 +49,31 @@ class InSecond(Link):
         """Nothing."""
 
 
+def halve_surely(count: int, here: Callable[[Any], Any], there: Callable[[Any], Any]) -> Any:
+    """As :func:`halve`, but the second process always gets a part, however late it comes."""
+    begun, begin = os.pipe()
+
+    def wait(units: Iterator[int]) -> None:
+        os.read(begun, 1)
+        here(units)
+
+    def take(units: Iterator[int]) -> Any:
+        first = next(units)
+        os.write(begin, b"x")
+        return there(chain([first], units))
+
+    try:
+        return halve(count, wait, take)
+    finally:
+        os.close(begun)
+        os.close(begin)
+
+
 @pytest.fixture(autouse=True)
 def _halves(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (copying, recording):
+    for module in (copying, halving, recording):
         monkeypatch.setattr(module, "can_halve", lambda: True)
+        monkeypatch.setattr(module, "halve", halve_surely)
     monkeypatch.setattr(recording, "TOGETHER", 1)
 
 
@@ -196,3 +221,35 @@ def test_each_unit_is_done_once(capacity: int, monkeypatch: pytest.MonkeyPatch) 
     here: list[int] = []
     there = halve(8192, here.extend, list)
     assert sorted([*here, *there]) == list(range(8192))
+
+
+def test_a_restore_that_fails_in_either_process_is_undone(
+    top: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(task(top, store), InSecond())
+    for path in list(files_of(top)):
+        path.unlink()
+        path.write_text("other")
+    before = described(top)
+    rename, first = os.rename, os.getpid()
+    for fails_first in (True, False):
+        calls: list[int] = []
+
+        def fail(calls: list[int], fails_first: bool, *names: Any, **places: Any) -> None:
+            is_step = "src_dir_fd" in places and (os.getpid() == first) is fails_first
+            calls += [1] if is_step else []
+            # Once: undoing renames, too.
+            if is_step and len(calls) == 2:
+                raise OSError(5, "Input/output error")
+            rename(*names, **places)
+
+        failing = partial(fail, calls, fails_first)
+        monkeypatch.setattr(os, "rename", failing)
+        with pytest.raises(OSError, match="Input/output error"):
+            restore(task(top, store), InSecond())
+        monkeypatch.setattr(os, "rename", rename)
+        now = described(top)
+        assert {path: each[2:] for path, each in now.items()} == {
+            path: each[2:] for path, each in before.items()
+        }
+        assert not list(store.glob(".work/*"))

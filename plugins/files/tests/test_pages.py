@@ -588,15 +588,17 @@ def test_a_search_of_a_long_line_sees_its_first_part(service: Service, tmp_path:
 # Many files
 
 
-def test_every_one_of_30000_files_is_found_once(service: Service, tmp_path: Path) -> None:
-    directories, names = 60, 500
-    for directory in (tmp_path / f"{number:02}" for number in range(directories)):
+def test_every_one_of_100000_files_is_found_once(service: Service, tmp_path: Path) -> None:
+    directories, names = 200, 500
+    for directory in (tmp_path / f"{number:03}" for number in range(directories)):
         directory.mkdir()
         (directory / "000.txt").write_text("one\nneedle\n")
         # Names of one file: they are made ten times as fast, and looked at like any others.
         for number in range(1, names):
             os.link(directory / "000.txt", directory / f"{number:03}.txt")
-    expected = [f"{directory:02}/{name:03}.txt" for directory in range(60) for name in range(500)]
+    expected = [
+        f"{directory:03}/{name:03}.txt" for directory in range(directories) for name in range(names)
+    ]
     found = pages(service, "glob", tmp_path, pattern="**/*.txt", limit=10_000, bytes=8 * MiB)
     assert len(found) > 1
     paths = [os.path.relpath(file, tmp_path) for page in found for file in page["files"]]

@@ -11,11 +11,13 @@ import contextlib
 import json
 import os
 import stat
+from collections.abc import Iterable
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 from toolbox.trees.attributes import copy_attributes
+from toolbox.trees.halving import in_halves
 from toolbox.trees.listing import DIRECTORY
 from toolbox.trees.listing import entries_in
 from toolbox_checkpoints.helpers.places import Descent
@@ -25,6 +27,9 @@ from toolbox_checkpoints.helpers.places import split
 from toolbox_checkpoints.helpers.planning import Plan
 
 PLAN = "plan.json"
+
+TOGETHER = 100
+"""Files that are removed in one go."""
 
 Step = tuple[int, tuple[str, bool]]
 """Number and path, and whether something is put there; else what is there is removed."""
@@ -59,8 +64,15 @@ class Application:
         with self._rooms() as (top, old), Descent(top) as new:
             taken = {entry.name for entry in entries_in(old)}
             # By directories, each opened once: most steps have one in common with the last.
-            for above, steps in groupby(enumerate(self._steps), lambda step: split(step[1][0])[0]):
-                self._do_all(above, list(steps), new, old, taken)
+            by_directory = groupby(enumerate(self._steps), lambda step: split(step[1][0])[0])
+            groups = [(above, list(steps)) for above, steps in by_directory]
+
+            def do(units: Iterable[int]) -> None:
+                for number in units:
+                    self._do_all(*groups[number], new, old, taken)
+
+            # In any order: no step is in the tree of another one.
+            in_halves(len(groups), do)
         if tree is not None:
             set_attributes(self._top, tree, self._plan.attributes)
         self._finish()
@@ -172,6 +184,29 @@ def _permit(directory: int) -> None:
     if os.geteuid() and mode & stat.S_IRWXU != stat.S_IRWXU:
         with contextlib.suppress(PermissionError):
             os.fchmod(directory, stat.S_IMODE(mode) | stat.S_IRWXU)
+
+
+def remove_old(staging: Path) -> None:
+    """Remove the files that were replaced: there may be as many as were copied. Those that can't be
+    are left, as are directories.
+    """
+    try:
+        old = os.open(staging / "old", DIRECTORY)
+    except FileNotFoundError:
+        return
+    names = [entry.name for entry in entries_in(old) if not entry.is_dir(follow_symlinks=False)]
+    parts = [names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER)]
+
+    def remove(units: Iterable[int]) -> None:
+        for number in units:
+            for name in parts[number]:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=old)
+
+    try:
+        in_halves(len(parts), remove)
+    finally:
+        os.close(old)
 
 
 def read_plan(staging: Path) -> Plan | None:

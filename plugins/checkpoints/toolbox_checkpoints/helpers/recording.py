@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from toolbox.trees.choice import Choice
-from toolbox.trees.copying import WORTH
 from toolbox.trees.halving import MOST
+from toolbox.trees.halving import WORTH
 from toolbox.trees.halving import can_halve
 from toolbox.trees.halving import halve
 from toolbox_checkpoints.helpers.failures import NoRoom

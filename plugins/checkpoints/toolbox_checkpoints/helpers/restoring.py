@@ -22,6 +22,7 @@ from toolbox.trees.listing import DIRECTORY
 from toolbox.trees.removing import remove_tree
 from toolbox_checkpoints.helpers.applying import Application
 from toolbox_checkpoints.helpers.applying import read_plan
+from toolbox_checkpoints.helpers.applying import remove_old
 from toolbox_checkpoints.helpers.applying import set_attributes
 from toolbox_checkpoints.helpers.comparing import Comparison
 from toolbox_checkpoints.helpers.failures import Damaged
@@ -152,6 +153,7 @@ def _staging(store: Path, where: Path, directory: int, kind: str) -> Iterator[Pa
             yield staging
         finally:
             if read_plan(staging) is None:
+                remove_old(staging)
                 remove_tree(staging)
                 note.unlink()
 
