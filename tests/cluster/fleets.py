@@ -49,12 +49,18 @@ def add_template(
     namespace: str,
     name: str = "toolbox",
     pod: Object | None = None,
+    kept: str = "",
     **container: Any,
 ) -> None:
-    """Apply a template whose pods end fast."""
+    """Apply a template whose pods end fast; ``kept`` is a directory that outlives them."""
+    if kept:
+        container["volumeMounts"] = [{"name": "kept", "mountPath": kept}]
     spec = {"terminationGracePeriodSeconds": 2, "containers": [{**CONTAINER, **container}]}
     spec |= pod or {}
-    template = {"podTemplate": {"spec": spec}, "networkPolicyManagement": "Unmanaged"}
+    template: Object = {"podTemplate": {"spec": spec}, "networkPolicyManagement": "Unmanaged"}
+    if kept:
+        storage = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        template["volumeClaimTemplates"] = [{"metadata": {"name": "kept"}, "spec": storage}]
     body = {"kind": "SandboxTemplate", "metadata": {"name": name}, "spec": template}
     cluster.api.create("sandboxtemplates", {"apiVersion": EXTENSIONS, **body}, namespace)
 

@@ -126,6 +126,9 @@ class Lifecycle:
     def recover(self, key: str, skip_start: bool) -> Sandbox:
         """Give a sandbox in the state ``error`` another pod, or none. Raises as :meth:`start`."""
         entry = self.fresh(key)
+        done = ("stopped", "stopping") if skip_start else ("started", "starting")
+        if entry.view.state in done:
+            return entry.view
         if entry.view.state != "error":
             raise WrongState(f"the sandbox is {entry.view.state}")
         if skip_start:

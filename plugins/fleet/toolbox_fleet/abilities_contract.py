@@ -82,9 +82,13 @@ class AbilitiesContract:
         reaches(backend, sandbox.id, "started")
 
     def test_recover(self, backend: FleetBackend) -> None:
-        """Only what is in error is recovered."""
+        """Only what is in error is recovered; what is as it would be then stays so."""
         recovering = able(backend, CanRecover)
-        sandbox = stopped(backend)
+        sandbox = made(backend)
+        assert recovering.recover(sandbox.id, skip_start=False).state == "started"
+        backend.stop(sandbox.id, force=True)
+        reaches(backend, sandbox.id, "stopped")
+        assert recovering.recover(sandbox.id, skip_start=True).state == "stopped"
         with pytest.raises(WrongState):
             recovering.recover(sandbox.id, skip_start=False)
         with pytest.raises(NoSuchSandbox):

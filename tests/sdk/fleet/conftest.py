@@ -46,11 +46,36 @@ process.stdout.write(JSON.stringify(answer ?? null))
 
 JavaScript = Callable[..., Any]
 
+IS_CLUSTER = os.environ.get("TOOLBOX_TEST_FLEET") == "kubernetes"
+PODS = {
+    "test_async.py::test_pause_resize_and_fork": "a pause, a fork",
+    "test_async.py::test_snapshots_and_warm_pools": "a snapshot of files",
+    "test_lifecycle.py::test_images_are_not_there": "the words of a refusal: images are pulled",
+    "test_lifecycle.py::test_pause": "a pause",
+    "test_lifecycle.py::test_fork": "a fork",
+    "test_lifecycle.py::test_recover": "an error: the service is started again by itself",
+    "test_lifecycle.py::test_resize": "a resize of a started sandbox",
+    "test_settings.py::test_pause": "a pause",
+    "test_settings.py::test_metrics": "metrics",
+    "test_storage.py::test_snapshots": "a snapshot of files",
+    "test_storage.py::test_a_snapshot_of_a_running_sandbox": "a snapshot of files",
+    "test_storage.py::test_images_are_not_built": "the words of a refusal: images are pulled",
+    "test_typescript.py::test_pause_resize_and_fork": "a pause, a fork",
+    "test_typescript.py::test_snapshots_and_warm_pools": "a snapshot of files",
+}
+"""Tests that can't pass on a cluster, and what they ask for that pods don't have."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items if IS_CLUSTER else ():
+        if reason := PODS.get(item.nodeid.rpartition("/")[2]):
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
     """A cluster for all tests, if they are to run on one, or None."""
-    if os.environ.get("TOOLBOX_TEST_FLEET") != "kubernetes":
+    if not IS_CLUSTER:
         yield None
         return
     from ...cluster.cluster import running_cluster
@@ -76,11 +101,12 @@ def fleet(cluster: Any) -> Iterator[Service]:
 
 
 def _on(cluster: Any) -> str:
+    from ...cluster.container import HOME
     from ...cluster.fleets import TOKEN as variable
     from ...cluster.fleets import add_template
 
     namespace = cluster.namespace("sdk")
-    add_template(cluster, namespace, env=[variable])  # With all groups.
+    add_template(cluster, namespace, env=[variable], kept=HOME)  # With all groups.
     return (
         '[fleet]\nbackend = "kubernetes"\n[fleet.kubernetes]\n'
         f'kubeconfig = "{cluster.kubeconfig}"\nnamespace = "{namespace}"\n'

@@ -33,14 +33,7 @@ async def test_lifecycle(async_daytona: AsyncDaytona) -> None:
     await sandbox.wait_for_sandbox_stop()
     await async_daytona.start(sandbox)
     await sandbox.wait_for_sandbox_start()
-    await sandbox.pause()
-    assert state(sandbox) == "paused"
-    await sandbox.start()
-    await sandbox.resize(Resources(cpu=1, memory=2))
-    await sandbox.wait_for_resize_complete()
-    forked = await sandbox.fork()
-    assert await forked.fs.download_file("kept.txt") == b"kept"
-    await async_daytona.delete(forked)
+    assert await sandbox.fs.download_file("kept.txt") == b"kept"
     await async_daytona.stop(sandbox)
     await sandbox.archive()
     while state(sandbox) == "archiving":
@@ -49,6 +42,25 @@ async def test_lifecycle(async_daytona: AsyncDaytona) -> None:
     await sandbox.delete(wait=True)
     with pytest.raises(DaytonaNotFoundError):
         await sandbox.refresh_data()
+
+
+async def test_pause_resize_and_fork(async_daytona: AsyncDaytona) -> None:
+    sandbox = await async_daytona.create()
+    await sandbox.fs.upload_file(b"kept", "kept.txt")
+    await sandbox.pause()
+    assert state(sandbox) == "paused"
+    await sandbox.start()
+    await sandbox.set_autostop_interval(0)
+    await sandbox.set_auto_pause_interval(35)
+    await sandbox.refresh_data()
+    assert sandbox.auto_pause_interval == 35
+    assert isinstance(await sandbox.get_metrics(), list)
+    await sandbox.resize(Resources(cpu=1, memory=2))
+    await sandbox.wait_for_resize_complete()
+    forked = await sandbox.fork()
+    assert await forked.fs.download_file("kept.txt") == b"kept"
+    await async_daytona.delete(forked)
+    await sandbox.delete()
 
 
 async def test_settings(async_daytona: AsyncDaytona) -> None:
@@ -66,10 +78,6 @@ async def test_settings(async_daytona: AsyncDaytona) -> None:
     assert (sandbox.auto_stop_interval, sandbox.auto_archive_interval) == (31, 32)
     assert (sandbox.auto_delete_interval, sandbox.public) == (33, True)
     assert sandbox.auto_destroy_at is not None
-    await sandbox.set_autostop_interval(0)
-    await sandbox.set_auto_pause_interval(35)
-    await sandbox.refresh_data()
-    assert sandbox.auto_pause_interval == 35
     await check_access(sandbox)
     await sandbox.recover()
     assert state(sandbox) == "started"
@@ -92,7 +100,6 @@ async def check_access(sandbox: AsyncSandbox) -> None:
     ):
         with pytest.raises(DaytonaError, match="SSH"):
             await call
-    assert isinstance(await sandbox.get_metrics(), list)
 
 
 async def test_storage(async_daytona: AsyncDaytona) -> None:
@@ -110,8 +117,6 @@ async def test_storage(async_daytona: AsyncDaytona) -> None:
     sandbox = await async_daytona.create(params)
     assert (await sandbox.process.exec("echo $KEY")).result == "s3cret\n"
     await sandbox.update_secrets({})
-    await sandbox.create_snapshot("async")
-    assert (await async_daytona.snapshot.get("async")).name == "async"
     await sandbox.delete(wait=True)
     await async_daytona.volume.delete(volume)
     await async_daytona.secret.delete(secret.id)
