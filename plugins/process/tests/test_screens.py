@@ -139,6 +139,25 @@ def test_vim(terminal: Terminal, tmp_path: Path) -> None:
     assert "first\nsecond 日本 😀\nline 31\n" in file.read_text()
 
 
+SIZES = ((80, 24), (300, 100), (80, 24))
+
+
+def test_vim_of_each_size_is_full_of_emoji_and_cjk(terminal: Terminal) -> None:
+    terminal.send("vim -u NONE -i NONE", "Enter")
+    terminal.until("^~$")
+    terminal.send(":call append(0, repeat([''], 200))|1", "Enter")
+    for cols, rows in SIZES:
+        size = {"cols": cols, "rows": rows}
+        terminal.http.post(f"/process/pty/{terminal.name}/resize", json=size)
+        count = cols // 4
+        terminal.send(f":call setline(1, repeat('日😀', {count}))", "Enter")
+        terminal.send(f":call setline({rows - 1}, repeat('한漢', {count}))|1", "Enter")
+        screen = terminal.until(f"^{'日😀' * count}\n(.*\n){{{rows - 3}}}{'한漢' * count}\n")
+        assert (len(screen["rows"]), screen["size"]) == (rows, size)
+    terminal.send(":q!", "Enter")
+    terminal.until(r"^\$ \Z")
+
+
 def test_tmux_is_the_same_as_tmux_says(terminal: Terminal) -> None:
     """What tmux shows of itself is what we show of it, from 80x24 to 300x100."""
     socket_name = f"toolbox-{terminal.name}"
@@ -173,6 +192,12 @@ def test_htop(terminal: Terminal) -> None:
     screen = terminal.until(r"PID.*USER.*[\s\S]*F10")
     assert screen["alternateScreen"] is True
     assert "F1Help" in screen["rows"][-1].replace(" ", "")
+    for cols, rows in SIZES:
+        size = {"cols": cols, "rows": rows}
+        terminal.http.post(f"/process/pty/{terminal.name}/resize", json=size)
+        # It draws anew on SIGWINCH: its last line is the screen's.
+        screen = terminal.until(rf"\A(.*\n){{{rows - 1}}}F1 ?Help.*F10 ?Quit")
+        assert (len(screen["rows"]), screen["size"]) == (rows, size)
     terminal.send("", "F1")
     assert "htop" in text_of(terminal.until("(?i)help|released under"))
     terminal.send("", "Escape")  # Apart from q, or it would be Alt-q.
