@@ -276,6 +276,15 @@ def test_programs_of_the_image_inherit_nothing(tree: Path, tmp_path: Path) -> No
         assert "/toolbox" not in ran["result"]
 
 
+def test_every_library_can_be_loaded(tree: Path) -> None:
+    # strip(1) had broken some, and their loading ended the worker by a signal
+    code = "import ctypes, sys; print(sum(bool(ctypes.CDLL(path)) for path in sys.argv[1:]))"
+    names = {path for path in tree.rglob("*.so*") if "libc.so" not in path.name}
+    done = run(tree / "bin" / "python3", "-c", code, *sorted(names))
+    assert (done.returncode, done.stdout.strip()) == (0, str(len(names))), done.stderr
+    assert any(path.name.startswith("_imaging.") for path in names)
+
+
 def test_plugins_are_those_added_and_those_in_a_directory(tree: Path, tmp_path: Path) -> None:
     for name, content in plugin("greeter"):
         path = tmp_path / name

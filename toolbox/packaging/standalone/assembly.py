@@ -84,7 +84,7 @@ def make_standalone(
         _install(requirements, Path(wheels), packages, machine)
         (packages / "sitecustomize.py").write_text(CUSTOMIZE)
         prune(library, packages)
-        strip(tree, machine)
+        strip(tree, packages, machine)
         _compile(tree, library, packages)
         normalize(tree)
         if form is Form.PACKAGE:

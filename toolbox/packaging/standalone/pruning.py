@@ -150,14 +150,17 @@ def _prune_libraries(packages: Path) -> None:
         path.unlink()
 
 
-def strip(tree: Path, machine: str) -> None:
+def strip(tree: Path, packages: Path, machine: str) -> None:
     """Remove debugging information, a third of all: zig adds it, whatever it is told.
 
+    Not from packages: those who made the wheels have moved parts of their libraries (patchelf),
+    and strip(1) leaves some of these so that their loading ends the process by SIGBUS.
     Raises SettingsError.
     """
     program = f"{machine}-linux-gnu-strip"
-    found = (path for path in sorted(tree.rglob("*")) if path.is_file() and not path.is_symlink())
-    files = [str(path) for path in found if _is_elf(path)]
+    found = (path for path in sorted(tree.rglob("*")) if not path.is_relative_to(packages))
+    own = (path for path in found if path.is_file() and not path.is_symlink())
+    files = [str(path) for path in own if _is_elf(path)]
     try:
         done = subprocess.run([program, *files], capture_output=True, text=True)
     except FileNotFoundError:
