@@ -114,8 +114,8 @@ class Service:
     an empty directory: a login shell runs the files of a real one. ``arguments`` are added to the
     command line. ``token`` is the bearer token to configure, None for no token. ``wrapper`` is a
     program with arguments that executes the service in its place: ``("prlimit", "--nofile=64")``.
-    ``python`` is the interpreter, which may have other plugins. ``listener`` is a socket
-    to serve on (``--fd``).
+    ``python`` is the interpreter, which may have other plugins: this one, or what the environment
+    variable ``TOOLBOX_TEST_PYTHON`` names. ``listener`` is a socket to serve on (``--fd``).
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Service:
         env: Mapping[str, str] | None = None,
         token: str | None = TOKEN,
         wrapper: Sequence[str] = (),
-        python: Path | str = sys.executable,
+        python: Path | str = os.environ.get("TOOLBOX_TEST_PYTHON") or sys.executable,
         listener: socket.socket | None = None,
     ) -> None:
         self.directory = directory
