@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -152,6 +153,21 @@ def test_a_sandbox_that_only_looks_like_ours(cluster: Cluster, place: str, backe
     assert made(backend).state == "started"
     for found in cluster.api.list("sandboxes", place, labelSelector="!sandbox-toolbox/name"):
         cluster.api.delete("sandboxes", found["metadata"]["name"], place)
+
+
+def test_a_secret_that_others_have_broken(cluster: Cluster, place: str, backend: Any) -> None:
+    """Its sandbox can't be reached; all others go on, and none is listed anew."""
+    broken = made(backend, env={"GIVEN": "x"})
+    name, nonsense = secret_name(broken.name), base64.b64encode(b"\xff\n\xfe").decode()
+    before = backend._feeds.lists()
+    data = dict.fromkeys(("token", "environment", "signing-key"), nonsense)
+    cluster.api.patch("secrets", name, {"data": data}, place)
+    eventually(lambda: backend.sandbox(broken.id).env == {})
+    assert made(backend, env={"GIVEN": "y"}).env == {"GIVEN": "y"}
+    assert backend.upstream(broken.id).token.isascii()
+    assert backend._feeds.lists() == before
+    backend.delete(broken.id)
+    eventually(lambda: is_gone(backend, broken.id))
 
 
 def test_a_deletion_by_many_at_once(

@@ -53,7 +53,8 @@ class Entry:
 
 
 def _value(secret: Secret, name: str) -> str:
-    return base64.b64decode(secret.data.get(name, "")).decode()
+    # Others may have written anything, which must not keep the rest from being read.
+    return base64.b64decode(secret.data.get(name, "")).decode(errors="backslashreplace")
 
 
 def environment_of(secret: Secret) -> dict[str, str]:
