@@ -47,6 +47,7 @@ from toolbox.sockets.loop import Loop
 from toolbox.threads import Pool
 
 TOKEN = "a-token-for-tests"
+PYTHON = os.environ.get("TOOLBOX_TEST_PYTHON") or sys.executable
 _ONLY_SANDBOX = '\n[fleet]\nbackend = "single"\n'  # Unless a test wants one that makes others.
 DEADLINE = 60.0
 """Seconds to wait for something that should take none: test machines are busy."""
@@ -126,7 +127,7 @@ class Service:
         env: Mapping[str, str] | None = None,
         token: str | None = TOKEN,
         wrapper: Sequence[str] = (),
-        python: Path | str = os.environ.get("TOOLBOX_TEST_PYTHON") or sys.executable,
+        python: Path | str = PYTHON,
         listener: socket.socket | None = None,
     ) -> None:
         self.directory = directory
