@@ -69,7 +69,10 @@ class Excerpt:
     def pieces(self) -> Iterator[str]:
         """Yield the text."""
         if not self.dropped:
-            yield from decode(self._bytes(0, self.size))
+            if self.size <= PIECE:  # Nearly always.
+                yield b"".join(self._bytes(0, self.size)).decode("utf-8", "replace")
+            else:
+                yield from decode(self._bytes(0, self.size))
             return
         # Apart from each other: a character may be cut at either side of the gap.
         yield from decode(self._bytes(0, self._head))

@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -188,20 +187,21 @@ class Spool:
             yield chunk
             offset = chunk.end
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Postpone :meth:`discard` to the end of the block."""
+    def held(self) -> Spool:
+        """Return a context that postpones :meth:`discard` to its end."""
+        return self
+
+    def __enter__(self) -> None:
         with self._lock:
             self._held += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._held -= 1
-                discarding = self._discard_when_released and not self._held
-            # Without the lock, which discard() takes itself.
-            if discarding:
-                self.discard()
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._held -= 1
+            discarding = self._discard_when_released and not self._held
+        # Without the lock, which discard() takes itself.
+        if discarding:
+            self.discard()
 
     def rebound(self, limit: int) -> None:
         """Keep about ``limit`` bytes from now on."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from toolbox_process.engine.blocks import Size
 from toolbox_process.engine.spool import OUT
@@ -70,10 +68,8 @@ class Section(Spool):
                 return Chunk(chunk.offset - base, chunk.stream, chunk.data)
         return Chunk(max(offset, end), OUT, b"")
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        with self.whole.held():
-            yield
+    def held(self) -> Spool:
+        return self.whole.held()
 
     def rebound(self, limit: int) -> None:
         """Do nothing: the other spool has the limit."""
