@@ -625,7 +625,8 @@ def test_the_entrypoint_is_given_time_at_the_end(make_service: Any, tmp_path: Pa
         f"trap 'sleep 1.5; echo done > {done}; exit' TERM; echo up; while :; do sleep 0.1; done"
     )
     settings = f"[process.local]\ngrace = 30\nentrypoint = {json.dumps(['sh', '-c', program])}\n"
-    service = make_service(settings=settings)
+    # Ten seconds, the default, have not been enough where 20 others wanted the processor.
+    service = make_service(settings=f"[server]\nshutdown_timeout = 40\n{settings}")
     path = "/process/session/entrypoint/logs"
     eventually(lambda: service.http.get(path, headers=NEW).json()["stdout"], "the output")
     service.http.post("/process/pty", json={"id": "open"}).raise_for_status()
