@@ -80,7 +80,7 @@ class Engine:
         lasting = StateDirectory(settings.state_dir, lasting=True)
         self.journals = Journals(lasting, settings.total_output_limit)
         self._shell = ChosenShell(settings.shell)
-        self._jobs = JobList(settings, context.loop)
+        self._jobs = JobList(settings, context.loop, context.pool.submit)
         self.register = self._jobs.add
         self.register_new = self._jobs.add_new
         self.jobs = self._jobs.all

@@ -6,6 +6,8 @@ import operator
 import resource
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from operator import call
 from typing import NamedTuple
 
 from toolbox.activity import Mark
@@ -27,6 +29,10 @@ DESCRIPTORS = 0.25
 """Fraction of the service's file descriptors (RLIMIT_NOFILE) used for finished jobs' output."""
 
 
+Submit = Callable[[Callable[[], object]], object]
+"""A function that has another one called, now or on another thread."""
+
+
 class _Entry(NamedTuple):
     job: Job
     ended_at: float
@@ -40,9 +46,10 @@ class JobHistory:
     job that a client comes back for. While there is too much output, the oldest of all go first.
     """
 
-    def __init__(self, settings: LocalSettings, loop: Loop) -> None:
+    def __init__(self, settings: LocalSettings, loop: Loop, submit: Submit = call) -> None:
         self._settings = settings
         self._loop = loop
+        self._submit = submit
         self._lock = threading.Lock()
         self._kinds: dict[Kind, OrderedDict[str, _Entry]] = {kind: OrderedDict() for kind in Kind}
         self._sizes = Size()
@@ -130,17 +137,21 @@ class JobHistory:
         self._sizes = Size(*map(operator.sub, self._sizes, entry.size))
         # A session shows its commands as long as it exists, if there is room.
         if over_limit or job.kind is not Kind.COMMAND:
-            job.spool.discard()
+            # Not on the loop: a file system takes 0.3 s to free a GiB.
+            try:
+                self._submit(job.spool.discard)
+            except RuntimeError:  # The service stops.
+                job.spool.discard()
 
 
 class JobList:
     """Every job that is known. *Any thread.*"""
 
-    def __init__(self, settings: LocalSettings, loop: Loop) -> None:
+    def __init__(self, settings: LocalSettings, loop: Loop, submit: Submit = call) -> None:
         self._loop = loop
         self._lock = threading.Lock()
         self._running: dict[str, Job] = {}
-        self._history = JobHistory(settings, loop)
+        self._history = JobHistory(settings, loop, submit)
         self.ages = self._history.ages
         self.last_end: Mark | None = None
 
