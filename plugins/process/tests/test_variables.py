@@ -119,3 +119,27 @@ def test_code_run_takes_cwd(service: Service) -> None:
     assert "No such file or directory" in answer["result"]
     wrong = service.http.post("/process/code-run", json={**body, "cwd": "a\0b"})
     assert wrong.status_code == 400
+
+
+def test_a_terminal_has_no_other_one_s_size(make_service: Any, tmp_path: Path) -> None:
+    """A program that finds a size in its environment heeds no change of its terminal's."""
+    size = {"LINES": "24", "COLUMNS": "80"}
+    service = make_service(env=size)
+    output = tmp_path / "output"
+    show = f"env | grep -E '^(LINES|COLUMNS)=' | sort > {output}.new; mv {output}.new {output}"
+
+    def shown(**options: Any) -> list[str]:
+        job = service.http.post("/x/jobs?wait=60", json={"command": show, **options}).json()
+        assert job["exitCode"] == 0
+        return output.read_text().splitlines()
+
+    assert shown(pty={}) == []
+    assert shown(pty={}, envs=size) == ["COLUMNS=80", "LINES=24"]
+    # On no terminal they may be meant.
+    assert shown() == ["COLUMNS=80", "LINES=24"]
+    output.unlink()
+    ws = service.websocket("/process/pty/create-connect?id=sized")
+    ws.send(f"{show}\n")
+    service.wait_for(output.exists, "the terminal")
+    ws.close()
+    assert output.read_text() == ""

@@ -216,7 +216,7 @@ class Engine:
         if spec.user:
             home, variables = self.launcher.outfit(spec.user, self.work_dir)
             cwd = self.work_dir / spec.cwd if spec.cwd else home
-        env = complete(variables, spec.envs)
+        env = complete(variables, spec.envs, isinstance(streams, TerminalSize))
         program = Program(
             job_id, spec.arguments, cwd, env, spec.pass_fds, spec.state, spec.user, spec.limits
         )

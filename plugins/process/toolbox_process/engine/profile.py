@@ -28,15 +28,24 @@ VARIABLES = {
     "DEBIAN_FRONTEND": "noninteractive",
 }
 
+SIZE = {"COLUMNS", "LINES"}
+"""The size of a terminal."""
+
 
 def applies(environment: Mapping[str, str]) -> bool:
     """Report whether an environment requests the profile."""
     return environment.get(PROFILE) == AUTOMATION
 
 
-def complete(variables: Mapping[str, str], envs: Mapping[str, str]) -> dict[str, str]:
+def complete(
+    variables: Mapping[str, str], envs: Mapping[str, str], terminal: bool = False
+) -> dict[str, str]:
     """Return the launcher's variables, the profile's if it is requested, and the job's ``envs``,
-    which win.
+    which win. On a ``terminal`` of its own it doesn't get the size of one that the service has.
     """
     env = {**variables, **envs}
+    if terminal:
+        # Programs take these for the size (environ(7)), and then heed no change of it.
+        for name in SIZE - envs.keys():
+            env.pop(name, None)
     return {**env, **VARIABLES, **envs} if applies(env) else env
