@@ -127,15 +127,16 @@ KINDS = ("secrets", "sandboxclaims", "sandboxes", "pods", "sandboxtemplates", "s
 
 
 def lists(api: Api) -> dict[str, float]:
-    """Return how many pages of each of these the API server was asked for since its start, within
-    a namespace: its controllers ask for those of all namespaces.
+    """Return how many pages of each of these the API server has given since its start, within a
+    namespace: its controllers ask for those of all namespaces.
     """
     counted = dict.fromkeys(KINDS, 0.0)
     for line in api.http.get("/metrics").text.splitlines():
         if not line.startswith("apiserver_request_total{"):
             continue
         labels, _, number = line.rpartition(" ")
-        if 'verb="LIST"' in labels and 'scope="namespace"' in labels:
+        wanted = ('verb="LIST"', 'scope="namespace"', 'code="200"')
+        if all(one in labels for one in wanted):
             kind = labels.partition(' resource="')[2] or labels.partition(',resource="')[2]
             if (name := kind.partition('"')[0]) in counted:
                 counted[name] += float(number)
