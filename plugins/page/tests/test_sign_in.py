@@ -134,7 +134,9 @@ def reload(browser: Any) -> None:
 
 def press_keep(browser: Any) -> None:
     """Press the box by its key: it is below figures that come and go."""
-    browser.evaluate("document.getElementById('keep').focus()")
+    # What isn't shown yet takes no focus.
+    focus = "document.getElementById('keep').focus()"
+    browser.wait_for(f"({focus}, document.activeElement.id === 'keep')")
     browser.press(" ", 32, {"text": " ", "code": "Space"})
 
 

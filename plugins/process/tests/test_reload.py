@@ -358,14 +358,17 @@ def test_a_full_disk_hinders_no_upgrade(make_service: MakeService, tmp_path: Pat
         service.http.post("/process/session", json={"sessionId": "s"}).raise_for_status()
         run = {"command": COUNT.replace("exit 7", "break") % stop, "runAsync": True}
         command = service.http.post("/process/session/s/exec", json=run).json()["cmdId"]
+        path = f"/process/session/s/command/{command}"
+        # Without room it could not be started, which its log would say.
+        service.wait_for(lambda: service.http.get(f"{path}/logs").text, "its start")
         with suppress(OSError), (small / "filler").open("ab", buffering=0) as file:
             while file.write(b"x" * 4096):
                 pass
         assert reload(service)["state"] == "done"
         stop.touch()
         assert ended(service, counting)["exitCode"] == 7
-        path = f"/process/session/s/command/{command}"
-        service.wait_for(lambda: service.http.get(path).json().get("exitCode") == 0, "its end")
+        service.wait_for(lambda: "exitCode" in service.http.get(path).json(), "its end")
+        assert service.http.get(path).json()["exitCode"] == 0
         texts = output(service, counting), service.http.get(f"{path}/logs").content
         for got in map(numbers, texts):
             assert got == list(range(1, len(got) + 1))
