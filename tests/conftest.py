@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from toolbox.sockets.loop import Loop
 from toolbox.testing import Service
 
 TOYS = Path(__file__).parent / "plugins"
@@ -43,6 +44,14 @@ class Site:
     def env(self) -> dict[str, str]:
         """The environment in which it is found."""
         return {"PYTHONPATH": str(self.directory)}
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    running = Loop()
+    running.start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

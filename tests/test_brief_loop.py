@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,14 +12,6 @@ from toolbox.sockets.loop import IN
 from toolbox.sockets.loop import Loop
 
 PATIENCE = 60
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    loop.start()
-    yield loop
-    loop.stop()
 
 
 def test_what_is_ready_is_dispatched_on_the_caller_s_thread(loop: Loop) -> None:

@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,14 +15,6 @@ from toolbox.sockets.loop import IN
 from toolbox.sockets.loop import OUT
 from toolbox.sockets.loop import Loop
 from toolbox.sockets.loop import Timer
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    running = Loop()
-    running.start()
-    yield running
-    running.stop()
 
 
 def on(loop: Loop, call: Callable[[], object]) -> None:

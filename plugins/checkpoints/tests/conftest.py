@@ -11,6 +11,13 @@ import pytest
 
 
 @pytest.fixture
+def store(tmp_path: Path) -> Path:
+    directory = tmp_path / "store"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Mounts file systems of some MiB."""
     mounted: list[Path] = []

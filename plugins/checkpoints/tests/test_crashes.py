@@ -29,6 +29,7 @@ from toolbox.trees import linking
 from .trees import described
 from .trees import make_tree
 from .trees import spoil_tree
+from .trees import task
 
 
 class Meddler(Link):
@@ -53,28 +54,6 @@ def top(tmp_path: Path) -> Path:
     directory = tmp_path / "project"
     directory.mkdir()
     return directory
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    directory = tmp_path / "store"
-    directory.mkdir()
-    return directory
-
-
-def task(top: Path, store: Path, **options: Any) -> dict[str, Any]:
-    identity = "1" * 32
-    record = {"id": identity, "path": str(top), "created": "now", "exclude": []}
-    return {
-        **record,
-        "store": str(store),
-        "checkpoint": str(store / identity),
-        "previous": "",
-        "budget": 2**40,
-        "record": record,
-        "only": [],
-        **options,
-    }
 
 
 def test_a_change_meanwhile_is_copied_too(top: Path, store: Path) -> None:

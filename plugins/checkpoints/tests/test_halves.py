@@ -29,6 +29,7 @@ from toolbox.trees.errors import TreeError
 from toolbox.trees.halving import halve
 
 from .trees import described
+from .trees import task
 
 WIDE = 40
 """Directories, each with a few files."""
@@ -93,28 +94,6 @@ def top(tmp_path: Path) -> Path:
     return top
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    directory = tmp_path / "store"
-    directory.mkdir()
-    return directory
-
-
-def task(top: Path, store: Path, **options: Any) -> dict[str, Any]:
-    record = {"id": "1" * 32, "path": str(top), "created": "now", "exclude": []}
-    return {
-        **record,
-        "store": str(store),
-        "checkpoint": str(store / str(record["id"])),
-        "previous": "",
-        "budget": 2**40,
-        "record": record,
-        "only": [],
-        "target": str(top.with_name("fork")),
-        **options,
-    }
-
-
 def test_a_wide_tree_is_whole_whoever_copies_what(top: Path, store: Path) -> None:
     before = described(top)
     link = InSecond()
@@ -129,7 +108,7 @@ def test_a_wide_tree_is_whole_whoever_copies_what(top: Path, store: Path) -> Non
     options = {"id": "2" * 32, "previous": record["id"]}
     shared = create(task(top, store, **options), InSecond())
     assert (shared["consistent"], shared["files"], shared["stored"]) == (True, files, 0)
-    fork(task(top, store), InSecond())
+    fork(task(top, store, target=str(top.with_name("fork"))), InSecond())
     assert described(top.with_name("fork")) == before
     for path in list(files_of(top)):
         path.unlink()

@@ -72,3 +72,19 @@ def spoil_tree(top: Path) -> None:
     (top / "new" / "below" / "file").write_text("new")
     with (top / "sparse").open("r+b") as file:
         file.write(b"start")
+
+
+def task(top: Path, store: Path, **options: Any) -> dict[str, Any]:
+    """Return the task of a helper."""
+    identity = "1" * 32
+    record = {"id": identity, "path": str(top), "created": "now", "exclude": []}
+    return {
+        **record,
+        "store": str(store),
+        "checkpoint": str(store / identity),
+        "previous": "",
+        "budget": 2**40,
+        "record": record,
+        "only": [],
+        **options,
+    }
