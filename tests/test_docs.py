@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -43,6 +44,7 @@ PAGES = (
     "docs/extensions.rst",
 )
 PLUGINS = (ROOT / "docs" / "plugins.rst").read_text()
+DEPLOYMENT = (ROOT / "docs" / "deployment.rst").read_text()
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -276,11 +278,31 @@ def test_the_commands_about_settings_run(tmp_path: Path) -> None:
 
 
 def test_the_images_that_are_built_are_there() -> None:
-    (example,) = [block for block in blocks("console") if "docker build" in block]
-    for line in example.splitlines():
+    examples = [block for block in blocks("console") if "docker build" in block]
+    assert len(examples) == 2
+    for line in "".join(examples).splitlines():
         (file,) = re.findall(r"-f (\S+)", line)
         for argument in re.findall(r"--build-arg (\w+)=", line):
             assert f"ARG {argument}=" in (ROOT / file).read_text()
+
+
+def test_the_lines_of_a_dockerfile_make_a_sandbox(make_service: Callable[..., Service]) -> None:
+    # Without the second line a container's port was open to nobody, and its create() nested one.
+    (lines,) = re.findall(r"::\n\n((?:   .+\n)*   COPY --from=toolbox (?:.+\n)+)", README)
+    assert lines in DEPLOYMENT
+    copy, env, entrypoint = (line.strip() for line in lines.splitlines())
+    assert f"{copy.split()[-1]}/bin/toolbox" == json.loads(entrypoint.split(maxsplit=1)[1])[0]
+    variables = dict(one.split("=") for one in env.split()[1:])
+    assert 'server.host = "0.0.0.0"' in command("config", TOOLBOX_TOKEN="t", **variables)
+    _, serve, *options = json.loads(entrypoint.split(maxsplit=1)[1])
+    assert serve == "serve"
+    service = make_service(
+        *options, "sleep", "1000", env={**variables, "TOOLBOX__SERVER__HOST": "127.0.0.1"}
+    )
+    created = service.http.post("/api/sandbox", json={}).json()
+    assert created["toolboxProxyUrl"].startswith(service.url)
+    entry = service.http.get("/x/services/entrypoint/wait", params={"timeout": 60}).json()
+    assert entry["state"] == "ready"
 
 
 def test_what_ci_runs_is_how_to_develop() -> None:

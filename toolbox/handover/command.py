@@ -11,6 +11,7 @@ from pathlib import Path
 
 from toolbox.handover.report import Report
 from toolbox.handover.report import read_report
+from toolbox.linux.procfs import descendants
 
 FAILED = 1
 USAGE_ERROR = 2
@@ -22,15 +23,26 @@ LOOK = 0.05
 
 
 def find_masters() -> list[int]:
-    """Return the pids of the services of this user that can be upgraded in place."""
+    """Return the pids of the services of this user that can be upgraded in place.
+
+    Sandboxes and containers that run on this machine are not meant by a command outside of them:
+    those in another PID namespace, and those that another service started, are left out.
+    """
+    inside = _pid_namespace("self")
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
             # Other users' processes show nothing.
             with suppress(OSError):
-                if read_report(int(path.name)) is not None:
+                if _pid_namespace(path.name) == inside and read_report(int(path.name)) is not None:
                     found.append(int(path.name))
-    return sorted(found)
+    below = {pid for master in found for pid in descendants(master)}
+    return sorted(set(found) - below)
+
+
+def _pid_namespace(pid: str) -> str:
+    """Return the name of a process's PID namespace. Raises OSError."""
+    return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115
 
 
 def reload_command(pid: int | None, *, secrets: bool = False) -> int:

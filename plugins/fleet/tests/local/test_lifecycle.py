@@ -13,6 +13,8 @@ from daytona import Daytona
 from daytona import DaytonaConfig
 from toolbox_fleet.local.running.starting import listen
 
+from toolbox.handover.command import find_masters
+from toolbox.handover.report import read_report
 from toolbox.linux.procfs import read_state
 from toolbox.testing import DEADLINE
 from toolbox.testing import TOKEN
@@ -124,6 +126,18 @@ def test_a_stop_ends_also_what_resists(make_fleet: Fleets, isolation: str, force
     fleet.call("POST", f"/api/sandbox/{sandbox['id']}/stop", params={"force": force})
     fleet.wait(sandbox["id"], "stopped")
     assert [pid for pid in below if read_state(pid) not in ("", "Z", "X")] == []
+
+
+@pytest.mark.parametrize("isolation", ["bubblewrap", "none"])
+def test_an_upgrade_means_the_control_plane(make_fleet: Fleets, isolation: str) -> None:
+    # Without --pid, "toolbox reload" found several services once there was a sandbox.
+    fleet = make_fleet(f'isolation = "{isolation}"\n')
+    sandbox = fleet.create()
+    tree = fleet.tree(sandbox["id"])
+    assert any(read_report(pid) for pid in tree)
+    masters = find_masters()
+    assert fleet.service.process.pid in masters
+    assert not tree & set(masters)
 
 
 def test_a_sandbox_that_dies_is_an_error_with_the_reason(fleet: Any) -> None:
