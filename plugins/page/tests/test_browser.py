@@ -8,6 +8,10 @@ from typing import Any
 
 from toolbox.testing import Service
 
+SIDEWAYS = """Array.from(document.querySelectorAll('.table'))
+    .filter(table => table.scrollWidth > table.clientWidth).map(table => table.innerText)"""
+"""The tables that have to be scrolled sideways."""
+
 
 def test_nothing_is_shown_without_the_token(browser: Any, box: Any) -> None:
     browser.log_in(f"{box.url}/box/", "wrong")
@@ -175,7 +179,8 @@ def test_on_a_phone_the_page_is_left_to_what_it_shows(browser: Any, box: Any) ->
             browser.resize(width, height)
             browser.log_in(f"{box.url}/box/")
             browser.wait_for("document.getElementById('state').textContent === 'ready'")
-            for part in ("status", "terminal", "reference"):
+            browser.wait_for("document.querySelectorAll('#groups tr').length > 0")
+            for part in ("status", "terminal", "jobs", "files", "services", "reference"):
                 browser.show(part)
                 browser.wait_for(f"!document.getElementById('{part}').hidden")
                 assert browser.evaluate("document.querySelector('header').offsetHeight") < 56
@@ -184,5 +189,6 @@ def test_on_a_phone_the_page_is_left_to_what_it_shows(browser: Any, box: Any) ->
                     assert browser.evaluate(f"{box_}.right <= innerWidth"), each
                     assert browser.evaluate(f"{box_}.height < 56"), each
                 assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                assert browser.evaluate(SIDEWAYS) == []
     finally:
         browser.resize(1280, 800)
