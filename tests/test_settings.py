@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from toolbox.settings import CoreSettings
@@ -124,3 +125,26 @@ def test_a_section_leaves_out_what_belongs_to_others() -> None:
     values.merge({"server": {"port": 1, "other": {"x": 1}}}, "a file")
     section = values.section(("server",), ServerSettings, skip=frozenset({"other"}))
     assert section == ServerSettings(port=1)
+
+
+class Picky(msgspec.Struct):
+    """Settings whose defaults alone won't do."""
+
+    one: str = ""
+    two: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.one and not self.two:
+            raise ValueError("one of 'one' and 'two' must be set")
+
+
+class Required(msgspec.Struct):
+    """Settings with an option that has no default."""
+
+    name: str
+
+
+@pytest.mark.parametrize(("kind", "problem"), [(Picky, "must be set"), (Required, "`name`")])
+def test_a_section_without_values_may_lack_some(kind: type[msgspec.Struct], problem: str) -> None:
+    with pytest.raises((SettingsError, msgspec.ValidationError), match=problem):
+        Values().section(("group",), kind)

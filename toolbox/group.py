@@ -35,6 +35,7 @@ from typing import TypeVar
 
 import msgspec
 
+from toolbox.annotations import hints_of
 from toolbox.auth.access import Delegated
 from toolbox.auth.signing import SignatureScheme
 from toolbox.errors import ToolboxError
@@ -146,7 +147,7 @@ class Operations:
         """Register a function as the operation ``methods path``; see the class for the options."""
 
         def register(function: F) -> F:
-            hints = typing.get_type_hints(function, include_extras=True)
+            hints = hints_of(function)
             self.operations.append(
                 Operation(
                     name=function.__name__,
@@ -264,7 +265,8 @@ def _arguments(
     function: Callable[..., Any], path: str, hints: dict[str, Any]
 ) -> tuple[Argument, ...]:
     in_path = {match[1] for match in _IN_PATH.finditer(path)}
-    names = list(inspect.signature(function).parameters)[1:]
+    code = inspect.unwrap(function).__code__  # inspect.signature() takes 40 us.
+    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
     if absent := in_path.difference(names):
         raise TypeError(
             f"{function.__name__} lacks an argument {absent.pop()!r}, which is in {path}"

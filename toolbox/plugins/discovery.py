@@ -126,11 +126,13 @@ def is_wanted(name: str, settings: PluginSettings) -> bool:
 
 
 def _report(point: EntryPoint) -> PluginReport:
+    # Once: each look parses the file.
+    named = point.dist.metadata if point.dist else {"Name": "", "Version": ""}
     return PluginReport(
         name=point.name,
         status="enabled",
-        distribution=point.dist.name if point.dist else "",
-        version=point.dist.version if point.dist else "",
+        distribution=named["Name"],
+        version=named["Version"],
     )
 
 
@@ -286,11 +288,10 @@ def _wrong_sections(values: Values, known: list[str], plugins: list[str]) -> Ite
 
     A section of a plugin that is not in use, or of one of ours that is not installed, is accepted.
     """
-    extras = _extras()
     for section in values.tree:
         if section in known or section in plugins:
             continue
-        if section in extras:
+        if section in _extras():
             # Images that leave a group out share the settings of those that have it.
             log.info("[%s]: the group is not installed", section)
         else:

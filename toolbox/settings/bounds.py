@@ -24,12 +24,16 @@ def bounded(values: Values, section: str, options: T) -> T:
     Defaults are lowered to seven eighths of the threads. Raises SettingsError for values that were
     set explicitly.
     """
-    threads = values.section(("server",), ServerSettings).threads
+    limits = [
+        field for field in msgspec.structs.fields(type(options)) if _is_below_threads(field.type)
+    ]
+    # Read for each group: most have none.
+    threads = values.section(("server",), ServerSettings).threads if limits else 0
     lowered: dict[str, int] = {}
     with Problems() as problems:
-        for field in msgspec.structs.fields(type(options)):
+        for field in limits:
             value = getattr(options, field.name)
-            if not _is_below_threads(field.type) or value < threads:
+            if value < threads:
                 continue
             # Only an explicit value is a mistake: the default was chosen for 256 threads.
             path = (section, field.encode_name)

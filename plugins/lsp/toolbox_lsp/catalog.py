@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.metadata import entry_points
 
 import msgspec
@@ -110,11 +111,14 @@ class Catalog:
     """The servers of all languages. ``configured`` override other plugins', those the built-in."""
 
     def __init__(self, configured: Mapping[str, LanguageServerSpec]) -> None:
-        offered = _plugin_servers()
+        self._configured = configured
+
+    @cached_property
+    def _specs(self) -> dict[str, tuple[LanguageServerSpec, ...]]:
+        # Once it is asked for: to look through all installed distributions takes 10 ms.
+        offered, configured = _plugin_servers(), self._configured
         names = sorted({*BUILT_IN, *offered, *configured})
-        self._specs = {
-            name: _candidates(name, offered.get(name), configured.get(name)) for name in names
-        }
+        return {name: _candidates(name, offered.get(name), configured.get(name)) for name in names}
 
     def find(self, language: str) -> LanguageServerSpec:
         """Return the server of ``language``. Raises LanguageUnsupported, ServerNotInstalled."""
