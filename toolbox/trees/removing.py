@@ -70,6 +70,8 @@ class _Removal:
         for entry in entries_in(self._fd):
             with contextlib.suppress(FileNotFoundError):
                 if entry.is_dir(follow_symlinks=False):
+                    if _is_removed(entry.name, self._fd):
+                        continue
                     if entry.stat(follow_symlinks=False).st_dev != device:
                         # A mount that was left behind: its files belong to somebody else.
                         raise TreeError(f"{entry.name[:80]!r} is on another file system")
@@ -101,6 +103,19 @@ class _Parent(NamedTuple):
 
     status: os.stat_result
     directories: list[str]
+
+
+def _is_removed(name: str, directory: int) -> bool:
+    """Remove a directory if it is empty, as are those that a restore has moved the files from: to
+    find that out by going there takes twenty calls.
+    """
+    try:
+        os.rmdir(name, dir_fd=directory)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        return False
+    return True
 
 
 def _open(name: str, parent: int | None = None) -> int:

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toolbox_checkpoints.helpers import comparing
 from toolbox_checkpoints.helpers import recording
 from toolbox_checkpoints.helpers.creating import create
+from toolbox_checkpoints.helpers.differing import diff
+from toolbox_checkpoints.helpers.failures import Damaged
 from toolbox_checkpoints.helpers.failures import NoRoom
 from toolbox_checkpoints.helpers.failures import Unreadable
 from toolbox_checkpoints.helpers.restoring import fork
@@ -72,10 +75,11 @@ def halve_surely(count: int, here: Callable[[Any], Any], there: Callable[[Any], 
 
 @pytest.fixture(autouse=True)
 def _halves(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (copying, halving, recording):
+    for module in (comparing, copying, halving, recording):
         monkeypatch.setattr(module, "can_halve", lambda: True)
         monkeypatch.setattr(module, "halve", halve_surely)
     monkeypatch.setattr(recording, "TOGETHER", 1)
+    monkeypatch.setattr(comparing, "UNITS", WIDE // 2)
 
 
 @pytest.fixture
@@ -137,7 +141,36 @@ def test_changes_are_found_by_either(top: Path, store: Path, monkeypatch: Any) -
     assert set(changed) <= set(record["changed"])
 
 
+def test_differences_are_found_by_either(top: Path, store: Path) -> None:
+    create(task(top, store), InSecond())
+    wanted: dict[str, str] = {}
+    for number in range(WIDE):
+        package = top / f"package{number}"
+        (package / "new").write_text("new")
+        (package / "lib" / "odd\udcff").unlink()
+        wanted |= {f"package{number}/new": "added", f"package{number}/lib/odd\U0010f7ff": "deleted"}
+    options = {"other": str(top), "is_live": True, "files": 10**6, "bytes": 0}
+    found = diff(task(top, store, **options), InSecond())
+    assert {entry["path"]: entry["change"] for entry in found["files"]} == wanted
+    assert found["total"] == len(wanted)
+    paths = [entry["path"] for entry in found["files"]]
+    assert paths == sorted(paths)
+
+
+def test_damage_that_the_second_process_finds_is_named(top: Path, store: Path) -> None:
+    record = create(task(top, store), InSecond())
+    before = described(top)
+    for package in (store / record["id"] / "tree").iterdir():
+        (package / "lib" / "all").unlink()
+    with pytest.raises(Damaged, match=r"package\d+/lib/all"):
+        restore(task(top, store), InSecond())
+    assert described(top) == before
+
+
 def test_the_bound_holds_for_both(top: Path, store: Path) -> None:
+    # A file with names in two parts may be copied, and counted, by both at once.
+    for package in top.iterdir():
+        (package / "lib" / "pair").unlink(missing_ok=True)
     size = sum({path.lstat().st_ino: path.lstat().st_blocks for path in files_of(top)}.values())
     with pytest.raises(NoRoom):
         create(task(top, store, budget=size * 512 - 1), InSecond())

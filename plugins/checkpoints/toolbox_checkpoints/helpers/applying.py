@@ -150,14 +150,20 @@ class Application:
 
 def _take(name: str, place: int, taken: str, old: int, *, is_directory: bool) -> None:
     """Give what is in the way of a file or a directory a name in ``old``, if anything is."""
+    # A file also keeps its own name until that is replaced: there is always one of both. Not a
+    # directory, nor where there are no links or it is another's (proc_sys_fs(5)).
+    if not is_directory and _is_linked(name, place, taken, old):
+        return
     with contextlib.suppress(FileNotFoundError):
-        if not is_directory:
-            # A file also keeps its own name until that is replaced: there is always one of both.
-            # Not a directory, nor where there are no links or it is another's (proc_sys_fs(5)).
-            with contextlib.suppress(OSError):
-                os.link(name, taken, src_dir_fd=place, dst_dir_fd=old, follow_symlinks=False)
-                return
         _rename(name, place, taken, old)
+
+
+def _is_linked(name: str, place: int, taken: str, old: int) -> bool:
+    try:
+        os.link(name, taken, src_dir_fd=place, dst_dir_fd=old, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def _is_directory(name: str, place: int) -> bool:

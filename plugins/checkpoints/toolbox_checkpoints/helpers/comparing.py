@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Literal
 from typing import NamedTuple
 
+from toolbox.trees.halving import can_halve
+from toolbox.trees.halving import halve
 from toolbox_checkpoints.helpers.failures import Damaged
 from toolbox_checkpoints.helpers.manifest import Manifest
 from toolbox_checkpoints.helpers.places import Descent
@@ -20,6 +23,7 @@ from toolbox_checkpoints.helpers.places import opened
 from toolbox_checkpoints.helpers.places import split
 from toolbox_checkpoints.helpers.rules import EMPTY
 from toolbox_checkpoints.helpers.rules import Rules
+from toolbox_checkpoints.helpers.service import Service
 
 Kind = Literal["added", "deleted", "changed", "type", "mode", "times", "kept"]
 """``added`` is in the tree alone, ``deleted`` in the checkpoint alone. ``times`` are those of the
@@ -32,18 +36,34 @@ BLOCK = 256 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
+UNITS = 128
+"""Directories that are found before two processes take one after the other of them."""
+
+Side = tuple[int, int] | None
+"""Type with mode, and size, of an entry, None where there is none: as a whole, a status would take
+long from one process to the other.
+"""
+
+
 class Difference(NamedTuple):
-    """An entry that differs, with its status on each side that has it."""
+    """An entry that differs, with what it is on each side."""
 
     path: str
     kind: Kind
-    before: os.stat_result | None
-    after: os.stat_result | None
+    before: Side
+    after: Side
 
     @property
     def is_directory(self) -> bool:
         """Report whether it is a directory on a side."""
-        return any(side and stat.S_ISDIR(side.st_mode) for side in (self.before, self.after))
+        return any(side and stat.S_ISDIR(side[0]) for side in (self.before, self.after))
+
+
+Pair = tuple[str, int, int]
+"""Path of a file of which one side may have several names, and the inode on each, 0 for none."""
+
+Pending = tuple[str, bool, bool]
+"""Path of a directory, and which of the two sides has it."""
 
 
 class Comparison:
@@ -61,7 +81,7 @@ class Comparison:
         manifest: Manifest,
         rules: Rules | None,
         only: list[str],
-        check: Callable[[], None],
+        service: Service,
         other: Manifest | None = None,
     ) -> None:
         self._before = before
@@ -70,39 +90,75 @@ class Comparison:
         self._other = other
         self._rules = rules
         self._only = only
-        self._check = check
+        self._service = service
         self._is_root = os.geteuid() == 0
+        self.found: list[Difference] = []
+        """The differences, directories before what is in them."""
         self.directories: list[str] = []
-        """Directories that both have, each after the one that it is in."""
-        self.pairs: list[tuple[str, os.stat_result, os.stat_result | None]] = []
-        """Files of ``before`` with those of ``after``, if one of them may have several names."""
+        """Directories that both have."""
+        self.pairs: list[Pair] = []
 
-    def run(self) -> Iterator[Difference]:
-        """Yield the differences, directories before what is in them. Raises OSError, TreeError,
+    def run(self) -> None:
+        """Find the differences, if it is worth it by two processes. Raises OSError, TreeError,
         Damaged.
         """
-        pending = [("", True, True)]
+        pending: deque[Pending] = deque([("", True, True)])
+        with Descent(self._before) as before, Descent(self._after) as after:
+            while pending and len(pending) < UNITS:
+                pending += self._compare_directory(pending.popleft(), before, after)
+        if pending:
+            self._run_in_halves(list(pending))
+
+    def _run_in_halves(self, pending: list[Pending]) -> None:
+        def here(units: Iterable[int]) -> None:
+            for number in units:
+                self._walk(pending[number])
+
+        def there(units: Iterable[int]) -> tuple[list[Difference], list[str], list[Pair]]:
+            self._service.restart()
+            self.found, self.directories, self.pairs = [], [], []
+            here(units)
+            return self.found, self.directories, self.pairs
+
+        if not can_halve():
+            here(range(len(pending)))
+            return
+        found, directories, pairs = halve(len(pending), here, there)
+        self.found += found
+        self.directories += directories
+        self.pairs += pairs
+
+    def _walk(self, directory: Pending) -> None:
+        pending = [directory]
         with Descent(self._before) as before, Descent(self._after) as after:
             while pending:
-                path, in_before, in_after = pending.pop()
-                if in_before and in_after:
-                    self.directories.append(path)
-                old = _open(before, path) if in_before else -1
-                new = _open(after, path) if in_after else -1
-                for difference, below in self._entries(path, old, new):
-                    if difference:
-                        yield difference
-                    if below:
-                        pending.append(below)
+                pending += self._compare_directory(pending.pop(), before, after)
+
+    def _compare_directory(
+        self, directory: Pending, before: Descent, after: Descent
+    ) -> list[Pending]:
+        """Compare the entries of a directory; return those that have entries themselves."""
+        path, in_before, in_after = directory
+        if in_before and in_after:
+            self.directories.append(path)
+        old = _open(before, path) if in_before else -1
+        new = _open(after, path) if in_after else -1
+        pending = []
+        for difference, below in self._entries(path, old, new):
+            if difference:
+                self.found.append(difference)
+            if below:
+                pending.append(below)
+        return pending
 
     def _entries(
         self, path: str, old: int, new: int
-    ) -> Iterator[tuple[Difference | None, tuple[str, bool, bool] | None]]:
+    ) -> Iterator[tuple[Difference | None, Pending | None]]:
         before = self._read(path, old, self._manifest)
         after = self._read(path, new, self._other)
         reason = self._rules.at(path) if self._rules else (lambda _: "")
         for name in {**before, **after}:
-            self._check()
+            self._service.check()
             place = join(path, name)
             if self._only and not self.concerns(place):
                 continue
@@ -110,13 +166,13 @@ class Comparison:
             b = after[name].stat(follow_symlinks=False) if name in after else None
             why = reason(after[name]) if b else ""
             if why and (not a or why not in EMPTY):
-                yield Difference(place, "kept", a, b), None
+                yield Difference(place, "kept", _side(a), _side(b)), None
                 continue
             kind = self._kind((path, name), (a, old), (b, new))
             # A directory on one side is walked for what is in it, also if the other has a file.
             a_below, b_below = _is_directory(a), _is_directory(b)
             below = (place, a_below, b_below) if a_below or b_below else None
-            yield Difference(place, kind, a, b) if kind else None, below
+            yield Difference(place, kind, _side(a), _side(b)) if kind else None, below
 
     def _read(
         self, path: str, directory: int, manifest: Manifest | None
@@ -158,7 +214,7 @@ class Comparison:
         if a is None:
             return "added"
         if stat.S_ISREG(a.st_mode) and (a.st_nlink > 1 or (b and b.st_nlink > 1)):
-            self.pairs.append((join(*place), a, b))
+            self.pairs.append((join(*place), a.st_ino, b.st_ino if b else 0))
         if b is None:
             return "deleted"
         if stat.S_IFMT(a.st_mode) != stat.S_IFMT(b.st_mode):
@@ -196,7 +252,7 @@ class Comparison:
 
     def _is_same(self, files: tuple[int, int]) -> bool:
         while block := os.read(files[0], BLOCK):
-            self._check()
+            self._service.check()
             # Read to the end of the block: of a file that is written meanwhile less may come.
             if os.read(files[1], len(block)) != block:
                 return False
@@ -209,6 +265,10 @@ def _open(tree: Descent, path: str) -> int:
     except (FileNotFoundError, NotADirectoryError):
         # Gone since its name was read: as if it was empty.
         return -1
+
+
+def _side(status: os.stat_result | None) -> Side:
+    return (status.st_mode, status.st_size) if status else None
 
 
 def _is_directory(status: os.stat_result | None) -> bool:

@@ -15,6 +15,7 @@ from toolbox.filenames import decode_name
 from toolbox.trees.listing import DIRECTORY
 from toolbox_checkpoints.helpers.comparing import Comparison
 from toolbox_checkpoints.helpers.comparing import Difference
+from toolbox_checkpoints.helpers.comparing import Side
 from toolbox_checkpoints.helpers.manifest import read_manifest
 from toolbox_checkpoints.helpers.places import opened
 from toolbox_checkpoints.helpers.places import split
@@ -56,10 +57,11 @@ def diff(task: dict[str, Any], service: Service) -> dict[str, Any]:
         else:
             other = read_manifest(Path(task["other"]).parent)
         before, after = tops
-        comparison = Comparison(before, after, manifest, rules, task["only"], service.check, other)
+        comparison = Comparison(before, after, manifest, rules, task["only"], service, other)
+        comparison.run()
         found = [
             entry
-            for entry in comparison.run()
+            for entry in comparison.found
             if entry.kind in SHOWN and (not entry.is_directory or entry.kind != "changed")
             if comparison.is_within(entry.path)
         ]
@@ -75,23 +77,23 @@ def diff(task: dict[str, Any], service: Service) -> dict[str, Any]:
 
 
 def _file(entry: Difference) -> dict[str, Any]:
-    before, after = entry.before, entry.after
     return {
         "path": decode_name(os.fsencode(entry.path)),
         "change": entry.kind,
-        "before": _side(before),
-        "after": _side(after),
+        "before": _side(entry.before),
+        "after": _side(entry.after),
     }
 
 
-def _side(status: os.stat_result | None) -> dict[str, Any] | None:
-    if status is None:
+def _side(side: Side) -> dict[str, Any] | None:
+    if side is None:
         return None
+    mode, size = side
     kinds = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "symlink"}
     return {
-        "type": kinds.get(stat.S_IFMT(status.st_mode), "other"),
-        "mode": f"{stat.S_IMODE(status.st_mode):04o}",
-        "size": status.st_size,
+        "type": kinds.get(stat.S_IFMT(mode), "other"),
+        "mode": f"{stat.S_IMODE(mode):04o}",
+        "size": size,
     }
 
 
@@ -154,21 +156,21 @@ def _quoted(path: str) -> str:
     return '"' + "".join(_ESCAPES.get(byte, f"\\{byte:03o}") for byte in name) + '"'
 
 
-def _mode(status: os.stat_result | None) -> str:
+def _mode(side: Side) -> str:
     """Return the mode as git writes it, empty for what has no lines."""
-    if status is None or stat.S_ISDIR(status.st_mode):
+    if side is None or stat.S_ISDIR(side[0]):
         return ""
-    return f"{status.st_mode:06o}"
+    return f"{side[0]:06o}"
 
 
-def _content(path: str, status: os.stat_result | None, top: int) -> list[str] | None:
+def _content(path: str, side: Side, top: int) -> list[str] | None:
     """Return the lines of a file, without any if it isn't there, None if it is no text."""
-    if status is None:
+    if side is None:
         return []
     above, name = split(path)
     try:
         with opened(top, above) as directory:
-            if stat.S_ISLNK(status.st_mode):
+            if stat.S_ISLNK(side[0]):
                 content = os.fsencode(os.readlink(name, dir_fd=directory))
             else:
                 with os.fdopen(os.open(name, _READ, dir_fd=directory), "rb") as file:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from toolbox.trees.choice import Choice
 from toolbox_checkpoints.helpers.comparing import Comparison
 from toolbox_checkpoints.helpers.comparing import Kind
+from toolbox_checkpoints.helpers.comparing import Side
 from toolbox_checkpoints.helpers.failures import Missing
 from toolbox_checkpoints.helpers.failures import Refused
 from toolbox_checkpoints.helpers.manifest import Manifest
@@ -31,7 +32,8 @@ class Plan(NamedTuple):
 def make_plan(comparison: Comparison, only: list[str]) -> Plan:
     """Return the plan that undoes all differences. Raises OSError, TreeError, Refused, Missing."""
     # All of them first: that something is kept decides about the directories above it.
-    found = list(comparison.run())
+    comparison.run()
+    found = comparison.found
     # What stays keeps the directories that it is in.
     holding = {above for entry in found if entry.kind == "kept" for above in _above(entry.path)}
     remove: list[str] = []
@@ -51,7 +53,7 @@ def make_plan(comparison: Comparison, only: list[str]) -> Plan:
         elif kind == "type" and path in holding:
             # It would have to be in a file, or in nothing.
             raise Refused(f"{os.path.basename(path)[:80]!r} has excluded files in it")  # noqa: PTH119
-        elif kind in ("mode", "times") and before and stat.S_ISDIR(before.st_mode):
+        elif kind in ("mode", "times") and before and stat.S_ISDIR(before[0]):
             attributes.add(path)
         else:
             put[path] = None
@@ -65,16 +67,14 @@ def make_plan(comparison: Comparison, only: list[str]) -> Plan:
     return Plan(remove, list(put), sorted(attributes & shared, reverse=True))
 
 
-def _is_wanted(
-    comparison: Comparison, path: str, kind: Kind, before: os.stat_result | None
-) -> bool:
+def _is_wanted(comparison: Comparison, path: str, kind: Kind, before: Side) -> bool:
     """Report whether a difference is to be undone.
 
     On the way to a single path only directories are made that the path needs.
     """
     if comparison.is_within(path):
         return True
-    return kind in ("deleted", "type") and before is not None and stat.S_ISDIR(before.st_mode)
+    return kind in ("deleted", "type") and before is not None and stat.S_ISDIR(before[0])
 
 
 def _above(path: str) -> list[str]:
@@ -95,10 +95,10 @@ def _relinked(comparison: Comparison, put: set[str]) -> list[str]:
     after: defaultdict[int, set[int]] = defaultdict(set)
     now: dict[str, int] = {}
     for path, a, b in comparison.pairs:
-        before[a.st_ino].append(path)
-        now[path] = b.st_ino if b else 0
+        before[a].append(path)
+        now[path] = b
         if b:
-            after[b.st_ino].add(a.st_ino)
+            after[b].add(a)
     wanted = []
     for paths in before.values():
         inodes = {now[path] for path in paths}

@@ -79,7 +79,7 @@ def _restore(task: dict[str, Any], service: Service, top: int, path: Path) -> di
     rules = Rules(task["exclude"], top, task["store"])
     source = os.open(tree, DIRECTORY)
     try:
-        comparison = Comparison(source, top, manifest, rules, task["only"], service.check)
+        comparison = Comparison(source, top, manifest, rules, task["only"], service)
         plan = make_plan(comparison, task["only"])
     finally:
         os.close(source)
@@ -92,7 +92,8 @@ def _restore(task: dict[str, Any], service: Service, top: int, path: Path) -> di
             _apply(Application(top, staging, plan), tree)
         # The staging directory was an entry of the top.
         os.utime(top, ns=(status.st_atime_ns, status.st_mtime_ns))
-    set_attributes(top, tree, ["" for path in plan.attributes if not path] or plan.attributes)
+        plan = plan._replace(attributes=[path for path in plan.attributes if not path])
+    set_attributes(top, tree, plan.attributes)
     return {"written": len(plan.put), "removed": len(plan.remove)}
 
 
