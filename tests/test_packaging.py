@@ -125,6 +125,35 @@ NEEDS = {
 }
 """A module that is there for one group only."""
 
+SIZES = {"minimal": 14_000_000, "headless": 30_000_000, "desktop": 60_000_000}
+"""Bytes of the files that a profile's environment has at most, pruned as in its image."""
+
+IMPORTS = """
+import ast, importlib, pathlib, sysconfig
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((name.name, "") for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.module, name.name) for name in node.names)
+
+def missing(module, name):
+    try:
+        found = importlib.import_module(module)
+        if name and not hasattr(found, name):
+            importlib.import_module(f"{module}.{name}")
+    except (ImportError, SystemExit):
+        return True
+
+packages = pathlib.Path(sysconfig.get_path("purelib"))
+for file in packages.glob("toolbox*/**/*.py"):
+    for module, name in set(imported(ast.parse(file.read_bytes()))):
+        if missing(module, name):
+            print(file.relative_to(packages), module, name)
+"""
+"""Show every import of our modules, late ones too, that fails."""
+
 Install = Callable[..., Path]
 
 
@@ -152,6 +181,30 @@ def install(dist: Path, tmp_path: Path) -> Install:
         return target
 
     return make
+
+
+def test_pruning_takes_nothing_that_is_imported_and_corrects_records(install: Install) -> None:
+    target = install("sandbox-toolbox[all]")
+    python, program = target / "bin" / "python", target / "bin" / "toolbox"
+    (packages,) = target.glob("lib/python*/site-packages")
+    assert (packages / "toolbox" / "testing").exists()
+    failing = run(python, "-I", "-c", IMPORTS).splitlines()
+    shown = [run(program, "prune") for _ in range(2)]
+    assert shown[1] == re.sub(r"\d+\.\d MB less", "0.0 MB less", shown[0]) != shown[0]
+    assert not (packages / "toolbox" / "testing").exists()
+    assert not list((packages / "click" / "__pycache__").glob("testing.*"))
+    for record in packages.glob("*.dist-info/RECORD"):
+        for path, *_ in csv.reader(record.read_text().splitlines()):
+            assert (packages / path).exists(), record
+    # The command line looks first whether it is there.
+    failing.append("toolbox/cli.py toolbox.packaging.standalone.command make_standalone_bundle")
+    assert set(run(python, "-I", "-c", IMPORTS).splitlines()) <= set(failing)
+
+
+def test_only_an_environment_of_its_own_is_pruned() -> None:
+    result = subprocess.run([TOOLBOX, "prune"], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("toolbox: this is an editable install: ")
 
 
 @contextmanager
@@ -288,6 +341,7 @@ def test_a_profile_has_its_groups_and_nothing_else(
     needed = {module for group, module in NEEDS.items() if group in groups}
     assert modules_among(python, list(NEEDS.values())) == needed
     assert modules_among(python, ["pip", "pytest", "pex"]) == set()
+    shown = run(target / "bin" / "toolbox", "prune")
     config = str(ROOT / "conf" / f"{profile}.toml")
     local = {"TOOLBOX_CONFIG": config, "TOOLBOX__SERVER__HOST": "127.0.0.1"}
     with serving(target / "bin" / "toolbox", cwd=tmp_path, **local) as client:
@@ -298,8 +352,9 @@ def test_a_profile_has_its_groups_and_nothing_else(
         assert [(report["name"], report["status"]) for report in reports] == [
             (group, "enabled") for group in groups
         ]
-    size = sum(file.lstat().st_size for file in target.rglob("*"))
-    record_property("size", f"virtual environment of {profile}: {size / 1e6:.1f} MB")
+    size = sum(file.lstat().st_size for file in target.rglob("*") if not file.is_dir())
+    assert size <= SIZES[profile], shown
+    record_property("size", f"virtual environment of {profile}, pruned: {shown.strip()}")
     record_property("size", f"{profile} in memory (PSS), idle: {memory / 1e6:.1f} MB")
 
 

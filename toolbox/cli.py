@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 USAGE_ERROR = 2
 
-COMMANDS = ("serve", "reload", "plugins", "config", "openapi", "bundle")
+COMMANDS = ("serve", "reload", "plugins", "config", "openapi", "bundle", "prune")
 """The core's own commands; plugins add others."""
 
 
@@ -116,6 +116,9 @@ def _parser(added: Iterable[CommandSpec]) -> argparse.ArgumentParser:
 
     text = "Write the service as a file or a directory, for images without it."
     _add_bundle_options(command("bundle", _bundle, text, reads=False))
+
+    text = "Remove from this virtual environment what a running service never reads."
+    command("prune", _prune, text, reads=False)
 
     for spec in added:
         commands.add_parser(spec.name, help=spec.summary)
@@ -276,4 +279,12 @@ def _bundle(options: argparse.Namespace) -> int:
         return 0
     make_bundle(groups, options.output, options.wheels, options.python)
     print(f"{options.output}: {Path(options.output).stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    from toolbox.packaging.pruning import prune_environment
+
+    before, after = prune_environment()
+    print(f"{sys.prefix}: {after / 1e6:.1f} MB, {(before - after) / 1e6:.1f} MB less")
     return 0

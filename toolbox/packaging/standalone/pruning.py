@@ -6,6 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from toolbox.packaging.pruning import TYPES
+from toolbox.packaging.pruning import prune_packages
+from toolbox.packaging.pruning import remove
 from toolbox.settings import SettingsError
 
 LIBRARY = (
@@ -75,38 +78,12 @@ PACKAGES = (
     "*.dist-info/REQUESTED",
     "*.dist-info/direct_url.json",
     "*.dist-info/sboms",
-    "*/tests",
-    "PIL/_avif.*",
-    "PIL/_imagingcms.*",
-    "PIL/_imagingft.*",  # fonts
-    "PIL/_imagingtk.*",
-    "backports/zstd/_cffi",  # for PyPy
-    "backports/zstd/tarfile.py",  # the standard library's, with zstd: not what the service calls
-    "backports/zstd/zipfile",
     "bin",
-    "click/_winconsole.py",
-    "click/testing.py",
-    "dulwich/cli.py",
-    "dulwich/contrib",
-    "gunicorn/asgi",
-    "gunicorn/ctl",
-    "gunicorn/dirty",
-    "gunicorn/workers/gasgi.py",
-    "gunicorn/workers/ggevent.py",
-    "gunicorn/workers/gtornado.py",
-    "toolbox/conformance",  # ours, with what follows: for tests, and for those who make this
-    "toolbox/packaging/standalone",
-    "toolbox/testing",
-    "toolbox_*/*contract",
-    "toolbox_*/*contract.py",
-    "toolbox_*/testing.py",
     "ujson*",  # python-lsp-jsonrpc does without it; it brings libstdc++
-    "werkzeug/debug",
-    "werkzeug/testapp.py",
 )
-"""Parts of packages. What pip notes has paths of this machine, or is no longer true."""
-
-TYPES = (".c", ".h", ".pxd", ".pyi", ".pyx")
+"""Parts of packages, beside those that any environment can lose. What pip notes has paths of this
+machine, or is no longer true.
+"""
 
 CONFIGURATION = """\
 # What a program is told that would compile extension modules: there is no compiler's work here.
@@ -118,9 +95,9 @@ def prune(library: Path, packages: Path) -> None:
     """Remove these parts, and replace what CPython's build has noted of its machine."""
     for directory, patterns in ((library, LIBRARY), (packages, PACKAGES)):
         for pattern in patterns:
-            for path in directory.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    _prune_libraries(packages)
+            for path in list(directory.glob(pattern)):
+                remove(path)
+    prune_packages(packages)
     for path in packages.glob("*.dist-info/METADATA"):
         # Behind the fields is the project's page in the index.
         fields, _, _ = path.read_bytes().partition(b"\n\n")
@@ -134,20 +111,6 @@ def prune(library: Path, packages: Path) -> None:
     suffix = next((library / "lib-dynload").glob("math.*.so")).name.removeprefix("math")
     soabi = suffix.removeprefix(".").removesuffix(".so")
     configuration.write_text(CONFIGURATION.format(suffix=suffix, soabi=soabi))
-
-
-def _prune_libraries(packages: Path) -> None:
-    """Remove the libraries of wheels that no module is linked to, nor a library that one is."""
-    libraries = set(packages.glob("*.libs/*.so*"))
-    linked = [path for path in packages.rglob("*.so*") if path not in libraries]
-    while linked:
-        # It has their file names, in which there is a digest.
-        content = linked.pop().read_bytes()
-        found = {path for path in libraries if path.name.encode() in content}
-        linked += found
-        libraries -= found
-    for path in libraries:
-        path.unlink()
 
 
 def strip(tree: Path, packages: Path, machine: str) -> None:
