@@ -7,6 +7,7 @@ directory with the registry. To update, change a version here, run it and commit
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ VENDOR = Path(__file__).parent / "toolbox_page" / "vendor"
 
 PACKAGES: dict[str, dict[str, str]] = {
     "@xterm/xterm@6.0.0": {
-        "lib/xterm.mjs": "xterm.mjs",
+        "lib/xterm.mjs": "xterm.mjs.gz",
         "css/xterm.css": "xterm.css",
         "LICENSE": "xterm.LICENSE.txt",
     },
@@ -39,14 +40,14 @@ PACKAGES: dict[str, dict[str, str]] = {
         "LICENSE": "addon-web-links.LICENSE.txt",
     },
     "swagger-ui-dist@5.35.0": {
-        "swagger-ui-bundle.js": "swagger-ui-bundle.js",
-        "swagger-ui.css": "swagger-ui.css",
+        "swagger-ui-bundle.js": "swagger-ui-bundle.js.gz",
+        "swagger-ui.css": "swagger-ui.css.gz",
         "LICENSE": "swagger-ui.LICENSE.txt",
         "NOTICE": "swagger-ui.NOTICE.txt",
         "swagger-ui-bundle.js.LICENSE.txt": "swagger-ui-bundle.js.LICENSE.txt",
     },
 }
-"""The files to take from each package, and their names here."""
+"""The files to take from each package, and their names here; those with .gz are compressed."""
 
 
 def fetch() -> dict[str, bytes]:
@@ -61,7 +62,8 @@ def fetch() -> dict[str, bytes]:
             (archive,) = Path(directory).iterdir()
             with tarfile.open(archive) as tar:
                 for name, ours in wanted.items():
-                    files[ours] = _member(tar, name)
+                    content = _member(tar, name)
+                    files[ours] = gzip.compress(content, mtime=0) if _is_packed(ours) else content
                 manifest = json.loads(_member(tar, "package.json"))
         versions[manifest["name"]] = {
             "version": manifest["version"],
@@ -80,8 +82,21 @@ def _member(tar: tarfile.TarFile, name: str) -> bytes:
 
 def differences(files: dict[str, bytes]) -> list[str]:
     """The names of the files that are not here as they are in ``files``."""
-    here = {path.name: path.read_bytes() for path in VENDOR.iterdir()}
-    return sorted(name for name in here.keys() | files.keys() if here.get(name) != files.get(name))
+    here = _contents({path.name: path.read_bytes() for path in VENDOR.iterdir()})
+    there = _contents(files)
+    return sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+
+
+def _contents(files: dict[str, bytes]) -> dict[str, bytes]:
+    # Versions of zlib compress the same content to other bytes.
+    return {
+        name: gzip.decompress(content) if _is_packed(name) else content
+        for name, content in files.items()
+    }
+
+
+def _is_packed(name: str) -> bool:
+    return name.endswith(".gz")
 
 
 def main() -> int:

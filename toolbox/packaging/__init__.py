@@ -1,1 +1,1 @@
-"""Making the service into files: a bundle, and a settings file with every option."""
+"""Making the service into files, and its environment smaller; a settings file with every option."""

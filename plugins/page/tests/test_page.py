@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -64,17 +65,28 @@ def test_every_file_is_served_as_what_it_is(service: Service) -> None:
     }  # fmt: skip
     with service.client(None) as stranger:
         for path in [*(PACKAGE / "static").iterdir(), *VENDOR.iterdir()]:
-            answer = stranger.get(f"/page/{path.name}")
-            if path.suffix not in kinds:
-                assert answer.status_code == 404
-                continue
-            assert answer.content == path.read_bytes()
-            assert answer.headers["content-type"].startswith(kinds[path.suffix])
-            assert answer.headers["x-content-type-options"] == "nosniff"
-            again = stranger.get(
-                f"/page/{path.name}", headers={"If-None-Match": answer.headers["etag"]}
-            )
-            assert again.status_code == 304
+            name = Path(path.name.removesuffix(".gz"))
+            for coding in ("identity", "br, gzip;q=0", "br, gzip"):
+                accepting = {"Accept-Encoding": coding}
+                answer = stranger.get(f"/page/{name}", headers=accepting)
+                if name.suffix not in kinds:
+                    assert answer.status_code == 404
+                    continue
+                assert answer.content == content(path)
+                assert answer.headers["content-type"].startswith(kinds[name.suffix])
+                assert answer.headers["x-content-type-options"] == "nosniff"
+                packed = coding == "br, gzip" and path.suffix == ".gz"
+                assert answer.headers.get("content-encoding") == ("gzip" if packed else None)
+                assert answer.headers.get("vary") == (
+                    "Accept-Encoding" if path.suffix == ".gz" else None
+                )
+                same = accepting | {"If-None-Match": answer.headers["etag"]}
+                assert stranger.get(f"/page/{name}", headers=same).status_code == 304
+
+
+def content(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
 
 
 def test_everything_the_page_names_is_there(service: Service) -> None:
@@ -122,7 +134,7 @@ def test_every_library_has_its_licence() -> None:
         (licence,) = [each for each in told["files"] if re.fullmatch(r"[\w-]+\.LICENSE\.txt", each)]
         assert words in (VENDOR / licence).read_text()
     # The bundle names a file with the licenses of what it has bundled.
-    head = (VENDOR / "swagger-ui-bundle.js").read_bytes()[:200].decode("utf-8", "replace")
+    head = content(VENDOR / "swagger-ui-bundle.js.gz")[:200].decode("utf-8", "replace")
     assert "swagger-ui-bundle.js.LICENSE.txt" in head
 
 

@@ -13,5 +13,7 @@ class PageBackend(Protocol):
     def page(self, nonce: str) -> str:
         """Return the page as HTML, with ``nonce`` for the style sheets that its scripts make."""
 
-    def file(self, name: str) -> FileResponse:
-        """Return a script, style sheet or image. Raises NoSuchFile."""
+    def file(self, name: str, *, packed: bool) -> FileResponse:
+        """Return a script, style sheet or image; compressed by gzip only if ``packed``. Raises
+        NoSuchFile.
+        """

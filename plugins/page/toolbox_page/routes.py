@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+from werkzeug.http import parse_accept_header
+
 from toolbox.group import Group
 from toolbox.request import RequestInfo
 from toolbox.response import FileResponse
@@ -35,6 +37,7 @@ def get_page(backend: PageBackend, request: RequestInfo) -> TextResponse:
 
 
 @group.get("/page/{name}", public=True, errors=(NoSuchFile,))
-def get_page_file(backend: PageBackend, name: str) -> FileResponse:
+def get_page_file(backend: PageBackend, request: RequestInfo, name: str) -> FileResponse:
     """Return a script, a style sheet or an image of the page. Needs no token."""
-    return backend.file(name)
+    accepted = parse_accept_header(request.headers.get("Accept-Encoding"))
+    return backend.file(name, packed=accepted.quality("gzip") > 0)
