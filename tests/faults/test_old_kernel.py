@@ -43,6 +43,8 @@ CHOSEN = [
 ]
 """Tests of all there is to start, and above all of ending it."""
 
+REFUSE = ["--errno=EPERM", "--only=pidfd_open,pidfd_send_signal"]
+
 
 def test_the_filter_filters() -> None:
     """Or the next tests would prove nothing."""
@@ -58,10 +60,35 @@ def test_the_filter_filters() -> None:
 
 def test_processes_without_new_system_calls() -> None:
     """F-B10, AC-15: no pidfd, no memfd, no inotify, no close_range, no openat2, no io_uring."""
-    command = [*WITHOUT, sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    check([str(PROCESS / chosen) for chosen in CHOSEN])
+
+
+def test_processes_with_a_profile_that_refuses() -> None:
+    """F-B10: older container runtimes answer EPERM to calls they don't know."""
+    for options in (REFUSE, ["--only=pidfd_send_signal"]):
+        check([str(PROCESS / "test_tree.py")], *options)
+
+
+@pytest.mark.parametrize("options", [[], REFUSE])
+def test_sandboxes_without_pidfds(options: list[str]) -> None:
+    lifecycle = ROOT / "plugins/fleet/tests/local/test_lifecycle.py"
+    names = ("resists and true", "a_sandbox_that_dies")
+    check([str(lifecycle), "-k", " or ".join(names)], *options)
+
+
+@pytest.mark.parametrize("options", [[], REFUSE])
+def test_desktops_without_pidfds(options: list[str]) -> None:
+    desktop = ROOT / "plugins/computeruse/tests/test_desktop.py"
+    names = ("start_and_stop_twice", "killed_comes_back", "restart_ends_the_old_one")
+    check([str(desktop), "-k", " or ".join(names)], *options)
+
+
+def check(chosen: list[str], *options: str) -> None:
+    """Run the tests ``chosen`` without these system calls: all of them or, by ``options``, some."""
+    command = [*WITHOUT, *options, sys.executable, "-m", "pytest", "-q", "-x"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
-        [*command, *(str(PROCESS / chosen) for chosen in CHOSEN)],
+        [*command, "-p", "no:cacheprovider", *chosen],
         cwd=ROOT,
         env=env,
         capture_output=True,
@@ -69,21 +96,6 @@ def test_processes_without_new_system_calls() -> None:
         timeout=4 * DEADLINE,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
-
-
-def test_processes_with_a_profile_that_refuses() -> None:
-    """F-B10: older container runtimes answer EPERM to calls they don't know."""
-    refuse = ["--errno=EPERM", "--only=pidfd_open,pidfd_send_signal"]
-    for only in (refuse, ["--only=pidfd_send_signal"]):
-        command = [*WITHOUT, *only, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        done = subprocess.run(
-            [*command, str(PROCESS / "test_tree.py")],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-        )
-        assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
 
 
 def test_every_group_starts(make_service: Callable[..., Service], tmp_path: Path) -> None:

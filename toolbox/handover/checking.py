@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 from toolbox.handover.inheritance import CHECK
 from toolbox.handover.inheritance import VARIABLE
 from toolbox.handover.inheritance import program
+from toolbox.linux.nameless import nameless_file
 
 LIMIT = 120.0
 """Seconds the new version has to load everything."""
@@ -24,7 +27,7 @@ class Check:
 
     def __init__(self, directory: str, listener: int) -> None:
         self._deadline = time.monotonic() + LIMIT
-        self._output = os.memfd_create("toolbox-check")
+        self._output = nameless_file(b"", lambda: Path(tempfile.gettempdir()))
         try:
             self._process = subprocess.Popen(
                 program(),

@@ -17,6 +17,8 @@ from pathlib import Path
 import msgspec
 
 from toolbox.linux.clock import awake
+from toolbox.linux.pidfd import open_process
+from toolbox.linux.pidfd import send_signal
 from toolbox.linux.procfs import all_processes
 from toolbox.processes import descendants
 from toolbox.processes import environment
@@ -176,7 +178,7 @@ class Supervisor:
     def _watch(self) -> None:
         """Wait until the program ends, or terminate it on a request to stop."""
         assert self._process is not None
-        pidfd = os.pidfd_open(self._process.pid)
+        pidfd = open_process(self._process.pid)
         try:
             while not (ended := _wait([pidfd, self._stop_fd], LOG_CHECK)):
                 self.output.limit()
@@ -213,13 +215,14 @@ def _terminate_all(pid: int, mark: bytes) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
             for member in _members(pid, mark) - known.keys():
                 with contextlib.suppress(OSError):
-                    known[member] = os.pidfd_open(member)
+                    known[member] = open_process(member)
             alive = set(known.values()) - _wait(list(known.values()), 0)
             if not alive:
                 return
-            for fd in alive:
-                with contextlib.suppress(OSError):
-                    signal.pidfd_send_signal(fd, number)
+            for member, fd in known.items():
+                if fd in alive:
+                    with contextlib.suppress(OSError):
+                        send_signal(fd, member, number)
             deadline = awake() + GRACE
             while alive and (left := deadline - awake()) > 0:
                 alive -= _wait(list(alive), left)

@@ -7,6 +7,7 @@ import select
 import socket
 
 from toolbox.linux.clock import awake
+from toolbox.linux.pidfd import open_process
 
 AGAIN = 0.05
 """Seconds until a service that responds but is still starting is asked again."""
@@ -26,7 +27,7 @@ def wait_until_ready(pid: int, port: int, timeout: float) -> None:
     """
     until = awake() + timeout
     try:
-        process = os.pidfd_open(pid)
+        process = open_process(pid)
     except ProcessLookupError:
         raise NotReady("it ended at once") from None
     try:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from pathlib import Path
 
+from toolbox.linux.pidfd import open_process
 from toolbox.linux.procfs import GONE
 from toolbox.linux.procfs import HIDDEN
 from toolbox.linux.procfs import Process
@@ -133,7 +134,7 @@ def wait_for_end(pids: Iterable[int], seconds: float) -> bool:
         waiting = 0
         for pid in list(pids)[:256]:
             try:
-                descriptor = os.pidfd_open(pid)
+                descriptor = open_process(pid)
             except ProcessLookupError:
                 continue
             stack.callback(os.close, descriptor)

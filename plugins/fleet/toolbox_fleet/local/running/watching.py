@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 
+from toolbox.linux.pidfd import open_process
 from toolbox.sockets.loop import IN
 from toolbox.sockets.loop import Loop
 
@@ -21,7 +22,7 @@ class Watcher:
 
     def watch(self, pid: int, ended: Callable[[], object]) -> None:
         """Call ``ended`` when the process ends. Raises ProcessLookupError if it is gone."""
-        descriptor = os.pidfd_open(pid)
+        descriptor = open_process(pid)
 
         def react(events: int) -> None:
             if self._take(pid, descriptor):
