@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,3 +133,26 @@ def test_the_work_directory_may_be_deleted(make_service: Callable[..., Service])
     service.work_dir.mkdir()
     assert run(service, "pwd") == f"{service.work_dir}\n"
     assert "Traceback" not in service.log()
+
+
+def test_a_user_without_an_entry_or_a_home(make_service: Callable[..., Service]) -> None:
+    # As containers have it that run as any user id.
+    wrapper = ["unshare", "--map-user=4711", "--map-group=4711", "env", "-u", "HOME"]
+    if subprocess.run([*wrapper, "true"], capture_output=True).returncode:
+        pytest.skip("the kernel lets nobody make a user namespace")
+    service = make_service(settings='[fleet]\nbackend = "local"\n', wrapper=wrapper)
+    assert run(service, "id -u; echo ${HOME-none}") == "4711\nnone\n"
+    service.http.post("/git/init", json={"path": "repository"}).raise_for_status()
+    assert service.http.get("/x/checkpoints").is_success
+    assert "Traceback" not in service.log()
+
+
+def test_without_proc_the_reason_is_said_in_a_line() -> None:
+    wrapper = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/proc"]
+    if subprocess.run([*wrapper, "true"], capture_output=True).returncode:
+        pytest.skip("bubblewrap can't be used")
+    serve = [sys.executable, "-m", "toolbox", "serve", "--port", "0"]
+    done = subprocess.run([*wrapper, *serve], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("toolbox: /proc is not mounted")
+    assert done.stderr.count("\n") == 1

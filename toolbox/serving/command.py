@@ -23,6 +23,8 @@ def serve_command(options: argparse.Namespace) -> int:
     """Serve, for the first time or as the successor of an earlier version; return the exit status.
     Raises SettingsError.
     """
+    if not Path("/proc/self").exists():
+        raise SettingsError("/proc is not mounted: without it no process can be found or ended")
     directory = _current_directory()
     try:
         inheritance = find_inheritance(os.environ)

@@ -31,3 +31,12 @@ def home_directory() -> Path:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
         return Path("/")
+
+
+def expand_home(path: str) -> Path:
+    """Return a path of a setting, in which ``~`` is the home directory, as an absolute one.
+
+    pathlib's function fails for a user without an entry, such as those that containers run as.
+    """
+    first, _, rest = path.partition("/")
+    return (home_directory() / rest if first == "~" else Path(path).expanduser()).absolute()

@@ -9,6 +9,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from toolbox.settings.variables import expand_home
+
 
 class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Options of the backend ``local``."""
@@ -42,6 +44,6 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
 def data_directory(settings: LocalSettings) -> Path:
     """Return the directory in which checkpoints are kept."""
     if settings.directory:
-        return Path(settings.directory).expanduser().absolute()
+        return expand_home(settings.directory)
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().absolute() / "toolbox" / "checkpoints"
+    return expand_home(state) / "toolbox" / "checkpoints"

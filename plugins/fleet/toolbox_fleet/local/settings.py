@@ -10,6 +10,9 @@ from typing import Literal
 import msgspec
 from msgspec import Meta
 
+from toolbox.settings.variables import expand_home
+from toolbox.settings.variables import home_directory
+
 Isolation = Literal["auto", "bubblewrap", "user", "none"]
 
 DEFAULT_SNAPSHOTS = ("daytona-small", "daytona-medium", "daytona-large", "daytonaio/sandbox")
@@ -117,9 +120,9 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
 def data_directory(settings: LocalSettings) -> Path:
     """Return the directory in which everything is kept."""
     if settings.data:
-        return Path(settings.data).expanduser().absolute()
+        return expand_home(settings.data)
     if state := os.environ.get("XDG_STATE_HOME"):
         return Path(state).absolute() / "toolbox" / "fleet"
     if os.geteuid() == 0:
         return Path("/var/lib/toolbox/fleet")
-    return Path.home() / ".local" / "state" / "toolbox" / "fleet"
+    return home_directory() / ".local" / "state" / "toolbox" / "fleet"

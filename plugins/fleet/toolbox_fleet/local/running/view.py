@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from toolbox.settings.variables import home_directory
 from toolbox_fleet.local.layout import SandboxPaths
 from toolbox_fleet.local.places import make_inside
 from toolbox_fleet.local.places import remove_empty
@@ -160,7 +161,7 @@ def hidden(data: Path) -> list[Path]:
     daemons take orders (/run), and others' temporary files.
     """
     candidates = {Path("/tmp"), Path("/var/tmp"), Path("/run"), Path("/home"), Path("/root"), data}
-    candidates.add(Path.home())
+    candidates.add(home_directory())
     found = {path.resolve() for path in candidates if path.is_dir()} - {Path("/")}
     # What is in another is hidden with it.
     outer = {path for path in found if not found & set(path.parents)}
