@@ -192,7 +192,7 @@ def test_output_without_room_is_told(service: Service) -> None:
 def test_a_log_without_room_is_told(
     service: Service, make_service: Callable[..., Service], full: Path, tmp_path: Path
 ) -> None:
-    """F-A5: a session needs a place for its pipes, so the disk fills up once it is there."""
+    """F-A5: also where the disk fills up while a session runs."""
     (full / "filler").unlink()
     http = service.http
     http.post("/process/session", json={"sessionId": "s"}).raise_for_status()
@@ -215,12 +215,58 @@ def test_a_log_without_room_is_told(
     # Who follows has been sent all, or told how much not.
     assert followed.endswith(b"xEND\n")
     assert followed.count(b"x") == COUNT or b" bytes left out ...]\n" in followed
-    # Nothing can be written for the next command; that is said, and the service goes on.
+    # The next command has its pipes elsewhere.
     body = {"command": "echo next"}
     answer = http.post("/process/session/s/exec", json=body, headers=NEW)
-    assert (answer.json()["exitCode"], answer.json()["stdout"]) in ((-1, ""), (0, "next\n"))
+    assert (answer.json()["exitCode"], answer.json()["stdout"]) == (0, "next\n")
     http.delete("/process/session/s").raise_for_status()
     assert "Traceback" not in service.log()
+
+
+@pytest.mark.parametrize("option", ["size=1m", "nr_inodes=40"])
+def test_sessions_make_room_on_a_full_disk(
+    make_service: Callable[..., Service], tmp_path: Path, option: str
+) -> None:
+    """One that was there, and another: who works by sessions has no other way to do that."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", option, "tmpfs", str(disk)], check=True)
+    try:
+        service = make_service(settings=f'[process.local]\nstate_dir = "{disk}/state"\n')
+        http = service.http
+        http.post("/process/session", json={"sessionId": "old"}).raise_for_status()
+        run_in(service, "old", "true")
+        fill(disk)
+        (disk / "links").mkdir(exist_ok=True)
+        with suppress(OSError):
+            for number in range(1000 if "inodes" in option else 0):
+                (disk / "links" / str(number)).touch()
+        http.post("/process/session", json={"sessionId": "new"}).raise_for_status()
+        run_in(service, "old", "echo old")
+        run_in(service, "new", f"rm -r {disk}/filler {disk}/links; echo new > {disk}/written")
+        assert (disk / "written").read_text() == "new\n"
+        run_in(service, "old", "echo still")
+        assert service.stop() == 0
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def run_in(service: Service, session: str, command: str) -> None:
+    path = f"/process/session/{session}/exec"
+    answer = service.http.post(path, json={"command": command}, headers=NEW).json()
+    assert answer["exitCode"] == 0, answer
+
+
+def test_a_file_for_output_without_room_is_507(service: Service, tmp_path: Path) -> None:
+    """As any other file for which there is no room."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", tmp_path], check=True)
+    try:
+        body = {"command": "echo x", "outputFile": f"{tmp_path}/out"}
+        answer = service.http.post("/x/jobs", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (507, "INSUFFICIENT_STORAGE")
+        assert "No space left on device" in answer.json()["message"]
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
 def use(service: Service) -> None:

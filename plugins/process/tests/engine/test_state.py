@@ -77,6 +77,15 @@ def test_there_are_several_places_and_an_end_of_them(
     assert not any(path.exists() for path in found)
 
 
+def test_pipes_go_on_elsewhere_while_the_configured_place_is_full(tmp_path: Path) -> None:
+    state = StateDirectory(str(tmp_path / "state"), small=True)
+    assert state.path().parent == tmp_path / "state"
+    assert state.path(1).parent == Path("/dev/shm")
+    state.close()
+    with pytest.raises(OSError):
+        StateDirectory(str(tmp_path / "state")).path(1)
+
+
 def test_a_place_that_can_not_be_used_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,8 +40,9 @@ class StateDirectory:
     """A private directory, made when it is first needed, and again if it was deleted.
 
     It is in ``configured`` or, if that is empty, in the first usable one of several places. A
-    ``small`` one is in memory where possible, where files are made ten times as fast. A ``lasting``
-    one is found by the next worker. ``share`` is called with each new directory, to let others in.
+    ``small`` one is in memory where possible, where files are made ten times as fast, and elsewhere
+    while ``configured`` is full. A ``lasting`` one is found by the next worker. ``share`` is called
+    with each new directory, to let others in.
     *Any thread.*
     """
 
@@ -121,7 +122,7 @@ class StateDirectory:
         path, fd = self._made.get(parent, (None, -1))
         if path is not None and path.is_dir():
             return path
-        if self._configured:
+        if self._configured and parent == Path(self._configured):
             parent.mkdir(parents=True, exist_ok=True)
         # Once more if another service took it for abandoned: it doesn't look again so soon.
         made = self._make(parent) or self._make(parent)
@@ -155,11 +156,12 @@ class StateDirectory:
         return None
 
     def _parents(self) -> list[Path]:
-        if self._configured:
+        if self._configured and not self._small:
             return [Path(self._configured)]
         named = [os.environ.get("TMPDIR", ""), "/tmp", "/var/tmp", "/dev/shm"]
         if self._small:
-            named.insert(0, "/dev/shm")
+            # With the disk full, a session still has to run what makes room.
+            named[:0] = [self._configured, "/dev/shm"]
         with contextlib.suppress(OSError):  # It may have been deleted.
             named.append(str(Path.cwd()))
         return [Path(name) for name in named if name]

@@ -11,22 +11,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 from toolbox.errors import BadRequest
+from toolbox.errors import InsufficientStorage
 from toolbox.errors import describe_os_error
 from toolbox_process.engine.launcher import Launcher
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Spool
 from toolbox_process.settings import LocalSettings
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 def open_output(launcher: Launcher, path: Path, user: str) -> int:
-    """Return a descriptor of an empty regular file. Raises BadRequest."""
+    """Return a descriptor of an empty regular file. Raises BadRequest, InsufficientStorage."""
     try:
         fd = launcher.create(path, user)
     # ENXIO: a FIFO that nobody reads (fifo(7)).
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise BadRequest(f"outputFile: {path} is not a regular file") from None
-        raise BadRequest(f"outputFile: {describe_os_error(error)}") from None
+        kind = InsufficientStorage if error.errno in _NO_ROOM else BadRequest
+        raise kind(f"outputFile: {describe_os_error(error)}") from None
     try:
         # Writing to anything else might block, and with that every job.
         if not stat.S_ISREG(os.fstat(fd).st_mode):

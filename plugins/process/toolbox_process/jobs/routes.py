@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolbox.errors import BadRequest
+from toolbox.errors import InsufficientStorage
 from toolbox.errors import InvalidBody
 from toolbox.group import Operations
 from toolbox.request import Body
@@ -52,7 +53,14 @@ def list_jobs(backend: HasJobs) -> JobList:
     status=201,
     returns=JobInfo,
     max_body=MAX_REQUEST,
-    errors=(BadRequest, InvalidBody, AlreadyExists, SpawnFailed, TooManyWaiting),
+    errors=(
+        BadRequest,
+        InvalidBody,
+        AlreadyExists,
+        SpawnFailed,
+        TooManyWaiting,
+        InsufficientStorage,
+    ),
 )
 def start_job(
     backend: HasJobs, body: StartJobRequest, query: StartQuery, request: RequestInfo

@@ -45,8 +45,20 @@ class Scripts:
         self._share = share
 
     def prepare(self) -> Path:
-        """Return the directory that exists before the shell does. Raises OSError."""
-        return self._make_directory(0)
+        """Return the directory that exists before the shell does, in the first place with room for
+        it. Raises OSError.
+        """
+        failure: OSError | None = None
+        for passed in count():
+            try:
+                self._state.path(passed)
+            except OSError as error:
+                raise failure or error from None
+            try:
+                return self._make_directory(passed)
+            except OSError as error:
+                failure = error
+        raise AssertionError("unreachable")
 
     def _make_directory(self, passed: int) -> Path:
         directory = self._state.path(passed) / self.name
