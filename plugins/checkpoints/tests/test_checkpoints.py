@@ -707,8 +707,8 @@ def test_many_at_once(service: Service, top: Path) -> None:
     assert is_clean(store_of(service))
 
 
-DIRECTORIES, FILES = 50, int(os.environ.get("TOOLBOX_TEST_FILES", "5000")) // 50
-"""50,000 take half a minute of two cores."""
+DIRECTORIES, FILES = 50, int(os.environ.get("TOOLBOX_TEST_FILES", "50000")) // 50
+"""Half a minute of two cores, most of it to make and delete the files."""
 HOT = 8
 
 
