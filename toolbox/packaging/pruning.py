@@ -86,6 +86,10 @@ def prune_packages(packages: Path) -> None:
     for path in list(packages.rglob("*")):
         if path.suffix in TYPES and path.is_file():
             path.unlink()
+    for path in packages.glob("*.dist-info/METADATA"):
+        # Behind the fields is the project's page in the index.
+        fields, _, _ = path.read_bytes().partition(b"\n\n")
+        path.write_bytes(fields + b"\n\n")
     _prune_pillow(packages)
 
 
@@ -119,6 +123,9 @@ def _correct(record: Path) -> None:
     rows = csv.reader(record.read_text("utf-8").splitlines())
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
-        row for row in rows if row and (place / row[0]).exists()
+        # Of what was shortened the digest and the size may be left out.
+        [row[0], "", ""] if row[0].endswith(".dist-info/METADATA") else row
+        for row in rows
+        if row and (place / row[0]).exists()
     )
     record.write_text(text.getvalue(), "utf-8")

@@ -98,10 +98,6 @@ def prune(library: Path, packages: Path) -> None:
             for path in list(directory.glob(pattern)):
                 remove(path)
     prune_packages(packages)
-    for path in packages.glob("*.dist-info/METADATA"):
-        # Behind the fields is the project's page in the index.
-        fields, _, _ = path.read_bytes().partition(b"\n\n")
-        path.write_bytes(fields + b"\n\n")
     for path in list(library.rglob("*")):
         if path.suffix in TYPES and path.is_file():
             path.unlink()
