@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import werkzeug.http
 from hypothesis import HealthCheck
 from hypothesis import given
 from hypothesis import settings
@@ -24,6 +25,7 @@ from toolbox import response as module
 from toolbox.errors import BadRequest
 from toolbox.errors import PreconditionFailed
 from toolbox.errors import RangeNotSatisfiable
+from toolbox.http.dates import http_date
 from toolbox.response import FileResponse
 from toolbox.response import JsonResponse
 from toolbox.response import MultipartResponse
@@ -374,3 +376,8 @@ def test_the_server_sends_a_file_where_it_can(path: Path) -> None:
     assert response.headers["Content-Length"] == "3"
     assert response.direct_passthrough
     file.close()
+
+
+@pytest.mark.parametrize("seconds", [0, 1.9, -0.5, 951782399.999, 1_700_000_000.5, 4_102_444_800])
+def test_dates_are_those_of_werkzeug(seconds: float) -> None:
+    assert http_date(seconds) == werkzeug.http.http_date(seconds)

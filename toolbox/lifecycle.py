@@ -8,11 +8,10 @@ import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from pluggy import PluginManager
 
 from toolbox.activity import Activity
@@ -44,8 +43,7 @@ from toolbox.threads import Pool
 log = logging.getLogger("toolbox")
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """The core's resources, as each backend receives them beside its settings."""
 
     group_settings: Any
@@ -60,15 +58,15 @@ class Context:
     """Authentication, for groups that issue credentials or have to remove them."""
     mask: Mask | None = None
     """The mask for secrets in the output of processes; None if ``[log] mask_output`` is not set."""
-    stopping: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event = msgspec.field(default_factory=threading.Event)
     """Set when the service starts to stop: endless responses end then."""
-    backends: Mapping[str, Any] = field(default_factory=dict)
+    backends: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """The backends of all groups, by the group's name, for a backend that builds on others. It is
     complete when the service is ready; a group that isn't served is not in it.
     """
-    listeners: Listeners = field(default_factory=Listeners)
+    listeners: Listeners = msgspec.field(default_factory=Listeners)
     """Further ports of the service, for a backend to open."""
-    activity: Activity = field(default_factory=Activity)
+    activity: Activity = msgspec.field(default_factory=Activity)
     """The record of what clients do, for traffic that is no request to an operation."""
     restarted: bool = False
     """True if this worker replaces one that died, whose processes have ended with it."""
@@ -76,7 +74,7 @@ class Context:
     """Protection from foreign web pages, for a group whose protocol asks for it in every mode; None
     outside of a service.
     """
-    plugins: PluginManager = field(default_factory=lambda: PluginManager("toolbox"))
+    plugins: PluginManager = msgspec.field(default_factory=lambda: PluginManager("toolbox"))
     """The plugins in use, for a group that adds hooks of its own."""
     parcel: Parcel | None = None
     """The parcel of the worker before this one, in an upgrade; None if there was none. Its

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+
+import msgspec
 
 from toolbox import logs
 from toolbox.auth.access import Auth
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
 Overrides = Mapping[tuple[str, ...], Any]
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A service before its plugins are imported, in its work directory."""
 
     settings: CoreSettings

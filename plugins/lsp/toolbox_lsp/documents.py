@@ -10,8 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from toolbox.errors import describe_os_error
 from toolbox.errors import printable
@@ -28,8 +29,7 @@ CLOCK_TICK = 50_000_000
 Signature = tuple[int, int, int]
 
 
-@dataclass
-class Document:
+class Document(msgspec.Struct):
     """A document that is or was open in a server."""
 
     path: Path

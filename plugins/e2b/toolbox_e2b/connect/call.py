@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
+
+import msgspec
 
 from toolbox.errors import Unavailable
 from toolbox.request import RequestInfo
@@ -19,8 +20,7 @@ KEEPALIVE = 90.0
 SHORTEST = 1.0
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A call, with the time it may take in seconds (None: no limit)."""
 
     request: RequestInfo

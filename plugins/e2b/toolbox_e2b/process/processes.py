@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
+
+import msgspec
 
 from toolbox.errors import ToolboxError
 from toolbox.lifecycle import Context
@@ -46,8 +47,7 @@ _SHELLS = ("-i", "-l")
 """The arguments of the shell on a terminal."""
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(msgspec.Struct, frozen=True):
     """A process; ``terminal`` is the name of its terminal, empty for none."""
 
     pid: int

@@ -8,10 +8,11 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from typing import Protocol
+
+import msgspec
 
 from toolbox.atomic.staging import private_name
 from toolbox.atomic.writing import Check
@@ -23,8 +24,7 @@ from toolbox.errors import printable
 log = logging.getLogger("toolbox.writing")
 
 
-@dataclass
-class Place:
+class Place(msgspec.Struct):
     """A file of a transaction, by the open directory that it is in."""
 
     shown: str

@@ -7,7 +7,8 @@ import hmac
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from toolbox.auth.access import Auth
 from toolbox.auth.tokens import derive_preview_token
@@ -18,8 +19,7 @@ MOST_SIGNED = 10_000
 """Signed URLs that are valid at once."""
 
 
-@dataclass(frozen=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True):
     """The meaning of a signed URL's token."""
 
     sandbox_id: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
+
+import msgspec
 
 from toolbox_fleet.access.address import MOUNT
 from toolbox_fleet.access.address import OWN_PORT
@@ -24,8 +25,7 @@ SIGNED = r"signed[a-z2-7]{32}"
 _FIRST = re.compile(rf"/({SIGNED})(?=[/?#]|\Z)")
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True):
     """A request by the preview URL of a port of a sandbox."""
 
     sandbox_id: str

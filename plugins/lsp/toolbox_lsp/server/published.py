@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from toolbox.linux.clock import awake
 from toolbox_lsp.paths import uri_path
@@ -16,8 +17,7 @@ SETTLE = 0.3
 """Seconds of silence after which a server has published all: many do it in steps."""
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True):
     """The latest diagnostics of one document."""
 
     number: int

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Container
-from dataclasses import dataclass
-from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from toolbox.trees.attributes import Owner
 from toolbox_fleet.errors import Unsupported
@@ -17,12 +17,11 @@ from toolbox_fleet.local.places import link_inside
 from toolbox_fleet.local.supplies import Mount
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True):
     """A sandbox as its isolation sees it."""
 
     paths: SandboxPaths
-    mounts: list[Mount] = field(default_factory=list)
+    mounts: list[Mount] = msgspec.field(default_factory=list)
     block_network: bool = False
     uid: int = 0
     """The user of this sandbox alone, 0 if it has none."""
