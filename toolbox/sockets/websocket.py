@@ -138,7 +138,8 @@ class WebSocket(CountsTraffic):
             self._channel.note_data(self._handler.is_activity)
             # One message of any size may wait; it is the next ones that make a flood.
             flooded = self._channel.output.pending > 4 * self._settings.send_buffer + len(frame)
-            self._flush()
+            if not self._channel.gathering:
+                self._flush()
             if self._channel.output.pending > self._settings.send_buffer:
                 self._writable = False
         if flooded:

@@ -41,8 +41,9 @@ class LogFollower(OutputFollower):
 
     def send_chunk(self, ws: Socket, chunk: Chunk) -> int:
         # A message that is full may end within a character; the next one begins with that.
-        if len(chunk.data) == self.limit():
-            chunk = chunk._replace(data=chunk.data[: whole_characters(chunk.data)])
+        size = len(chunk.data)
+        if size == self.limit() and (whole := whole_characters(chunk.data)) < size:
+            chunk = chunk._replace(data=chunk.data[:whole])
         ws.send(mark(chunk, self._dialect))
         return chunk.end
 
