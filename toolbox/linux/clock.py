@@ -18,6 +18,9 @@ from typing import NamedTuple
 TICK = 1.0
 """Seconds after which :func:`tick` is called again, at most."""
 
+OFTEN = 0.25
+"""Seconds after a tick in which another changes nothing; with TICK they are less than GAP."""
+
 GAP = 2.0
 """Seconds counted of a time without a tick."""
 
@@ -50,10 +53,14 @@ class Clock:
         passed = time.monotonic() - last.time
         return last.awake + (GAP if last.ticked and passed > GAP else passed)
 
-    def tick(self) -> None:
-        """Note that the process is running."""
-        now = time.monotonic()
-        self._last = Moment(now, self._at(now, self._last), True)
+    def tick(self) -> float:
+        """Note that the process is running; return :meth:`awake`."""
+        now, last = time.monotonic(), self._last
+        # Nearly always: a loop ticks with each key that is typed.
+        if last.ticked and (passed := now - last.time) < OFTEN:
+            return last.awake + passed
+        self._last = last = Moment(now, self._at(now, last), True)
+        return last.awake
 
     def release(self) -> None:
         """Expect no further tick. Where others tick, their next one is expected again."""

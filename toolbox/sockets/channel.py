@@ -73,7 +73,7 @@ class Channel:
     def flush(self) -> None:
         """Send as much as the kernel takes. Raises OSError if the connection is broken."""
         try:
-            while self.output and not self.gathering:
+            while self.output.pending and not self.gathering:
                 self.sent_bytes += self.output.send_to(self._sock)
                 self._alive_at = awake()
         except BlockingIOError:
@@ -106,7 +106,7 @@ class Channel:
     def _wanted(self) -> int:
         # A paused channel still hears of the client's end.
         events = select.EPOLLRDHUP if self._paused else IN
-        return events | OUT if self.output else events
+        return events | OUT if self.output.pending else events
 
     def close(self) -> None:
         """Leave the loop and drop all output. On the loop."""

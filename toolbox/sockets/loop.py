@@ -27,6 +27,8 @@ HANGUP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 _CROWD = 64
 """Timers from which on canceled ones are removed, whenever their number has doubled."""
 
+FAILED = "a callback of the I/O loop failed"
+
 log = logging.getLogger("toolbox")
 
 
@@ -61,6 +63,8 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._crowd = _CROWD
         self._order = itertools.count()
+        self._now = 0.0
+        """The time at which the present round began."""
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake_lock = threading.Lock()
         self._woken = False
@@ -143,13 +147,14 @@ class Loop:
         while not self._stopping:
             ready = self._epoll.poll(self._timeout(), 256)
             self._round += 1
-            tick()
+            self._now = tick()
             for fd, events in ready:
                 if fd == self._wake_read:
                     self._drain_wake_ups()
                 else:
                     self._dispatch(fd, events)
-            self._run_timers()
+            if self._timers and self._timers[0][0] <= self._now:
+                self._run_timers()
             if self._calls:
                 self._run_calls()
         release()
@@ -165,14 +170,18 @@ class Loop:
         # An earlier callback of this round may have closed this descriptor, and another may have
         # opened one of the same number since: what is reported here is not about that one.
         if callback is not None and added != self._round:
-            self._guard(callback, events)
+            try:  # As _guard(), without the call: it is made for each key twice.
+                callback(events)
+            except Exception:
+                log.exception(FAILED)
 
     def _timeout(self) -> float:
         if self._calls:
             return 0
         while self._timers and self._timers[0][2].canceled:
             heapq.heappop(self._timers)
-        if not self._timers:
+        # Without another look at the clock: no callback may run for a second.
+        if not self._timers or self._timers[0][0] - self._now > 2 * TICK:
             return TICK
         return max(0.0, min(TICK, self._timers[0][0] - awake()))
 
@@ -185,8 +194,7 @@ class Loop:
         self._woken = False
 
     def _run_timers(self) -> None:
-        now = awake()
-        while self._timers and self._timers[0][0] <= now:
+        while self._timers and self._timers[0][0] <= self._now:
             timer = heapq.heappop(self._timers)[2]
             if not timer.canceled:
                 self._guard(timer.callback)
@@ -196,9 +204,9 @@ class Loop:
         for _ in range(len(self._calls)):
             self._guard(self._calls.popleft())
 
-    def _guard(self, callback: Callable[..., object], *arguments: int) -> None:
+    def _guard(self, callback: Callable[[], object]) -> None:
         try:
-            callback(*arguments)
+            callback()
         except Exception:
             # One connection's bug must not end the I/O of all others.
-            log.exception("a callback of the I/O loop failed")
+            log.exception(FAILED)

@@ -62,7 +62,6 @@ def _quiet_at(view: TerminalView, query: ScreenWaitQuery) -> float:
 
 
 def _wait_for_change(job: Job, view: TerminalView, look: Look, seconds: float) -> bool:
-    with view.changed:
-        return view.changed.wait_for(
-            lambda: job.spool.end > look.offset or job.done.is_set(), max(0.0, seconds)
-        )
+    return view.wait_for(
+        lambda: job.spool.end > look.offset or job.done.is_set(), max(0.0, seconds)
+    )

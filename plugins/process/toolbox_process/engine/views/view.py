@@ -80,8 +80,8 @@ class TerminalView:
         """The variable ``TERM`` of the program."""
         self.timeline = Timeline(size)
         self.started = awake()
-        self.changed = threading.Condition()
-        """Notified when there is output, and at the end."""
+        self._changed = threading.Condition()
+        self._watchers = 0
         self.last_output = self.last_input = awake()
         self._spool = spool
         self._behind = min(BEHIND, kept // 4)
@@ -107,11 +107,24 @@ class TerminalView:
         end = self._spool.end
         self.last_output = awake()
         self.timeline.note_output(end, self.last_output)
-        with self.changed:
-            self.changed.notify_all()
+        # Nobody waits for most keys' echoes. Who is about to has not looked at the end yet.
+        if self._watchers:
+            with self._changed:
+                self._changed.notify_all()
         if end - self._fed > self._behind and not self._catching_up:
             self._catching_up = True
             self._submit(self._catch_up)
+
+    def wait_for(self, predicate: Callable[[], bool], seconds: float) -> bool:
+        """Wait until ``predicate()`` holds, which is asked after each output and at the end; report
+        whether it does after ``seconds`` at most.
+        """
+        with self._changed:
+            self._watchers += 1  # Before the first question.
+            try:
+                return self._changed.wait_for(predicate, seconds)
+            finally:
+                self._watchers -= 1
 
     def resized(self, size: TerminalSize) -> None:
         """Note a new size."""
