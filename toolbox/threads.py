@@ -24,18 +24,37 @@ class Gate:
     """
 
     def __init__(self, limit: int, error: Callable[[], Exception], patience: float = 0.0) -> None:
-        self._slots = threading.BoundedSemaphore(limit)
+        # Not a semaphore, whose methods are Python's: 6 calls for each request instead of 20.
+        self._lock = threading.Lock()
+        self._left = threading.Condition(self._lock)
+        self._limit = self._free = limit
+        self._waiting = 0
         self._error = error
         self._patience = patience
 
     def enter(self) -> None:
         """Take a slot. Raises what ``error`` makes."""
-        if not self._slots.acquire(timeout=self._patience):
-            raise self._error()
+        with self._lock:
+            if not self._free:
+                self._wait()
+            self._free -= 1
+
+    def _wait(self) -> None:
+        self._waiting += 1
+        try:
+            if not self._left.wait_for(lambda: self._free > 0, self._patience):
+                raise self._error()
+        finally:
+            self._waiting -= 1
 
     def leave(self) -> None:
         """Give the slot back. Raises ValueError if none was taken."""
-        self._slots.release()
+        with self._lock:
+            if self._free >= self._limit:
+                raise ValueError("released too many times")
+            self._free += 1
+            if self._waiting:
+                self._left.notify()
 
     def admitted(self) -> Gate:
         """Return a context that holds a slot. Entering it raises as :meth:`enter`."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
 
-from toolbox.application.request_id import new_id
 from toolbox.http.environ import OPERATION
 from toolbox.http.environ import REQUEST_ID
+from toolbox.identifiers import new_id
 from toolbox.response import JSON
 
 

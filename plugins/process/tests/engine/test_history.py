@@ -16,12 +16,12 @@ from toolbox_process.engine.history import JobHistory
 from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import JobParts
 from toolbox_process.engine.job import Kind
-from toolbox_process.engine.job import new_id
 from toolbox_process.engine.pipe_reader import PipeReader
 from toolbox_process.engine.spool import Spool
 from toolbox_process.settings import LocalSettings
 from toolbox_process.testing import eventually
 
+from toolbox.identifiers import new_id
 from toolbox.sockets.loop import Loop
 
 On = Callable[[Callable[[], Any]], Any]

@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from signal import SIGKILL
 
+from toolbox.identifiers import new_id
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Kind
-from toolbox_process.engine.job import new_id
 from toolbox_process.engine.launcher import Child
 from toolbox_process.engine.launcher import Pipes
+from toolbox_process.engine.spec import OpenPipes
 from toolbox_process.engine.spec import Spec
-from toolbox_process.engine.spec import open_pipes
 
 LIMIT = 10.0
 """Maximum seconds that the program may take."""
@@ -35,7 +35,7 @@ def ask(engine: Engine, arguments: Sequence[str]) -> str:
     Started by the launcher: the program may be one that a job has put there. No job is listed.
     Raises SpawnFailed, OSError.
     """
-    with open_pipes(1) as pipes:
+    with OpenPipes(1) as pipes:
         spec = Spec(Kind.CODE, "", (*_QUIET, *arguments), "/")
         reading, writing = pipes[0]
         child = engine.launch(spec, new_id(), Pipes(None, writing, writing))

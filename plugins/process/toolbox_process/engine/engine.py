@@ -16,6 +16,7 @@ from typing import TypeVar
 from toolbox.activity import Mark
 from toolbox.errors import BadRequest
 from toolbox.errors import describe_os_error
+from toolbox.identifiers import new_id
 from toolbox.lifecycle import Context
 from toolbox.sockets.brief_loop import BriefLoop
 from toolbox.sockets.loop import Loop
@@ -25,7 +26,6 @@ from toolbox_process.engine.history import JobList
 from toolbox_process.engine.job import JobParts
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import new_id
 from toolbox_process.engine.journals.session import Journals
 from toolbox_process.engine.launcher import SHORTAGE
 from toolbox_process.engine.launcher import Child
@@ -37,8 +37,8 @@ from toolbox_process.engine.pipe_reader import PipeReader
 from toolbox_process.engine.profile import complete
 from toolbox_process.engine.shells import ChosenShell
 from toolbox_process.engine.spec import PIPE
+from toolbox_process.engine.spec import OpenPipes
 from toolbox_process.engine.spec import Spec
-from toolbox_process.engine.spec import open_pipes
 from toolbox_process.engine.spool import ERR
 from toolbox_process.engine.spool import OUT
 from toolbox_process.engine.spool import Spool
@@ -130,8 +130,7 @@ class Engine:
 
     def note(self, cwd: str | None = None) -> str:
         """Return a note for the client if a program doesn't start where it is expected to."""
-        started = self.directory(cwd)
-        if cwd or started == self.work_dir:
+        if cwd or (started := self.directory(None)) == self.work_dir:
             return ""
         return f"no working directory {self.work_dir}: started in {started}"
 
@@ -194,7 +193,7 @@ class Engine:
     def _start_on_pipes(self, spec: Spec, job: ProcessJob) -> Child:
         # All that needs a descriptor is there before there is a program that isn't watched.
         outputs = 2 if spec.split else 1
-        with open_pipes(outputs + (spec.stdin == PIPE)) as pipes:
+        with OpenPipes(outputs + (spec.stdin == PIPE)) as pipes:
             stdin = pipes[-1][0] if spec.stdin == PIPE else spec.stdin
             streams = Pipes(stdin, pipes[0][1], pipes[outputs - 1][1])
             child = self.launch(spec, job.id, streams)

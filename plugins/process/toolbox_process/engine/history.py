@@ -17,6 +17,7 @@ from toolbox_process.engine.blocks import Size
 from toolbox_process.engine.job import WORK
 from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import Kind
+from toolbox_process.engine.spool import NOTHING
 from toolbox_process.settings import LocalSettings
 
 LONGEST_WAIT = 3600.0
@@ -82,7 +83,8 @@ class JobHistory:
         entry = _Entry(job, awake() - age, job.spool.size())
         with self._lock:
             self._kinds[job.kind][job.id] = entry
-            self._sizes = Size(*map(operator.add, self._sizes, entry.size))
+            if entry.size is not NOTHING:
+                self._sizes = Size(*map(operator.add, self._sizes, entry.size))
             self._trim(job.kind)
         self._schedule()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
@@ -46,11 +45,6 @@ WORK = frozenset({Kind.EXECUTE, Kind.CODE, Kind.COMMAND, Kind.JOB})
 """Kinds of jobs that run something for a client as long as they run. The others are shells and
 interpreters, which may only wait for input.
 """
-
-
-def new_id() -> str:
-    """Return a new job's id."""
-    return str(uuid.uuid4())
 
 
 class JobParts(NamedTuple):

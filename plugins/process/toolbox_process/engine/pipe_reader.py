@@ -266,6 +266,8 @@ class PipeReader:
 
     def _release_held(self) -> bool:
         """Store what was held back as a possible secret; return whether there was any."""
+        if not self._masks:
+            return False
         held = {stream: mask.end() for stream, mask in self._masks.items()}
         for stream, data in held.items():
             self._spool.append(data, stream)

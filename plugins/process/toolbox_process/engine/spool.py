@@ -23,6 +23,8 @@ from toolbox_process.engine.stream_changes import OUT as OUT
 from toolbox_process.engine.stream_changes import Changes
 from toolbox_process.engine.stream_changes import StreamChanges
 
+NOTHING = Size()
+
 log = logging.getLogger("toolbox")
 
 
@@ -132,6 +134,8 @@ class Spool:
 
     def size(self) -> Size:
         """Return the resources in use."""
+        if not self._end:  # As of many commands.
+            return NOTHING
         with self._lock:
             return self._blocks.size()
 

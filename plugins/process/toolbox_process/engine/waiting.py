@@ -28,19 +28,21 @@ class Shutter:
     """Lets things begin, each in a ``with`` block, until it is closed for good. *Any thread.*"""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        # Entered without the condition, whose methods are Python's.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._inside = 0
         self._closed = False
 
     def __enter__(self) -> None:
         """Begin something. Raises Unavailable once the shutter is closed."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise Unavailable("the service is being upgraded", {"Retry-After": "1"})
             self._inside += 1
 
     def __exit__(self, *error: object) -> None:
-        with self._changed:
+        with self._lock:
             self._inside -= 1
             if self._closed:
                 self._changed.notify_all()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 from toolbox.errors import BadRequest
+from toolbox.identifiers import new_id
 from toolbox_process.engine.checks import check_environment
 from toolbox_process.engine.checks import check_text
 from toolbox_process.engine.engine import Engine
-from toolbox_process.engine.job import new_id
 from toolbox_process.engine.output import Follower
 from toolbox_process.interpreters.context import InterpreterContext
 from toolbox_process.interpreters.models import CodeRequest

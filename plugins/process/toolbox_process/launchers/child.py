@@ -7,7 +7,6 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import suppress
 from operator import add
 from pathlib import Path
 from signal import SIGCHLD
@@ -97,8 +96,10 @@ class LocalChild(Child):
             host.enter(self)
 
     def _open_wait_fd(self) -> None:
-        with suppress(OSError):  # Old kernels, gVisor and seccomp filters know no pidfds.
+        try:
             self.wait_fd = os.pidfd_open(self.process.pid)
+        except OSError:  # Old kernels, gVisor and seccomp filters know no pidfds.
+            pass
 
     def bind(self, bounds: Bounds) -> None:
         """Note the limits that the program was started with. Once."""

@@ -22,7 +22,7 @@ from toolbox_process.engine.launcher import Launcher
 from toolbox_process.engine.launcher import Pipes
 from toolbox_process.engine.launcher import Program
 from toolbox_process.engine.launcher import TerminalSize
-from toolbox_process.engine.spec import open_pipes
+from toolbox_process.engine.spec import OpenPipes
 from toolbox_process.launchers import sharing
 from toolbox_process.launchers.child import LocalChild
 from toolbox_process.launchers.delayed import delay_unsafe
@@ -132,7 +132,7 @@ class PlainLauncher(Launcher):
         if not program.entrance:
             return start(call, mark.number)
         # As subprocess does it: the pipe is closed by execve(2), or an errno comes through.
-        with open_pipes(1) as pipes:
+        with OpenPipes(1) as pipes:
             reading, writing = pipes[0]
             arguments = (*program.entrance, str(writing), *program.arguments)
             pass_fds = (*program.pass_fds, writing)

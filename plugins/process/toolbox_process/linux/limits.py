@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 from toolbox.linux.cgroupfs import own_paths
@@ -70,10 +69,12 @@ class _Counter:
             if self._fd < 0:
                 return 0
             # What can't be read now counts as unchanged, or the next job to end would be blamed.
-            with suppress(OSError):
+            try:
                 text = os.pread(self._fd, 4096, 0)
-                if text != self._text:
-                    self._last, self._text = self._find(text), text
+            except OSError:
+                return self._last
+            if text != self._text:
+                self._last, self._text = self._find(text), text
             return self._last
 
     def _find(self, text: bytes) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from toolbox.identifiers import new_id
 from toolbox.linux.clock import awake
 from toolbox.sockets.loop import Timer
 from toolbox_process.definition import Definition
@@ -15,7 +16,6 @@ from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Kind
 from toolbox_process.engine.job import ProcessJob
-from toolbox_process.engine.job import new_id
 from toolbox_process.engine.shells import command_line
 from toolbox_process.engine.spec import PIPE
 from toolbox_process.engine.spec import Spec

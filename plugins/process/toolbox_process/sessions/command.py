@@ -9,11 +9,11 @@ from dataclasses import field
 
 from msgspec import UNSET
 
+from toolbox.identifiers import new_id
 from toolbox_process.engine.ends import Reason
 from toolbox_process.engine.engine import Engine
 from toolbox_process.engine.job import Job
 from toolbox_process.engine.job import Kind
-from toolbox_process.engine.job import new_id
 from toolbox_process.engine.journals.command import Journal
 from toolbox_process.engine.journals.command import JournaledSpool
 from toolbox_process.engine.journals.session import SessionJournal
