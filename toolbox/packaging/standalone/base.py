@@ -14,12 +14,13 @@ from toolbox.packaging.standalone.sources import ARCHITECTURES
 from toolbox.settings import SettingsError
 
 HERE = Path(__file__).parent
+RECIPE = ("compilation.py", "recipe.py", "cache.py", "sources.py", "static.py", "launcher.c")
 
 
 def base_directory(machine: str) -> Path:
     """Return the directory of the base for ``machine``, made by this recipe."""
     digest = hashlib.sha256()
-    for name in ("compilation.py", "recipe.py", "cache.py", "sources.py", "launcher.c"):
+    for name in RECIPE:
         digest.update((HERE / name).read_bytes())
     return cache_directory() / f"base-{machine}-{digest.hexdigest()[:12]}"
 

@@ -28,6 +28,7 @@ from toolbox.packaging.standalone.recipe import PYTHON
 from toolbox.packaging.standalone.recipe import STACK
 from toolbox.packaging.standalone.recipe import WITHOUT
 from toolbox.packaging.standalone.sources import Archive
+from toolbox.packaging.standalone.static import make_program
 from toolbox.settings import SettingsError
 
 HERE = Path(__file__).parent
@@ -44,6 +45,7 @@ class Compilation:
         self._directory = directory
         self._prefix = directory / "libraries"
         self._base = directory / "base"
+        self._static = self._base / "static"
         self._loader = self._base / "lib" / "toolbox"
         self._log = directory / "log"
         self._archive = Archive(_made(directory / "apt"), machine)
@@ -56,18 +58,13 @@ class Compilation:
             self._prefix / "include",
             self._base / "bin",
             self._base / "lib",
+            self._static,
         ):
             path.mkdir(parents=True)
         self._musl()
         self._tools()
-        for step in (
-            self._openssl,
-            self._zlib,
-            self._bzip2,
-            self._xz,
-            self._ffi,
-            self._sqlite,
-        ):
+        steps = (self._openssl, self._zlib, self._bzip2, self._xz, self._ffi, self._sqlite)
+        for step in steps:
             step()
         self._python()
         self._launchers()
@@ -77,6 +74,11 @@ class Compilation:
     def _musl(self) -> None:
         (libc,) = self._archive.binary("musl").glob("usr/lib/*/libc.so")
         shutil.copy(libc, self._loader)
+        # For programs that are linked to it.
+        development = self._archive.binary("musl-dev")
+        for name in ("crt1.o", "libc.a"):
+            (file,) = development.glob(f"usr/lib/*/{name}")
+            shutil.copy(file, self._static)
 
     def _tools(self) -> None:
         zig = find_zig()
@@ -137,10 +139,9 @@ class Compilation:
         self._do(source, *MAKE)
         self._do(source, "make", "install")
         # What unpacks the single file is linked to it.
-        static = _made(self._base / "static")
-        shutil.copy(self._prefix / "lib" / "liblzma.a", static)
-        shutil.copy(self._prefix / "include" / "lzma.h", static)
-        shutil.copytree(self._prefix / "include" / "lzma", static / "lzma")
+        shutil.copy(self._prefix / "lib" / "liblzma.a", self._static)
+        shutil.copy(self._prefix / "include" / "lzma.h", self._static)
+        shutil.copytree(self._prefix / "include" / "lzma", self._static / "lzma")
 
     def _ffi(self) -> None:
         source = self._source("libffi")
@@ -251,11 +252,9 @@ class Compilation:
         yield from ("ac_cv_file__dev_ptmx=yes", "ac_cv_file__dev_ptc=no")
 
     def _launchers(self) -> None:
-        options = ("-target", f"{self._machine}-linux-musl", "-static", "-Os", "-s")
         for name, more in (("python3", ()), ("toolbox", ("-DPROGRAM",))):
             output = self._base / "bin" / name
-            command = (*options, *more, str(HERE / "launcher.c"), "-o", str(output))
-            self._do(self._directory, str(find_zig()), "cc", *command)
+            make_program(HERE / "launcher.c", output, self._static, self._machine, *more)
 
     def _host(self) -> str:
         return f"--host={self._machine}-linux-musl"

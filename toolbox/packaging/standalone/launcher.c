@@ -32,6 +32,11 @@ int main(int argc, char **argv)
 		return fail("where am I");
 	for (i = 0; i < 2; i++)
 		*strrchr(self, '/') = 0;
+	/* Between directories; there is no way to quote them. */
+	if (strpbrk(self, ":\n")) {
+		fprintf(stderr, "toolbox: the path of this directory has a colon or a line end: %s\n", self);
+		return 127;
+	}
 	if (snprintf(program, PATH_MAX, "%s/bin/python3", self) >= PATH_MAX - 16) {
 		fprintf(stderr, "toolbox: the path of this directory is too long: %s\n", self);
 		return 127;

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import lzma
 import struct
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
-from toolbox.packaging.standalone.cache import find_zig
 from toolbox.packaging.standalone.forms.archive import add_tree
-from toolbox.settings import SettingsError
+from toolbox.packaging.standalone.static import make_program
 
 SOURCE = Path(__file__).with_name("unpack.c")
 
@@ -26,7 +24,7 @@ def write_program(tree: Path, target: Path, base: Path, machine: str) -> None:
     """Write ``tree`` as a program for ``machine``. Raises SettingsError."""
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".toolbox-") as name:
         work = Path(name) / "program"
-        _compile(work, base / "static", machine)
+        make_program(SOURCE, work, base / "static", machine, "liblzma.a")
         offset = work.stat().st_size
         with (
             work.open("ab") as file,
@@ -48,11 +46,3 @@ def write_program(tree: Path, target: Path, base: Path, machine: str) -> None:
 
 def _is_regular(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
-
-
-def _compile(target: Path, static: Path, machine: str) -> None:
-    command = [str(find_zig()), "cc", "-target", f"{machine}-linux-musl", "-static", "-Os", "-s"]
-    command += [f"-I{static}", str(SOURCE), str(static / "liblzma.a"), "-o", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SettingsError(f"zig: {done.stderr.strip()[-2000:]}")

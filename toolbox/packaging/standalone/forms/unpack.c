@@ -312,6 +312,9 @@ static int run_in(const char *given, char **argv)
 		return refuse(given, "a link of another user");
 	if (!realpath(given, directory) || lstat(directory, &status) || statvfs(directory, &system))
 		return refuse(given, strerror(errno));
+	/* Between directories in the loader's list. */
+	if (strpbrk(directory, ":\n"))
+		return refuse(given, "its path has a colon or a line end");
 	/* What runs here is what is in there. */
 	if (status.st_uid != geteuid() || status.st_mode & (S_IWGRP | S_IWOTH))
 		return refuse(given, "others may write to it");
